@@ -1,0 +1,259 @@
+import assert from "node:assert/strict";
+import manifest from "../../deno.json" with { type: "json" };
+import { parseConfig } from "../control/config.ts";
+import { Store } from "../control/store/store.ts";
+import { main } from "./main.ts";
+import { unsupportedState } from "./unsupported.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+const folder = await Deno.makeTempDir();
+addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+
+interface Run {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a command line in this process; file names come back without their folder. */
+async function run(...args: string[]): Promise<Run> {
+  let out = "";
+  let err = "";
+  const code = await main(args, { out: (text) => out += text, err: (text) => err += text });
+  return { code, out: out.replaceAll(folder, "DIR"), err: err.replaceAll(folder, "DIR") };
+}
+
+function writeConfig(name: string, text: string): string {
+  const file = `${folder}/${name}`;
+  Deno.writeTextFileSync(file, text);
+  return file;
+}
+
+const SOUND = `
+database.path = "x.db"
+[[listeners]]
+addr = ":443"
+routes = [{ hostname = "a", backend = "b:1" }, { hostname = "*", backend = "c:1" }]
+[[listeners]]
+addr = ":444"
+routes = []
+`;
+
+Deno.test("check says what a sound file holds", async () => {
+  const file = writeConfig("sound.toml", SOUND);
+  assert.deepEqual(await run("check", "-c", file), {
+    code: 0,
+    out: "DIR/sound.toml: OK (2 listeners, 2 routes)\n",
+    err: "",
+  });
+});
+
+Deno.test("check warns of what has no effect, and still passes", async () => {
+  const file = writeConfig(
+    "warn.toml",
+    `database.path = "x.db"
+    grpc.addr = "/x.sock"
+    metrics.addr = ":9"
+    [[listeners]]
+    addr = ":443"
+    routes = [{ hostname = "a", backend = "b:1", backend_tls = true }]`,
+  );
+  assert.deepEqual(await run("check", "--config", file), {
+    code: 0,
+    out: "DIR/warn.toml: OK (1 listener, 1 route)\n",
+    err: [
+      'DIR/warn.toml: listeners[0].routes[0].backend_tls: warning: has no effect where mode is "l4"',
+      "DIR/warn.toml: grpc: warning: is ignored: not available in this version",
+      "DIR/warn.toml: metrics: warning: is ignored: not available in this version",
+      "",
+    ].join("\n"),
+  });
+});
+
+Deno.test("check prints every problem on a line of its own and nothing else", async () => {
+  const file = writeConfig("bad.toml", '[database]\npath = "x.db"\n[log]\nlevel = "loud"\n[proxy]\nworkers = -1\n');
+  assert.deepEqual(await run("check", "-c", file), {
+    code: 1,
+    out: "",
+    err: [
+      "DIR/bad.toml: proxy.workers: expected a whole number from 0 to 1024, got -1",
+      'DIR/bad.toml: log.level: expected "debug", "info", "warn" or "error", got "loud"',
+      "",
+    ].join("\n"),
+  });
+  assert.deepEqual(await run("check", "-c", `${folder}/none.toml`), {
+    code: 1,
+    out: "",
+    err: "DIR/none.toml: does not exist\n",
+  });
+});
+
+Deno.test("check refuses what the server would refuse, with the files that are not there", async () => {
+  const file = writeConfig(
+    "refused.toml",
+    `database.path = "none/x.db"
+    [[listeners]]
+    addr = ":443"
+    routes = [{ hostname = "a", backend = "b:1", mode = "l7", tls_cert = "none.pem", tls_key = "refused.toml" }]`,
+  );
+  assert.deepEqual(await run("check", "-c", file), {
+    code: 1,
+    out: "",
+    err: [
+      'DIR/refused.toml: listeners[0].routes[0].mode: "l7" is not available in this version; use "l4"',
+      "DIR/refused.toml: database.path: DIR/none/x.db: its folder DIR/none does not exist",
+      "DIR/refused.toml: listeners[0].routes[0].tls_cert: DIR/none.pem: does not exist",
+      "",
+    ].join("\n"),
+  });
+});
+
+Deno.test("check makes no database", async () => {
+  const file = writeConfig("traceless.toml", 'database.path = "traceless.db"');
+  assert.equal((await run("check", "-c", file)).code, 0);
+  await assert.rejects(Deno.stat(`${folder}/traceless.db`), Deno.errors.NotFound);
+});
+
+Deno.test("an l7 route of a database is named by listener and host name", () => {
+  const route = '{ hostname = "a", backend = "b:1", mode = "l7", tls_cert = "c", tls_key = "k" }';
+  const text = `database.path = "x"\nlisteners = [{ addr = ":1" }, { addr = ":443", routes = [${route}] }]`;
+  assert.deepEqual(unsupportedState(parseConfig(text, { file: "x" }).config), [
+    { path: "route a on :443", message: 'mode "l7" is not available in this version; use "l4"' },
+  ]);
+});
+
+Deno.test("snapshot copies the database and says where to, and how much", async () => {
+  const file = writeConfig("snap.toml", 'database.path = "snap.db"');
+  const store = Store.open(`${folder}/snap.db`);
+  store.prepare(parseConfig('database.path = "x"', { file }).config);
+  store.commit();
+  store.close();
+  const named = await run("snapshot", "-c", file, "-o", `${folder}/named.db`);
+  const { size } = await Deno.stat(`${folder}/named.db`);
+  assert.deepEqual(named, { code: 0, out: `DIR/named.db (${size} bytes)\n`, err: "" });
+  assert.deepEqual(await run("snapshot", "-c", file, "--out", `${folder}/named.db`), {
+    code: 1,
+    out: "",
+    err: "DIR/named.db: exists already; name a new file\n",
+  });
+  const unnamed = await run("snapshot", "-c", file);
+  assert.match(unnamed.out, /^DIR\/snap-\d{8}T\d{6}Z\.db \(\d+ bytes\)\n$/);
+});
+
+Deno.test("snapshot makes neither a database nor a copy where there is none", async () => {
+  const file = writeConfig("nosnap.toml", 'database.path = "nosnap.db"');
+  assert.deepEqual(await run("snapshot", "-c", file), {
+    code: 1,
+    out: "",
+    err: "DIR/nosnap.db: does not exist; the server makes it when it first starts\n",
+  });
+  const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  assert.deepEqual(names.filter((name) => name.includes("nosnap")), ["nosnap.toml"]);
+});
+
+Deno.test("version names the program and what it runs on", async () => {
+  const { code, out, err } = await run("version");
+  assert.match(out, new RegExp(`^mc-proxy ${manifest.version} \\(deno [\\d.]+, v8 \\S+, [\\w-]+\\)\\n$`));
+  assert.deepEqual({ code, err }, { code: 0, err: "" });
+  assert.equal((await run("--version")).out, out);
+});
+
+Deno.test("a wrong command line is told in two lines and exits with 2", async () => {
+  for (
+    const [args, message, help] of [
+      [[], "no command given", "mc-proxy --help"],
+      [["--bogus"], "unknown option '--bogus'", "mc-proxy --help"],
+      [["chekc"], "unknown command 'chekc' (Did you mean check?)", "mc-proxy --help"],
+      [["a\x1b[31m"], "unknown command 'a\\u001b[31m'", "mc-proxy --help"],
+      [["check"], "required option '-c, --config <file>' not specified", "mc-proxy check --help"],
+      [["server"], "required option '-c, --config <file>' not specified", "mc-proxy server --help"],
+      [["snapshot", "-c"], "option '-c, --config <file>' argument missing", "mc-proxy snapshot --help"],
+      [["check", "-c", "x", "--no"], "unknown option '--no'", "mc-proxy check --help"],
+      [
+        ["version", "x"],
+        "too many arguments for 'version'. Expected 0 arguments but got 1: x.",
+        "mc-proxy version --help",
+      ],
+    ] as const
+  ) {
+    assert.deepEqual(await run(...args), { code: 2, out: "", err: `mc-proxy: ${message}\nTry "${help}".\n` }, message);
+  }
+});
+
+Deno.test("every command has help, on standard output, with an example for those that take a file", async () => {
+  const help = await run("--help");
+  assert.equal(help.code, 0);
+  for (const command of ["server", "check", "snapshot", "version"]) {
+    assert.match(help.out, new RegExp(`^  ${command} `, "m"));
+    const { code, out, err } = await run(command, "--help");
+    assert.deepEqual({ code, err }, { code: 0, err: "" });
+    assert.ok(out.startsWith(`Usage: mc-proxy ${command} [options]\n`), out);
+    assert.equal(out, (await run("help", command)).out);
+    if (command !== "version") assert.ok(out.includes(`\n  mc-proxy ${command} -c /srv/mc-proxy/config.toml`), out);
+  }
+});
+
+Deno.test("an error of the program's own is one line, and has its stack where the log level is debug", async () => {
+  const failing = (text: string) => {
+    throw new TypeError(`cannot\nprint ${text.length}`);
+  };
+  const fail = async (debug: boolean) => {
+    let err = "";
+    const code = await main(["version"], { out: failing, err: (text) => err += text }, debug);
+    assert.equal(code, 1);
+    return err;
+  };
+  assert.match(await fail(false), /^mc-proxy: unexpected error: TypeError: cannot\\u000aprint \d+ \(.*\)\n$/);
+  assert.match(await fail(true), /main_test\.ts:\d+/);
+});
+
+/** The program as a process, with these Deno permissions and variables only. */
+function command(permissions: readonly string[], args: readonly string[], env: Record<string, string> = {}) {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", ...permissions, `${ROOT}main.ts`, ...args],
+    env,
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+async function runProcess(...parameters: Parameters<typeof command>): Promise<Run> {
+  const { code, stdout, stderr } = await command(...parameters).output();
+  const text = (octets: Uint8Array) => new TextDecoder().decode(octets).replaceAll(folder, "DIR");
+  return { code, out: text(stdout), err: text(stderr) };
+}
+
+Deno.test("as a process, version and usage errors need no permission and check may only read", async () => {
+  const file = writeConfig("process.toml", SOUND);
+  const [version, check, bogus] = await Promise.all([
+    runProcess([], ["version"]),
+    runProcess(["--allow-read"], ["check", "-c", file]),
+    runProcess([], ["--bogus"]),
+  ]);
+  assert.deepEqual(bogus, await run("--bogus"));
+  assert.deepEqual(version, { code: 0, out: (await run("version")).out, err: "" });
+  assert.deepEqual(check, { code: 0, out: "DIR/process.toml: OK (2 listeners, 2 routes)\n", err: "" });
+});
+
+Deno.test("as a process, it heeds its environment as far as it may read it", async () => {
+  const file = writeConfig("environment.toml", SOUND);
+  const args = ["check", "-c", file];
+  const environment = { MCPROXY_PROXY_WORKERS: "many", MCPROXY_PORT: "x" };
+  const [all, one] = await Promise.all([
+    runProcess(["--allow-read", "--allow-env"], args, { MCPROXY_PORT: "x" }),
+    runProcess(["--allow-read", "--allow-env=MCPROXY_PROXY_WORKERS"], args, environment),
+  ]);
+  assert.equal(all.err, "DIR/environment.toml: MCPROXY_PORT: warning: is ignored: no key has this variable\n");
+  assert.equal(
+    one.err,
+    'DIR/environment.toml: MCPROXY_PROXY_WORKERS: expected a whole number from 0 to 1024, got "many"\n',
+  );
+});
+
+Deno.test("as a process, help that nobody reads ends quietly", async () => {
+  const child = command([], ["--help"]).spawn();
+  await child.stdout.cancel();
+  const [stderr, { code }] = await Promise.all([new Response(child.stderr).text(), child.status]);
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+});

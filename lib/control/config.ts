@@ -1,0 +1,171 @@
+/**
+ * The configuration file: read, checked as a whole, and turned into values.
+ *
+ * @module
+ */
+
+import { dirname, resolve } from "node:path";
+import { parse as parseToml, TomlError } from "smol-toml";
+import * as v from "valibot";
+import { applyEnvironment, readEnvironment } from "./config_environment.ts";
+import { checkRules } from "./config_rules.ts";
+import { type ConfigDocument, configSchema } from "./config_schema.ts";
+import type { Config, ConfigProblem } from "./config_types.ts";
+import { fileErrorReason } from "./file_access.ts";
+import { printable, quote } from "./quote.ts";
+
+export { checkFiles } from "./config_files.ts";
+export * from "./config_types.ts";
+
+/** A configuration that cannot be used. Its message has one line for each problem: `FILE: PATH: MESSAGE`. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  /** The file as it was named by who asked for it. */
+  readonly file: string;
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(file: string, problems: readonly ConfigProblem[]) {
+    super(problems.map((problem) => formatProblem(file, problem)).join("\n"));
+    this.file = file;
+    this.problems = problems;
+  }
+}
+
+/** A problem in one line: `FILE: PATH: MESSAGE`, without the path where the file itself is meant. */
+export function formatProblem(file: string, { path, message }: ConfigProblem): string {
+  return [file === "" ? '""' : printable(file), path, message].filter((part) => part !== "").join(": ");
+}
+
+/** A sound configuration and what is notable about it. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly warnings: readonly ConfigProblem[];
+}
+
+/** Where the text of a configuration comes from. */
+export interface ConfigSource {
+  /** The file's path; relative paths within the text are taken from its folder. */
+  readonly file: string;
+  /** Environment variables, of which those that begin with `MCPROXY_` override the text; none by default. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads the text of a configuration file.
+ *
+ * @throws {ConfigError} With every problem there is, not the first only.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const { config } = parseConfig('database.path = "mc-proxy.db"', { file: "/etc/mc-proxy/config.toml" });
+ * assert.equal(config.database.path, "/etc/mc-proxy/mc-proxy.db");
+ * assert.equal(config.proxy.connectTimeoutMs, 5000);
+ * ```
+ */
+export function parseConfig(text: string, { file, environment = {} }: ConfigSource): LoadedConfig {
+  const { document, variables, warnings } = applyEnvironment(readToml(text, file), environment);
+  const parsed = v.safeParse(configSchema, document);
+  const rules = checkRules(document);
+  const named = (problem: ConfigProblem) => ({ ...problem, path: variables.get(problem.path) ?? problem.path });
+  const problems = [...(parsed.issues ?? []).map(problemOf), ...rules.problems].map(named);
+  if (!parsed.success || problems.length > 0) throw new ConfigError(file, problems);
+  return { config: configOf(parsed.output, dirname(file)), warnings: [...warnings, ...rules.warnings.map(named)] };
+}
+
+/**
+ * Reads a configuration file.
+ *
+ * @param environment What overrides it; by default the variables of this process.
+ * @throws {ConfigError} With every problem there is; that the file cannot be read is one.
+ */
+export function loadConfig(file: string, environment = readEnvironment()): LoadedConfig {
+  return parseConfig(readText(file), { file, environment });
+}
+
+function readText(file: string): string {
+  let octets: Uint8Array;
+  try {
+    octets = Deno.readFileSync(file);
+  } catch (error) {
+    throw new ConfigError(file, [{ path: "", message: fileErrorReason(error) }]);
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(octets);
+  } catch {
+    throw new ConfigError(file, [{ path: "", message: "is not UTF-8 text" }]);
+  }
+}
+
+function readToml(text: string, file: string): Readonly<Record<string, unknown>> {
+  try {
+    return parseToml(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    // The lines after the first are an excerpt of the file.
+    const reason = error.message.replace("Invalid TOML document: ", "").split("\n", 1).join();
+    const message = `line ${error.line}, column ${error.column}: not valid TOML: ${printable(reason)}`;
+    throw new ConfigError(file, [{ path: "", message }]);
+  }
+}
+
+function problemOf(issue: v.BaseIssue<unknown>): ConfigProblem {
+  let path = "";
+  for (const { key } of issue.path ?? []) {
+    if (typeof key === "number") path += `[${key}]`;
+    else path += (path === "" ? "" : ".") + keyText(String(key));
+  }
+  return { path, message: issue.message };
+}
+
+function keyText(key: string): string {
+  return /^[\w-]{1,80}$/.test(key) ? key : quote(key); // a bare key of TOML as it is
+}
+
+function configOf(document: ConfigDocument, folder: string): Config {
+  const { database, listeners, firewall, grpc, metrics, proxy, log } = document;
+  const pathOf = (path: string) => path === "" ? "" : resolve(folder, path);
+  return {
+    database: { path: pathOf(database.path) },
+    listeners: listeners.map(({ addr, proxy_protocol, max_connections, routes }) => ({
+      addr,
+      proxyProtocol: proxy_protocol,
+      maxConnections: max_connections,
+      routes: routes.map((route) => ({
+        hostname: route.hostname,
+        backend: route.backend,
+        mode: route.mode,
+        sendProxyProtocol: route.send_proxy_protocol,
+        tlsCert: pathOf(route.tls_cert),
+        tlsKey: pathOf(route.tls_key),
+        backendTls: route.backend_tls,
+        backendProtocol: route.backend_protocol,
+        backendCa: pathOf(route.backend_ca),
+        backendServerName: route.backend_server_name,
+        l7Policies: route.l7_policies.map(({ type, value }) => ({ type, value })),
+      })),
+    })),
+    firewall: {
+      blockedIps: distinct(firewall.blocked_ips),
+      blockedCidrs: distinct(firewall.blocked_cidrs),
+      blockedCountries: distinct(firewall.blocked_countries),
+      geoipDb: pathOf(firewall.geoip_db) || undefined,
+      rateLimit: firewall.rate_limit,
+      rateWindowMs: firewall.rate_window,
+    },
+    grpc,
+    metrics,
+    proxy: {
+      workers: proxy.workers,
+      connectTimeoutMs: proxy.connect_timeout,
+      helloTimeoutMs: proxy.hello_timeout,
+      idleTimeoutMs: proxy.idle_timeout,
+      shutdownTimeoutMs: proxy.shutdown_timeout,
+    },
+    log,
+  };
+}
+
+function distinct(values: readonly string[]): readonly string[] {
+  return [...new Set(values)];
+}

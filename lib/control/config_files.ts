@@ -1,0 +1,80 @@
+/**
+ * The files that a configuration names.
+ *
+ * @module
+ */
+
+import { GeoIp, GeoIpError } from "../rules/geoip.ts";
+import type { Config, ConfigProblem } from "./config_types.ts";
+import { fileErrorReason, fileExists } from "./file_access.ts";
+import { printable } from "./quote.ts";
+import { folderProblem } from "./store/store_error.ts";
+
+/** The first 16 octets of every SQLite file (sqlite.org/fileformat.html §1.3.1). */
+const SQLITE_MAGIC = "SQLite format 3\0";
+
+/**
+ * Looks at the files that a configuration names: that the GeoIP file is sound, that L7 certificates and keys can be
+ * read, and that the database is one or can be made. Nothing is written or locked.
+ *
+ * @returns What is wrong; empty where nothing is.
+ */
+export function checkFiles(config: Config): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const check = (path: string, reason: string | undefined) => {
+    if (reason !== undefined) problems.push({ path, message: reason });
+  };
+  check("database.path", databaseProblem(config.database.path));
+  if (config.firewall.geoipDb !== undefined) check("firewall.geoip_db", geoipProblem(config.firewall.geoipDb));
+  config.listeners.forEach(({ routes }, i) =>
+    routes.forEach((route, j) => {
+      if (route.mode !== "l7") return;
+      const files = { tls_cert: route.tlsCert, tls_key: route.tlsKey, backend_ca: route.backendCa };
+      for (const [key, file] of Object.entries(files)) {
+        if (file !== "") check(`listeners[${i}].routes[${j}].${key}`, fileProblem(file, () => {}));
+      }
+    })
+  );
+  return problems;
+}
+
+function databaseProblem(path: string): string | undefined {
+  try {
+    if (!fileExists(path)) {
+      const folder = folderProblem(path);
+      return folder === undefined ? undefined : `${printable(path)}: ${folder}`;
+    }
+  } catch (error) {
+    return `${printable(path)}: ${fileErrorReason(error)}`;
+  }
+  return fileProblem(path, (file) => {
+    const start = new Uint8Array(SQLITE_MAGIC.length);
+    const length = file.readSync(start);
+    if (length === null || new TextDecoder().decode(start) === SQLITE_MAGIC) return undefined; // empty counts as new
+    return "is not a SQLite database; set database.path to another file";
+  });
+}
+
+function geoipProblem(path: string): string | undefined {
+  return fileProblem(path, () => {
+    try {
+      GeoIp.open(Deno.readFileSync(path));
+      return undefined;
+    } catch (error) {
+      if (error instanceof GeoIpError) return error.message;
+      throw error;
+    }
+  });
+}
+
+/** Opens a file for reading and has `look` judge it. */
+function fileProblem(path: string, look: (file: Deno.FsFile) => string | undefined | void): string | undefined {
+  let reason: string | undefined | void;
+  try {
+    using file = Deno.openSync(path);
+    reason = file.statSync().isDirectory ? "is a folder, not a file" : look(file);
+  } catch (error) {
+    reason = fileErrorReason(error);
+  }
+  return reason ? `${printable(path)}: ${reason}` : undefined;
+}

@@ -1,0 +1,172 @@
+/**
+ * The configuration file as a schema: its tables and keys, their types, defaults and ranges.
+ *
+ * Checked here is what one value shows by itself; `config_rules.ts` checks what takes several.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { BACKEND_PROTOCOLS, L7_POLICY_TYPES, LOG_FORMATS, LOG_LEVELS, ROUTE_MODES } from "./config_types.ts";
+import * as values from "./config_values.ts";
+import { describe, quote } from "./quote.ts";
+
+const MAX_WORKERS = 1024;
+const MAX_CONNECTIONS = 2 ** 31 - 1; // counted in an Int32Array
+const MAX_RATE = 65_535; // counted in 16 bits for each source address
+
+/** Whether a value of a TOML document is a table. */
+export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}
+
+function expected(what: string): (issue: v.BaseIssue<unknown>) => string {
+  return (issue) => `expected ${what}, got ${describe(issue.input)}`;
+}
+
+/** `"a", "b" or "c"`. */
+function alternatives(options: readonly string[]): string {
+  const quoted = options.map((option) => quote(option));
+  return [quoted.slice(0, -1).join(", "), ...quoted.slice(-1)].join(" or ");
+}
+
+const boolean = v.boolean(expected("true or false"));
+
+function oneOf<const Options extends readonly string[]>(options: Options) {
+  return v.picklist(options, expected(alternatives(options)));
+}
+
+function wholeNumber(max: number) {
+  const inRange = (value: unknown) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= max;
+  return v.custom<number>(inRange, expected(`a whole number from 0 to ${max}`));
+}
+
+/** A string that `read` makes a value of. */
+function text<T>(read: (text: string) => values.Reading<T>, what = "a string") {
+  return v.pipe(
+    v.string(expected(what)),
+    v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
+      const reading = read(dataset.value);
+      if (reading.kind === "ok") return reading.value;
+      addIssue({ message: reading.message });
+      return NEVER;
+    }),
+  );
+}
+
+function texts<T>(read: (text: string) => values.Reading<T>) {
+  return v.array(text(read), expected("an array of strings"));
+}
+
+const duration = text(values.readDuration, 'a duration such as "10s"');
+
+/**
+ * A table with these keys and no others.
+ *
+ * @param examples For each key that must be there: what to write where it is missing.
+ */
+function table<const Entries extends v.ObjectEntries>(
+  entries: Entries,
+  examples: { readonly [Key in keyof Entries]?: string } = {},
+) {
+  const missing = (issue: v.BaseIssue<unknown>) => {
+    const key = String(issue.path?.at(-1)?.key);
+    return `is missing; write for example ${key} = ${examples[key] ?? "…"}`;
+  };
+  const known = v.pipe(
+    v.custom<Record<string, unknown>>(isTable, expected("a table")),
+    v.object(entries, missing),
+  );
+  // The unknown keys are found in the input: v.object leaves them out, and v.strictObject reports the first one only.
+  return v.lazy((input) => {
+    const unknown = isTable(input) ? Object.entries(input).filter(([key]) => !Object.hasOwn(entries, key)) : [];
+    if (unknown.length === 0) return known;
+    const message = `is not a known key here; known are ${Object.keys(entries).join(", ")}`;
+    const refuse = v.rawCheck<v.InferOutput<typeof known>>(({ addIssue }) => {
+      for (const [key, value] of unknown) {
+        addIssue({ message, path: [{ type: "unknown", origin: "value", input, key, value }] });
+      }
+    });
+    return v.pipe(known, refuse);
+  });
+}
+
+function tables<Item extends v.GenericSchema>(item: Item, header: string) {
+  return v.optional(v.array(item, expected(`an array of tables, each under ${header}`)), []);
+}
+
+const l7Policy = table(
+  { type: oneOf(L7_POLICY_TYPES), value: text(values.readPolicyValue) },
+  { type: '"block_user_agent"', value: '"BadBot"' },
+);
+
+const route = table(
+  {
+    hostname: text(values.readHostnamePattern),
+    backend: text(values.readBackend),
+    mode: v.optional(oneOf(ROUTE_MODES), "l4"),
+    send_proxy_protocol: v.optional(boolean, false),
+    tls_cert: v.optional(text(values.readOptionalPath), ""),
+    tls_key: v.optional(text(values.readOptionalPath), ""),
+    backend_tls: v.optional(boolean, false),
+    backend_protocol: v.optional(oneOf(BACKEND_PROTOCOLS), ""),
+    backend_ca: v.optional(text(values.readOptionalPath), ""),
+    backend_server_name: v.optional(text(values.readServerName), ""),
+    l7_policies: tables(l7Policy, "[[listeners.routes.l7_policies]]"),
+  },
+  { hostname: '"git.example.net"', backend: '"127.0.0.1:8443"' },
+);
+
+const listener = table(
+  {
+    addr: text(values.readListenAddress),
+    proxy_protocol: v.optional(boolean, false),
+    max_connections: v.optional(wholeNumber(MAX_CONNECTIONS), 0),
+    routes: tables(route, "[[listeners.routes]]"),
+  },
+  { addr: '":443"' },
+);
+
+/** The keys of every table that is there at most once: those whose scalars the environment may override. */
+export const SECTIONS = {
+  database: { path: text(values.readPath) },
+  firewall: {
+    blocked_ips: v.optional(texts(values.readBlockedIp), []),
+    blocked_cidrs: v.optional(texts(values.readBlockedCidr), []),
+    blocked_countries: v.optional(texts(values.readCountry), []),
+    geoip_db: v.optional(text(values.readOptionalPath), ""),
+    rate_limit: v.optional(wholeNumber(MAX_RATE), 0),
+    rate_window: v.optional(duration, "10s"),
+  },
+  grpc: { addr: text(values.readSocketPath) },
+  metrics: {
+    addr: text(values.readListenAddress),
+    path: v.optional(text(values.readUrlPath), "/metrics"),
+  },
+  proxy: {
+    workers: v.optional(wholeNumber(MAX_WORKERS), 0),
+    connect_timeout: v.optional(duration, "5s"),
+    hello_timeout: v.optional(duration, "10s"),
+    idle_timeout: v.optional(duration, "300s"),
+    shutdown_timeout: v.optional(duration, "30s"),
+  },
+  log: {
+    level: v.optional(oneOf(LOG_LEVELS), "info"),
+    format: v.optional(oneOf(LOG_FORMATS), "text"),
+  },
+};
+
+/** The whole file. */
+export const configSchema = table({
+  // Absent, it is reported as a database without a path.
+  database: v.optional(table(SECTIONS.database, { path: '"/srv/mc-proxy/mc-proxy.db"' }), {}),
+  listeners: tables(listener, "[[listeners]]"),
+  firewall: v.optional(table(SECTIONS.firewall), {}),
+  grpc: v.optional(table(SECTIONS.grpc, { addr: '"/srv/mc-proxy/mc-proxy.sock"' })),
+  metrics: v.optional(table(SECTIONS.metrics, { addr: '"127.0.0.1:9090"' })),
+  proxy: v.optional(table(SECTIONS.proxy), {}),
+  log: v.optional(table(SECTIONS.log), {}),
+});
+
+/** The file's values: checked and canonical, under the file's own names. */
+export type ConfigDocument = v.InferOutput<typeof configSchema>;

@@ -1,0 +1,38 @@
+/**
+ * Whether a file can be had, and why not.
+ *
+ * @module
+ */
+
+/**
+ * The reason behind an error of a file operation, to follow the file's name.
+ *
+ * @throws The error itself, where it is none of a file operation.
+ */
+export function fileErrorReason(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "does not exist";
+  if (error instanceof Deno.errors.NotADirectory) return "does not exist: part of its path is not a folder";
+  if (error instanceof Deno.errors.IsADirectory) return "is a folder, not a file";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  if (error instanceof Deno.errors.NotCapable) return "permission denied: Deno was started without it";
+  // An error that the system numbers and Deno has no class for, such as a name too long (ENAMETOOLONG).
+  if (error instanceof Error && /\(os error \d+\)/.test(error.message)) {
+    return `cannot be used: ${error.message.replace(/ \(os error.*/s, "")}`;
+  }
+  throw error;
+}
+
+/**
+ * Whether there is a file or folder at `path`.
+ *
+ * @throws Where that cannot be told, for want of a permission.
+ */
+export function fileExists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * What every engine promises to the control plane, and what it reports.
+ *
+ * @module
+ */
+
+import type { Endpoint } from "../wire/socket_address.ts";
+import type { RejectReason } from "./counters.ts";
+
+/** How a connection ended: refused for a reason, or served until one of these. */
+export type EndReason = RejectReason | ServedEnd;
+
+/**
+ * How a served connection ended.
+ *
+ * - `closed`: both sides sent all they had.
+ * - `client_reset`, `backend_reset`: that side broke off.
+ * - `idle_timeout`: no byte in either direction for too long.
+ * - `shutdown`: the program stopped before it was done.
+ * - `internal_error`: a fault of ours; the log has its stack.
+ */
+export type ServedEnd = "closed" | "client_reset" | "backend_reset" | "idle_timeout" | "shutdown" | "internal_error";
+
+/** A connection that is over. Text in it came from configuration or passed a parser; only `serverName` is a client's. */
+export interface ConnectionEnd {
+  /** The listener's `addr` as configured. */
+  readonly listener: string;
+  /** `host:port` of the real client. */
+  readonly client: string;
+  /** `undefined` where no ClientHello was read, or it had no SNI. */
+  readonly serverName: string | undefined;
+  /** The host name pattern of the route. */
+  readonly route: string | undefined;
+  readonly backend: string | undefined;
+  /** Client to backend. */
+  readonly bytesIn: number;
+  /** Backend to client. */
+  readonly bytesOut: number;
+  readonly durationMs: number;
+  readonly end: EndReason;
+  /** Which rule the input broke, or what the system said; for `end`s that have more to tell. */
+  readonly detail: string | undefined;
+}
+
+/** What an engine reports while it runs. */
+export interface EngineEvents {
+  connectionEnded(end: ConnectionEnd): void;
+  /** A dial failed or the backend has no address: it is time to resolve its name anew. */
+  dialFailed(backend: string): void;
+  /** The system refuses to accept (`EMFILE`, `ENFILE`, …); said once until it accepts again. */
+  acceptFailed(listener: string, error: unknown): void;
+  acceptRecovered(listener: string): void;
+  /** A fault of ours that ended one connection. */
+  internalError(error: unknown): void;
+}
+
+/** A data plane with its listeners bound. */
+export interface Engine {
+  /** The addresses that are really bound, `host:port`, in the order of the snapshot's listeners. */
+  readonly addresses: readonly string[];
+  /** Starts to accept; until then connections wait in the kernel's queue. */
+  start(): void;
+  /** Replaces the addresses of a backend for connections to come. */
+  setBackend(name: string, addresses: readonly Endpoint[]): void;
+  /** Stops accepting; resolves once the last open connection is over. */
+  drain(): Promise<void>;
+  /** Ends every open connection at once; a `drain` under way then resolves. */
+  abort(): void;
+}
+
+/** A listener that could not be bound. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+
+  /**
+   * @param addr The listener's address as configured.
+   * @param reason What the system said, in words that tell what to do.
+   */
+  constructor(readonly addr: string, reason: string, options?: ErrorOptions) {
+    super(`cannot listen on ${addr}: ${reason}`, options);
+  }
+}

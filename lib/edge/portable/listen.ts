@@ -1,0 +1,48 @@
+/**
+ * Binding a listener, and saying what to do where that fails.
+ *
+ * @module
+ */
+
+import { ListenError } from "../engine.ts";
+
+/** How many connections the kernel may hold for us; it caps this at `net.core.somaxconn`, listen(2). */
+const BACKLOG = 4096;
+
+/**
+ * Listens on an address.
+ *
+ * @param addr Its name in errors.
+ * @param hostname `"::"`: every address of this machine, of both families.
+ * @throws {ListenError} If the address cannot be bound.
+ */
+export function listen(addr: string, hostname: string, port: number): Deno.TcpListener {
+  try {
+    return Deno.listen({ hostname, port, tcpBacklog: BACKLOG });
+  } catch (error) {
+    if (hostname === "::" && hasNoIpv6(error)) return listen(addr, "0.0.0.0", port);
+    throw new ListenError(addr, explain(error, port), { cause: error });
+  }
+}
+
+/** ipv6(7): no IPv6 in the kernel gives `EAFNOSUPPORT`, IPv6 switched off by sysctl `EADDRNOTAVAIL`. */
+function hasNoIpv6(error: unknown): boolean {
+  return error instanceof Deno.errors.AddrNotAvailable || codeOf(error) === "EAFNOSUPPORT";
+}
+
+function explain(error: unknown, port: number): string {
+  if (error instanceof Deno.errors.AddrInUse) {
+    return "the address is in use; stop the program that has it, or choose another port";
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable) {
+    return "this machine has no such address; use one of its own, or none (:port) for all of them";
+  }
+  if (codeOf(error) === "EACCES" || error instanceof Deno.errors.PermissionDenied) {
+    return `permission denied${port < 1024 ? "; a port below 1024 needs CAP_NET_BIND_SERVICE or root" : ""}`;
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}

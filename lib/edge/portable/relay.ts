@@ -1,0 +1,78 @@
+/**
+ * Passing bytes between a client and its backend.
+ *
+ * @module
+ */
+
+import type { Connection, Direction, End } from "./connection.ts";
+
+/**
+ * Passes bytes both ways until both sides have sent all they had.
+ *
+ * Backpressure is in the order of things: nothing is read before what was read last has been taken. A half-close is
+ * passed on as a half-close.
+ */
+export async function relay(connection: Connection, backend: Deno.TcpConn): Promise<End> {
+  await Promise.all([pump(connection, "in", backend), pump(connection, "out", backend)]);
+  return { reason: "closed" };
+}
+
+async function pump(connection: Connection, direction: Direction, backend: Deno.TcpConn): Promise<void> {
+  const { pool } = connection.engine;
+  const from = direction === "in" ? connection.socket : backend;
+  const to = direction === "in" ? backend : connection.socket;
+  let buffer = pool.take();
+  for (;;) {
+    const n = await read(connection, from, buffer);
+    if (n === null) break;
+    if (!await writeAll(connection, to, n === buffer.length ? buffer : buffer.subarray(0, n))) break;
+    connection.passed(direction, n);
+    buffer = pool.adapt(buffer, n);
+  }
+  pool.give(buffer);
+  await closeWrite(connection, to);
+}
+
+/** Reads some bytes; `null` at the end of the stream, and where the connection is over. */
+async function read(connection: Connection, from: Deno.TcpConn, buffer: Uint8Array): Promise<number | null> {
+  try {
+    return await from.read(buffer);
+  } catch (error) {
+    connection.finish(brokenOff(connection, from, error));
+    return null;
+  }
+}
+
+/** Writes all of `bytes`; `false` where the connection is over. */
+export async function writeAll(connection: Connection, to: Deno.TcpConn, bytes: Uint8Array): Promise<boolean> {
+  const { deadlines, timeouts } = connection.engine;
+  try {
+    let sent = await to.write(bytes);
+    deadlines.extend(connection, timeouts.idleMs);
+    while (sent < bytes.length) {
+      sent += await to.write(bytes.subarray(sent));
+      deadlines.extend(connection, timeouts.idleMs);
+    }
+    return true;
+  } catch (error) {
+    connection.finish(brokenOff(connection, to, error));
+    return false;
+  }
+}
+
+async function closeWrite(connection: Connection, to: Deno.TcpConn): Promise<void> {
+  if (connection.ended !== undefined) return;
+  try {
+    await to.closeWrite();
+  } catch (error) {
+    connection.finish(brokenOff(connection, to, error));
+  }
+}
+
+/** A socket of the connection failed: its peer reset it, unless the connection was over before. */
+function brokenOff(connection: Connection, socket: Deno.TcpConn, error: unknown): End {
+  return {
+    reason: socket === connection.socket ? "client_reset" : "backend_reset",
+    detail: error instanceof Error ? error.message : String(error),
+  };
+}

@@ -1,0 +1,62 @@
+/**
+ * What the control plane hands to an engine: everything there is to serve, as plain immutable values that can be
+ * posted to another thread.
+ *
+ * @module
+ */
+
+import type { FirewallRules } from "../rules/firewall.ts";
+import type { Endpoint } from "../wire/socket_address.ts";
+
+/** All that an engine serves. */
+export interface EdgeSnapshot {
+  /** In the order of their counters: a listener is known to counters and events by its index. */
+  readonly listeners: readonly ListenerSnapshot[];
+  readonly firewall: FirewallSnapshot;
+  /** The addresses of every backend that a route names, by that name; empty where it could not be resolved. */
+  readonly backends: ReadonlyMap<string, readonly Endpoint[]>;
+  readonly timeouts: EdgeTimeouts;
+}
+
+/** One listening address and its routes. */
+export interface ListenerSnapshot {
+  /** As configured, e.g. `":443"`: the name of the listener in logs and metrics. */
+  readonly addr: string;
+  /** An IP address, or a host name of this machine; `"::"` takes IPv4 as well. */
+  readonly hostname: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Whether every connection starts with a PROXY protocol header. */
+  readonly proxyProtocol: boolean;
+  /** 0: no limit. */
+  readonly maxConnections: number;
+  readonly routes: readonly RouteSnapshot[];
+}
+
+/** One L4 route. */
+export interface RouteSnapshot {
+  /** An exact host name, `*.suffix` or `*`, normalised. */
+  readonly hostname: string;
+  /** `host:port`, a key of {@linkcode EdgeSnapshot.backends}. */
+  readonly backend: string;
+  readonly sendProxyProtocol: boolean;
+}
+
+/** What decides whether a client is let in. */
+export interface FirewallSnapshot {
+  readonly rules: FirewallRules;
+  /** The bytes of a MaxMind-format file. */
+  readonly geoip: Uint8Array | undefined;
+  /** Connections of one source address in a window, at most 65,535; 0: no limit. */
+  readonly rateLimit: number;
+  readonly rateWindowMs: number;
+}
+
+/** How long each wait may last, in milliseconds. */
+export interface EdgeTimeouts {
+  readonly proxyHeaderMs: number;
+  readonly helloMs: number;
+  readonly connectMs: number;
+  /** Without a byte in either direction. */
+  readonly idleMs: number;
+}

@@ -1,0 +1,57 @@
+/**
+ * Country codes as GeoIP databases give them.
+ *
+ * @module
+ */
+
+// Officially assigned, ISO 3166-1 (the 249 of iso3166.tab in tzdata 2025b).
+const ISO_3166_1 = `
+  AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ
+  BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ
+  CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ
+  DE DJ DK DM DO DZ
+  EC EE EG EH ER ES ET
+  FI FJ FK FM FO FR
+  GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY
+  HK HM HN HR HT HU
+  ID IE IL IM IN IO IQ IR IS IT
+  JE JM JO JP
+  KE KG KH KI KM KN KP KR KW KY KZ
+  LA LB LC LI LK LR LS LT LU LV LY
+  MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ
+  NA NC NE NF NG NI NL NO NP NR NU NZ
+  OM
+  PA PE PF PG PH PK PL PM PN PR PS PT PW PY
+  QA
+  RE RO RS RU RW
+  SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ
+  TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ
+  UA UG UM US UY UZ
+  VA VC VE VG VI VN VU
+  WF WS
+  YE YT
+  ZA ZM ZW
+`;
+
+// Of the codes that ISO 3166-1 leaves to its users, XK stands for Kosovo in MaxMind's databases and in the EU's lists.
+const USER_ASSIGNED = "XK";
+
+const CODES: ReadonlySet<string> = new Set(`${ISO_3166_1} ${USER_ASSIGNED}`.trim().split(/\s+/));
+
+/**
+ * Whether `text` is a country that a GeoIP database can name: an officially assigned ISO 3166-1 alpha-2 code, in upper
+ * case, or `XK`.
+ *
+ * Codes of areas that are no country (`EU`, `AP`), of none (`ZZ`) and withdrawn ones (`AN`) are not.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert.equal(isCountryCode("GB"), true);
+ * assert.equal(isCountryCode("gb"), false);
+ * assert.equal(isCountryCode("UK"), false);
+ * ```
+ */
+export function isCountryCode(text: string): boolean {
+  return CODES.has(text);
+}

@@ -1,0 +1,16 @@
+/**
+ * mc-proxy as a library: the parsers of what comes over the wire, and the types of the configuration.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ *
+ * const http = new TextEncoder().encode("GET / HTTP/1.1\r\n");
+ * assert.equal(parseClientHello(http).kind, "not_tls");
+ * ```
+ *
+ * @module
+ */
+
+export * from "./lib/wire/mod.ts";
+export type * from "./lib/control/config_types.ts";

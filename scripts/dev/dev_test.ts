@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { ROOT } from "./proxy_process.ts";
+
+const task: { tasks: { dev: { command: string } } } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
+
+/** Starts what `deno task dev` starts. Its standard output ends when none of the processes below it is left. */
+function start(...args: string[]): Deno.ChildProcess {
+  const words = task.tasks.dev.command.split(" ");
+  assert.equal(words[0], "deno");
+  return new Deno.Command(Deno.execPath(), {
+    args: [...words.slice(1), ...args],
+    cwd: ROOT,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** Starts it in `folder` and waits for the lines to paste. `rest` resolves once every process has ended. */
+async function startAndWait(folder: string) {
+  const process = start("--folder", folder, "--port", "0");
+  const stderr = new Response(process.stderr).text();
+  const lines = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let printed = "";
+  while (!printed.includes("Ctrl-C")) {
+    const { value } = await lines.read();
+    assert.ok(value !== undefined, `it ended: ${printed}${await stderr}`);
+    printed += value;
+  }
+  const ended = async () => {
+    while (!(await lines.read()).done);
+    return { code: (await process.status).code, stderr: await stderr };
+  };
+  const port = Number(/-connect 127\.0\.0\.1:(\d+)/.exec(printed)?.[1]);
+  return { process, printed, port, ended };
+}
+
+/** Within the ignored folder that the task may write to. */
+async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  await Deno.mkdir(join(ROOT, ".dev"), { recursive: true });
+  const folder = await Deno.makeTempDir({ dir: join(ROOT, ".dev"), prefix: "test-" });
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function connect(port: number, hostname: string, ca: string): Promise<Deno.TlsConn> {
+  const tcp = await Deno.connect({ hostname: "127.0.0.1", port });
+  return Deno.startTls(tcp, { hostname, caCerts: [ca] });
+}
+
+async function exchange(conn: Deno.TlsConn, text: string, until: string): Promise<string> {
+  await conn.write(new TextEncoder().encode(text));
+  const buffer = new Uint8Array(16384);
+  let received = "";
+  while (!received.includes(until)) {
+    const count = await conn.read(buffer);
+    assert.ok(count !== null, `it ended after ${received}`);
+    received += new TextDecoder().decode(buffer.subarray(0, count));
+  }
+  return received;
+}
+
+Deno.test("dev serves both backends through the proxy, keeps its authority, and stops at SIGTERM and SIGINT", () =>
+  withFolder(async (folder) => {
+    const authorities = new Set<string>();
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      const { process, printed, port, ended } = await startAndWait(folder);
+      const ca = await Deno.readTextFile(join(folder, "ca.pem"));
+      authorities.add(ca);
+      assert.match(printed, new RegExp(`curl --cacert \\S+/ca\\.pem https://pass\\.localhost:${port}/\n`));
+      {
+        using page = await connect(port, "pass.localhost", ca);
+        const client = page.localAddr.transport === "tcp" ? page.localAddr.port : 0;
+        const answer = await exchange(page, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n0\r\n\r\n");
+        assert.match(answer, new RegExp(`^Client: +127\\.0\\.0\\.1:${client}$`, "m"));
+        using echo = await connect(port, "echo.localhost", ca);
+        assert.equal(await exchange(echo, "there and back\n", "\n"), "there and back\n");
+      }
+      process.kill(signal);
+      const { code, stderr } = await ended();
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /^(?:\d{4}-\S+Z info .*\n)+$/); // the log of the proxy, and no warning from anyone
+    }
+    assert.equal(authorities.size, 1);
+  }));
+
+Deno.test("dev that is killed without warning leaves no proxy behind, and the next start works", () =>
+  withFolder(async (folder) => {
+    const first = await startAndWait(folder);
+    first.process.kill("SIGKILL");
+    await first.ended();
+    await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: first.port }), Deno.errors.ConnectionRefused);
+    const second = await startAndWait(folder);
+    second.process.kill("SIGTERM");
+    assert.equal((await second.ended()).code, 0);
+  }));
+
+Deno.test("dev prints the proxy's one line and nothing else where the port is taken", () =>
+  withFolder(async (folder) => {
+    using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const output = await start("--folder", folder, "--port", String(taken.addr.port)).output();
+    assert.equal(output.code, 1);
+    assert.equal(new TextDecoder().decode(output.stdout), "");
+    assert.match(new TextDecoder().decode(output.stderr), new RegExp(`^mc-proxy: .*${taken.addr.port}.*\n$`));
+  }));
+
+Deno.test("a second dev in the same folder leaves the first one alone", () =>
+  withFolder(async (folder) => {
+    const first = await startAndWait(folder);
+    const second = await start("--folder", folder, "--port", "0").output();
+    assert.equal(second.code, 1);
+    assert.match(new TextDecoder().decode(second.stderr), /^dev: it runs already in .*\n$/);
+    using echo = await connect(first.port, "echo.localhost", await Deno.readTextFile(join(folder, "ca.pem")));
+    assert.equal(await exchange(echo, "still here\n", "\n"), "still here\n");
+    echo.close();
+    first.process.kill("SIGTERM");
+    assert.equal((await first.ended()).code, 0);
+  }));
+
+Deno.test({
+  name: "dev ends with one line where the proxy dies by itself (Linux: it is found in /proc)",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    withFolder(async (folder) => {
+      const { ended } = await startAndWait(folder);
+      Deno.kill(await findProxy(join(folder, "dev.toml")), "SIGKILL");
+      const { code, stderr } = await ended();
+      assert.equal(code, 1);
+      assert.match(stderr, /\ndev: the proxy ended with exit code 137\n$/);
+    }),
+});
+
+/** The process id of the proxy itself, not of the guard, whose command line holds all of the proxy's. */
+async function findProxy(configFile: string): Promise<number> {
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const words = (await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "")).split("\0"); // it may end meanwhile
+    if (words.includes(configFile) && !words.some((word) => word.endsWith("guard.ts"))) return Number(name);
+  }
+  throw new Error(`no process was started with ${configFile}`);
+}
+
+Deno.test("a command line that is wrong gets one line and exit code 2", async () => {
+  for (const args of [["--port", "65536"], ["--port", "http"], ["--nonsense"], ["more"]]) {
+    const { code, stdout, stderr } = await start(...args).output();
+    assert.equal(code, 2);
+    assert.equal(new TextDecoder().decode(stdout), "");
+    assert.match(new TextDecoder().decode(stderr), /^dev: [^\n]+; see deno task dev --help\n$/);
+  }
+});

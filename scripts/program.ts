@@ -1,0 +1,28 @@
+/**
+ * How the program is started: the one place that tests, the demo and the benchmark take it from.
+ *
+ * @module
+ */
+
+import configuration from "../deno.json" with { type: "json" };
+
+const ROOT = new URL("..", import.meta.url).pathname;
+
+/** An executable and its first arguments; the program's own arguments go behind them. */
+export interface ProgramCommand {
+  readonly executable: string;
+  readonly args: readonly string[];
+}
+
+/**
+ * The command of the `mc-proxy` task, with its very permissions, or the binary that `MC_PROXY_BIN` names.
+ *
+ * @throws {Error} If the task is not a plain `deno run … main.ts`.
+ */
+export function programCommand(): ProgramCommand {
+  const binary = Deno.env.get("MC_PROXY_BIN");
+  if (binary) return { executable: binary, args: [] };
+  const [deno, ...args] = configuration.tasks["mc-proxy"].command.split(" ");
+  if (deno !== "deno" || args.pop() !== "main.ts") throw new Error("the mc-proxy task must be: deno run … main.ts");
+  return { executable: Deno.execPath(), args: [...args, `${ROOT}main.ts`] };
+}

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { connect as connectNodeSocket, type Socket } from "node:net";
+import { buildClientHello } from "../../lib/wire/testdata/build_client_hello.ts";
+
+/** A TCP server whose connections a test takes one by one. */
+export class Backend implements Disposable {
+  readonly #listener: Deno.TcpListener;
+
+  constructor(hostname = "127.0.0.1") {
+    this.#listener = Deno.listen({ hostname, port: 0 });
+  }
+
+  /** `host:port`, as a route names it. */
+  get addr(): string {
+    const { hostname, port } = this.#listener.addr;
+    return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+  }
+
+  accept(): Promise<Deno.TcpConn> {
+    return this.#listener.accept();
+  }
+
+  /** Accepts until it is closed and sends back what it gets, half-close for half-close. */
+  async echo(): Promise<void> {
+    for await (const conn of this.#listener) void echo(conn);
+  }
+
+  [Symbol.dispose](): void {
+    try {
+      this.#listener.close();
+    } catch {
+      // Closed by the end of `echo`'s iteration.
+    }
+  }
+}
+
+async function echo(conn: Deno.TcpConn): Promise<void> {
+  const buffer = new Uint8Array(64 * 1024);
+  try {
+    for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
+      await writeAll(conn, buffer.subarray(0, n));
+    }
+    await conn.closeWrite();
+  } catch {
+    // Broken off: some tests do.
+  } finally {
+    conn.close();
+  }
+}
+
+/** Writes all of `bytes`. */
+export async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  for (let sent = 0; sent < bytes.length;) sent += await conn.write(bytes.subarray(sent));
+}
+
+/** Reads exactly `length` bytes. */
+export async function readExactly(conn: Deno.Conn, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length;) {
+    const n = await conn.read(bytes.subarray(at));
+    assert.notEqual(n, null, `the stream ended after ${at} of ${length} bytes`);
+    at += n ?? 0;
+  }
+  return bytes;
+}
+
+/** What a client sees of the end of its connection: the server's bytes are not expected to come first. */
+export async function endSeen(conn: Deno.Conn): Promise<"closed" | "reset"> {
+  try {
+    const n = await conn.read(new Uint8Array(1));
+    assert.equal(n, null, "a byte was sent to a client that must get none");
+    return "closed";
+  } catch (error) {
+    assert.ok(error instanceof Deno.errors.ConnectionReset, String(error));
+    return "reset";
+  }
+}
+
+/** Opens a connection and sends a ClientHello for `serverName`, and no more. */
+export async function sayHello(to: Deno.NetAddr, serverName?: string): Promise<Deno.TcpConn> {
+  const conn = await Deno.connect({ hostname: to.hostname, port: to.port });
+  await writeAll(conn, helloFor(serverName));
+  return conn;
+}
+
+/** The bytes of a ClientHello for `serverName`. */
+export function helloFor(serverName?: string): Uint8Array {
+  return buildClientHello(serverName === undefined ? {} : { serverName });
+}
+
+/** Opens a connection that can be reset: `resetAndDestroy` sends a true RST, which a `Deno.Conn` cannot. */
+export async function connectResettable(to: Deno.NetAddr): Promise<Socket> {
+  const socket = connectNodeSocket(to.port, to.hostname);
+  socket.on("error", () => {}); // a reset by the other side is no fault of the test
+  await new Promise((resolve) => socket.once("connect", resolve));
+  return socket;
+}
+
+/** A TLS session over the proxy, its server name and trust as given. */
+export async function connectTls(
+  to: Deno.NetAddr,
+  serverName: string,
+  authority: string,
+  alpnProtocols: string[] = [],
+): Promise<Deno.TlsConn> {
+  const conn = await Deno.connect({ hostname: to.hostname, port: to.port });
+  const tls = await Deno.startTls(conn, { hostname: serverName, caCerts: [authority], alpnProtocols });
+  await tls.handshake();
+  return tls;
+}

@@ -1,0 +1,136 @@
+import { stringify } from "smol-toml";
+import { programCommand } from "../../scripts/program.ts";
+import { Lines } from "./lines.ts";
+
+/** A line of the log. */
+export interface LogEvent {
+  readonly level: string;
+  readonly event: string;
+  readonly [field: string]: unknown;
+}
+
+/** What a test configures; it becomes the TOML file as it is. */
+export interface ProxyConfig {
+  readonly listeners?: readonly Readonly<Record<string, unknown>>[];
+  readonly [section: string]: unknown;
+}
+
+/** What a command that ends by itself left. */
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the program with these arguments to its end. */
+export async function runProgram(arguments_: readonly string[]): Promise<CommandResult> {
+  const { executable, args } = programCommand();
+  const command = new Deno.Command(executable, { args: [...args, ...arguments_], stdin: "null" });
+  const { code, stdout, stderr } = await command.output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/** The program, started as a process on free ports, with its own folder. */
+export class Proxy implements AsyncDisposable {
+  readonly folder: string;
+  readonly pid: number;
+  readonly log: Lines<LogEvent>;
+  readonly stdout: Lines<string>;
+  readonly #process: Deno.ChildProcess;
+
+  private constructor(folder: string, process: Deno.ChildProcess) {
+    this.folder = folder;
+    this.pid = process.pid;
+    this.log = new Lines(process.stderr, parseEvent);
+    this.stdout = new Lines(process.stdout, (line) => line);
+    this.#process = process;
+  }
+
+  /**
+   * Starts the program and waits until it listens.
+   *
+   * @param folder Where its configuration and database are; a new one by default.
+   */
+  static async start(config: ProxyConfig, folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" })): Promise<Proxy> {
+    const proxy = Proxy.spawn(config, folder);
+    await proxy.event("ready");
+    return proxy;
+  }
+
+  /** Starts the program and waits for nothing. */
+  static spawn(config: ProxyConfig, folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" })): Proxy {
+    const file = `${folder}/mc-proxy.toml`;
+    const defaults = { database: { path: "mc-proxy.db" }, log: { format: "json" } };
+    Deno.writeTextFileSync(file, stringify({ ...defaults, ...config }));
+    const { executable, args } = programCommand();
+    const command = new Deno.Command(executable, {
+      args: [...args, "server", "-c", file],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    });
+    return new Proxy(folder, command.spawn());
+  }
+
+  /** The address that listener number `index` is bound to. */
+  address(index = 0): Deno.NetAddr {
+    const addr = String(this.log.seen.filter(({ event }) => event === "listening")[index]?.["addr"]);
+    const colon = addr.lastIndexOf(":");
+    const hostname = addr.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
+    return {
+      transport: "tcp",
+      hostname: hostname === "::" ? "127.0.0.1" : hostname,
+      port: Number(addr.slice(colon + 1)),
+    };
+  }
+
+  /** The first event of that name, past or future, whose fields are those of `where`. */
+  event(name: string, where: Readonly<Record<string, unknown>> = {}): Promise<LogEvent> {
+    return this.log.find((line) => matches(line, { event: name, ...where }));
+  }
+
+  /** The line of the connection that came from `client`'s own address. */
+  end(client: { readonly localAddr: Deno.Addr }): Promise<LogEvent> {
+    const { hostname, port } = client.localAddr as Deno.NetAddr;
+    return this.event("connection", {
+      client: hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`,
+    });
+  }
+
+  signal(signal: Deno.Signal): void {
+    this.#process.kill(signal);
+  }
+
+  /** Resolves when the process is over and all its output read. */
+  async exit(): Promise<Deno.CommandStatus> {
+    const status = await this.#process.status;
+    await Promise.all([this.log.ended, this.stdout.ended]);
+    return status;
+  }
+
+  /** Ends the process and removes its folder. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+
+  /** Ends the process at once, and leaves its folder. */
+  async kill(): Promise<void> {
+    try {
+      this.#process.kill("SIGKILL");
+    } catch {
+      // It is over already.
+    }
+    await this.exit();
+  }
+}
+
+function matches(line: LogEvent, where: Readonly<Record<string, unknown>>): boolean {
+  return Object.entries(where).every(([key, value]) => line[key] === value);
+}
+
+/** Lines that are not JSON are those of a start that failed. */
+function parseEvent(line: string): LogEvent {
+  return line.startsWith("{") ? JSON.parse(line) : { level: "error", event: "stderr", line };
+}

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { Backend, endSeen, helloFor, readExactly, sayHello, writeAll } from "./harness/peers.ts";
+import { Proxy, runProgram } from "./harness/proxy.ts";
+
+const HELLO = helloFor("a.test");
+
+function listening(backend: Backend, hostname = "*") {
+  return [{ addr: "127.0.0.1:0", routes: [{ hostname, backend: backend.addr }] }];
+}
+
+async function open(proxy: Proxy, backend: Backend) {
+  const client = await sayHello(proxy.address(), "a.test");
+  const served = await backend.accept();
+  await readExactly(served, HELLO.length);
+  return { client, served };
+}
+
+Deno.test("SIGTERM stops accepting, lets a transfer finish, and ends with exit code 0", async () => {
+  using backend = new Backend();
+  await using proxy = await Proxy.start({ listeners: listening(backend) });
+  const { client, served } = await open(proxy, backend);
+  proxy.signal("SIGTERM");
+  assert.equal((await proxy.event("draining"))["connections"], 1);
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: proxy.address().port }));
+
+  const block = new Uint8Array(5_000_000).map((_, i) => i % 251);
+  const received = readExactly(client, block.length);
+  await writeAll(served, block);
+  await served.closeWrite();
+  assert.deepEqual(await received, block);
+  client.close();
+  assert.equal((await proxy.end(client))["end"], "closed");
+  assert.equal((await proxy.exit()).code, 0);
+  await proxy.event("stopped");
+  served.close();
+});
+
+Deno.test("what is not over by shutdown_timeout is ended", async () => {
+  using backend = new Backend();
+  await using proxy = await Proxy.start({ listeners: listening(backend), proxy: { shutdown_timeout: "200ms" } });
+  const { client, served } = await open(proxy, backend);
+  proxy.signal("SIGINT");
+  await endSeen(client);
+  await endSeen(served);
+  assert.equal((await proxy.end(client))["end"], "shutdown");
+  assert.equal((await proxy.exit()).code, 0);
+  client.close();
+  served.close();
+});
+
+Deno.test("a second signal ends open connections at once", async () => {
+  using backend = new Backend();
+  await using proxy = await Proxy.start({ listeners: listening(backend), proxy: { shutdown_timeout: "1h" } });
+  const { client, served } = await open(proxy, backend);
+  proxy.signal("SIGTERM");
+  await proxy.event("draining");
+  proxy.signal("SIGTERM");
+  await endSeen(client);
+  assert.equal((await proxy.end(client))["end"], "shutdown");
+  assert.equal((await proxy.exit()).code, 0);
+  client.close();
+  served.close();
+});
+
+Deno.test("a restart keeps what the database holds, and says that the file differs", async () => {
+  using first = new Backend();
+  using second = new Backend();
+  const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
+  const before = await Proxy.start({ listeners: listening(first) }, folder);
+  await before.event("database_seeded");
+  before.signal("SIGTERM");
+  assert.equal((await before.exit()).code, 0);
+
+  await using proxy = await Proxy.start({ listeners: listening(second) }, folder);
+  await proxy.event("config_differs");
+  const { client, served } = await open(proxy, first);
+  client.close();
+  served.close();
+});
+
+Deno.test("snapshot backs the database up while the server runs and while it does not", async () => {
+  using backend = new Backend();
+  await using proxy = await Proxy.start({ listeners: listening(backend, "kept.test") });
+  const config = `${proxy.folder}/mc-proxy.toml`;
+  const running = await runProgram(["snapshot", "-c", config, "-o", `${proxy.folder}/running.db`]);
+  assert.deepEqual([running.code, running.stderr], [0, ""]);
+  proxy.signal("SIGTERM");
+  await proxy.exit();
+  const stopped = await runProgram(["snapshot", "-c", config, "-o", `${proxy.folder}/stopped.db`]);
+  assert.deepEqual([stopped.code, stopped.stderr], [0, ""]);
+  for (const name of ["running.db", "stopped.db"]) {
+    const db = new DatabaseSync(`${proxy.folder}/${name}`, { readOnly: true });
+    assert.deepEqual({ ...db.prepare("SELECT hostname FROM routes").get() }, { hostname: "kept.test" });
+    db.close();
+  }
+  const again = await runProgram(["snapshot", "-c", config, "-o", `${proxy.folder}/running.db`]);
+  assert.equal(again.code, 1);
+  assert.equal(again.stderr.trim().split("\n").length, 1);
+});
+
+Deno.test("the text log has one line for a connection, with its fields as key=value", async () => {
+  using backend = new Backend();
+  const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
+  await using proxy = Proxy.spawn({ listeners: listening(backend), log: { format: "text" } }, folder);
+  const listening_ = await proxy.log.find(({ line }) => / info listening addr=/.test(String(line)));
+  const port = Number(/addr=127\.0\.0\.1:(\d+)/.exec(String(listening_["line"]))?.[1]);
+  const client = await sayHello({ transport: "tcp", hostname: "127.0.0.1", port }, "a.test");
+  const served = await backend.accept();
+  await readExactly(served, HELLO.length);
+  client.close();
+  served.close();
+  const connection = await proxy.log.find(({ line }) => / info connection /.test(String(line)));
+  assert.match(
+    String(connection["line"]),
+    /^\d{4}-\d\d-\d\dT[\d:.]+Z info connection listener=127\.0\.0\.1:0 client=127\.0\.0\.1:\d+ sni=a\.test route="?\*"? backend=127\.0\.0\.1:\d+ bytes_in=\d+ bytes_out=0 duration_ms=\d+ end=closed$/,
+  );
+});
