@@ -40,7 +40,7 @@ Deno.test("addresses, prefixes and countries that are blocked are refused by rea
       blocked_countries: ["XK"],
       geoip_db: "geo.mmdb",
     },
-  }, folder);
+  }, { folder });
   const blocked = [
     ["192.0.2.1", "blocked_ip"],
     ["::ffff:192.0.2.1", "blocked_ip"],

@@ -67,12 +67,12 @@ Deno.test("a restart keeps what the database holds, and says that the file diffe
   using first = new Backend();
   using second = new Backend();
   const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
-  const before = await Proxy.start({ listeners: listening(first) }, folder);
+  const before = await Proxy.start({ listeners: listening(first) }, { folder });
   await before.event("database_seeded");
   before.signal("SIGTERM");
   assert.equal((await before.exit()).code, 0);
 
-  await using proxy = await Proxy.start({ listeners: listening(second) }, folder);
+  await using proxy = await Proxy.start({ listeners: listening(second) }, { folder });
   await proxy.event("config_differs");
   const { client, served } = await open(proxy, first);
   client.close();
@@ -102,7 +102,7 @@ Deno.test("snapshot backs the database up while the server runs and while it doe
 Deno.test("the text log has one line for a connection, with its fields as key=value", async () => {
   using backend = new Backend();
   const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
-  await using proxy = Proxy.spawn({ listeners: listening(backend), log: { format: "text" } }, folder);
+  await using proxy = Proxy.spawn({ listeners: listening(backend), log: { format: "text" } }, { folder });
   const listening_ = await proxy.log.find(({ line }) => / info listening addr=/.test(String(line)));
   const port = Number(/addr=127\.0\.0\.1:(\d+)/.exec(String(listening_["line"]))?.[1]);
   const client = await sayHello({ transport: "tcp", hostname: "127.0.0.1", port }, "a.test");

@@ -15,10 +15,10 @@ import type { Output } from "./output.ts";
  *
  * @throws {ConfigError | StoreError} If it cannot.
  */
-export function runSnapshot(file: string, out: string | undefined, output: Output): void {
+export async function runSnapshot(file: string, out: string | undefined, output: Output): Promise<void> {
   const { path } = loadConfig(file).config.database;
   const target = out ?? snapshotName(path, new Date());
-  const size = snapshotDatabase(path, target);
+  const size = await snapshotDatabase(path, target);
   output.out(`${printable(target)} (${size} bytes)\n`);
 }
 

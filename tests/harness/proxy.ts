@@ -15,6 +15,14 @@ export interface ProxyConfig {
   readonly [section: string]: unknown;
 }
 
+/** How a test starts the program. */
+export interface ProxyOptions {
+  /** Where its configuration and database are; a new one by default. */
+  readonly folder?: string;
+  /** Variables beside those of the test's own process. */
+  readonly environment?: Record<string, string>;
+}
+
 /** What a command that ends by itself left. */
 export interface CommandResult {
   readonly code: number;
@@ -50,22 +58,24 @@ export class Proxy implements AsyncDisposable {
   /**
    * Starts the program and waits until it listens.
    *
-   * @param folder Where its configuration and database are; a new one by default.
+   * @throws {Error} With what it printed, if it ends before.
    */
-  static async start(config: ProxyConfig, folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" })): Promise<Proxy> {
-    const proxy = Proxy.spawn(config, folder);
+  static async start(config: ProxyConfig, options: ProxyOptions = {}): Promise<Proxy> {
+    const proxy = Proxy.spawn(config, options);
     await proxy.event("ready");
     return proxy;
   }
 
   /** Starts the program and waits for nothing. */
-  static spawn(config: ProxyConfig, folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" })): Proxy {
+  static spawn(config: ProxyConfig, options: ProxyOptions = {}): Proxy {
+    const { folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" }), environment = {} } = options;
     const file = `${folder}/mc-proxy.toml`;
     const defaults = { database: { path: "mc-proxy.db" }, log: { format: "json" } };
     Deno.writeTextFileSync(file, stringify({ ...defaults, ...config }));
     const { executable, args } = programCommand();
     const command = new Deno.Command(executable, {
       args: [...args, "server", "-c", file],
+      env: environment,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

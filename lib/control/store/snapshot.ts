@@ -5,16 +5,19 @@
  */
 
 import { basename, dirname, join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { backup, DatabaseSync } from "node:sqlite";
 import { fileExists } from "../file_access.ts";
 import { schemaVersion } from "./migrations.ts";
-import { folderProblem, StoreError, withStoreErrors } from "./store_error.ts";
+import { folderProblem, StoreError, storeErrorOf, withStoreErrors } from "./store_error.ts";
 
 /** How long to wait for another process's lock before giving up, in milliseconds. */
 const BUSY_TIMEOUT_MS = 5_000;
 
 /**
- * Writes a copy of the database at `path` to the new file `out`: whole, compact and checked, as one moment had it.
+ * Writes a copy of the database at `path` to the new file `out`: whole and checked, as one moment had it.
+ *
+ * By SQLite's backup interface. `VACUUM INTO` would be compact too, but it attaches the copy, which Deno allows to a
+ * program with every permission there is only.
  *
  * It works while a server runs on the database and while none does. `out` is made under another name and renamed, so it
  * is never there by half.
@@ -22,15 +25,20 @@ const BUSY_TIMEOUT_MS = 5_000;
  * @returns The size of `out` in octets.
  * @throws {StoreError} Where there is no database at `path`, `out` exists, or either cannot be read or written.
  */
-export function snapshotDatabase(path: string, out: string): number {
+export async function snapshotDatabase(path: string, out: string): Promise<number> {
   const source = openSource(path);
   try {
     const temporary = makeTemporary(out);
     try {
-      withStoreErrors(path, () => source.prepare("VACUUM INTO ?").run(temporary));
+      await backup(source, temporary).catch((error) => {
+        throw storeErrorOf(path, error);
+      });
+      withStoreErrors(path, () => check(temporary, path));
       return withStoreErrors(out, () => finish(temporary, out));
     } finally {
-      if (fileExists(temporary)) Deno.removeSync(temporary);
+      for (const suffix of ["", "-journal", "-wal", "-shm"]) {
+        if (fileExists(temporary + suffix)) Deno.removeSync(temporary + suffix);
+      }
     }
   } finally {
     source.close();
@@ -69,19 +77,22 @@ function makeTemporary(out: string): string {
   });
 }
 
-/** Checks the copy, has it on the disk, and gives it its name. */
-function finish(temporary: string, out: string): number {
-  const copy = new DatabaseSync(temporary, { readOnly: true });
+/** Makes the copy one file, and checks it: page by page it is as sound as its source. */
+function check(temporary: string, path: string): void {
+  const copy = new DatabaseSync(temporary);
   try {
+    copy.exec("PRAGMA journal_mode = DELETE"); // it is in WAL mode like its source, which is three files once open
     const faults = copy.prepare("PRAGMA integrity_check").all();
-    if (faults[0]?.integrity_check !== "ok") {
-      throw new StoreError(out, "came out corrupt; check the disk and the source");
-    }
+    if (faults[0]?.integrity_check !== "ok") throw new StoreError(path, "is corrupt; restore a snapshot");
   } finally {
     copy.close();
   }
+}
+
+/** Has the copy on the disk, and gives it its name. */
+function finish(temporary: string, out: string): number {
   using file = Deno.openSync(temporary, { read: true, write: true });
-  file.syncSync(); // VACUUM INTO leaves it to the system when to write
+  file.syncSync(); // the backup leaves it to the system when to write
   const { size } = file.statSync();
   Deno.renameSync(temporary, out);
   return size;

@@ -10,7 +10,7 @@ const STATE: StoredState = {
 };
 
 /** Runs `use` with a folder that holds the database `x.db` of a server that runs. */
-function withServer(use: (folder: string, server: Store) => void): void {
+async function withServer(use: (folder: string, server: Store) => Promise<void>): Promise<void> {
   const folder = Deno.makeTempDirSync();
   const store = Store.open(`${folder}/x.db`);
   try {
@@ -18,7 +18,7 @@ function withServer(use: (folder: string, server: Store) => void): void {
     store.commit();
     store.prepare(STATE); // SQLite makes the -wal and -shm files with the first use after the switch to WAL
     store.commit();
-    use(folder, store);
+    await use(folder, store);
   } finally {
     store.close();
     Deno.removeSync(folder, { recursive: true });
@@ -38,10 +38,10 @@ function stateOf(path: string): StoredState {
   }
 }
 
-function refusal(folder: string, path: string, out: string): string {
+async function refusal(folder: string, path: string, out: string): Promise<string> {
   const before = filesIn(folder);
   let message = "";
-  assert.throws(() => snapshotDatabase(path, out), (error) => {
+  await assert.rejects(snapshotDatabase(path, out), (error) => {
     assert.ok(error instanceof StoreError);
     message = error.message.replaceAll(folder, "DIR");
     return true;
@@ -50,37 +50,37 @@ function refusal(folder: string, path: string, out: string): string {
   return message;
 }
 
-Deno.test("a snapshot is taken while a server runs, with what it committed last", () => {
-  withServer((folder) => {
+Deno.test("a snapshot is taken while a server runs, with what it committed last", async () => {
+  await withServer(async (folder) => {
     const other = new DatabaseSync(`${folder}/x.db`);
     other.exec("UPDATE listeners SET max_connections = 6");
     other.close();
-    const size = snapshotDatabase(`${folder}/x.db`, `${folder}/out.db`);
+    const size = await snapshotDatabase(`${folder}/x.db`, `${folder}/out.db`);
     assert.equal(size, Deno.statSync(`${folder}/out.db`).size);
     assert.equal(stateOf(`${folder}/out.db`).listeners[0]?.maxConnections, 6);
     assert.deepEqual(filesIn(folder), ["out.db", "x.db", "x.db-shm", "x.db-wal"]);
   });
 });
 
-Deno.test("a snapshot waits for nobody: an open transaction is simply not in it", () => {
-  withServer((folder, server) => {
+Deno.test("a snapshot waits for nobody: an open transaction is simply not in it", async () => {
+  await withServer(async (folder, server) => {
     server.prepare(STATE);
-    snapshotDatabase(`${folder}/x.db`, `${folder}/out.db`);
+    await snapshotDatabase(`${folder}/x.db`, `${folder}/out.db`);
     assert.deepEqual(stateOf(`${folder}/out.db`), STATE);
   });
 });
 
-Deno.test("a snapshot is taken while no server runs, and nothing is left beside the database", () => {
-  withServer((folder, server) => {
+Deno.test("a snapshot is taken while no server runs, and nothing is left beside the database", async () => {
+  await withServer(async (folder, server) => {
     server.close();
-    snapshotDatabase(`${folder}/x.db`, `${folder}/out.db`);
+    await snapshotDatabase(`${folder}/x.db`, `${folder}/out.db`);
     assert.deepEqual(filesIn(folder), ["out.db", "x.db"]);
     assert.deepEqual(stateOf(`${folder}/out.db`), STATE);
   });
 });
 
-Deno.test("a snapshot has what a crashed server left in its write-ahead log", () => {
-  withServer((folder) => {
+Deno.test("a snapshot has what a crashed server left in its write-ahead log", async () => {
+  await withServer(async (folder) => {
     const other = new DatabaseSync(`${folder}/x.db`);
     other.exec("DELETE FROM listeners");
     other.close();
@@ -88,24 +88,24 @@ Deno.test("a snapshot has what a crashed server left in its write-ahead log", ()
     for (const suffix of ["", "-wal"]) {
       Deno.copyFileSync(`${folder}/x.db${suffix}`, `${folder}/crashed/x.db${suffix}`);
     }
-    snapshotDatabase(`${folder}/crashed/x.db`, `${folder}/out.db`);
+    await snapshotDatabase(`${folder}/crashed/x.db`, `${folder}/out.db`);
     assert.deepEqual(stateOf(`${folder}/out.db`).listeners, []);
   });
 });
 
-Deno.test("an existing file is not overwritten", () => {
-  withServer((folder) => {
+Deno.test("an existing file is not overwritten", async () => {
+  await withServer(async (folder) => {
     Deno.writeTextFileSync(`${folder}/out.db`, "precious");
     assert.equal(
-      refusal(folder, `${folder}/x.db`, `${folder}/out.db`),
+      await refusal(folder, `${folder}/x.db`, `${folder}/out.db`),
       "DIR/out.db: exists already; name a new file",
     );
     assert.equal(Deno.readTextFileSync(`${folder}/out.db`), "precious");
   });
 });
 
-Deno.test("a database that is not there, empty, or another's is refused, and none is made", () => {
-  withServer((folder) => {
+Deno.test("a database that is not there, empty, or another's is refused, and none is made", async () => {
+  await withServer(async (folder) => {
     Deno.writeTextFileSync(`${folder}/empty.db`, "");
     Deno.writeTextFileSync(`${folder}/text.db`, "x".repeat(5000));
     const other = new DatabaseSync(`${folder}/other.db`);
@@ -118,26 +118,29 @@ Deno.test("a database that is not there, empty, or another's is refused, and non
         ["text.db", "is not a SQLite database; set database.path to another file"],
         ["other.db", "is a database of another program; set database.path to another file"],
       ] as const
-    ) assert.equal(refusal(folder, `${folder}/${name}`, `${folder}/out.db`), `DIR/${name}: ${reason}`);
+    ) assert.equal(await refusal(folder, `${folder}/${name}`, `${folder}/out.db`), `DIR/${name}: ${reason}`);
   });
 });
 
-Deno.test("a target that cannot be written to is refused", () => {
-  withServer((folder) => {
+Deno.test("a target that cannot be written to is refused", async () => {
+  await withServer(async (folder) => {
     const refusalOf = (out: string) => refusal(folder, `${folder}/x.db`, out);
-    assert.equal(refusalOf(`${folder}/none/out.db`), "DIR/none/out.db: its folder DIR/none does not exist");
+    assert.equal(await refusalOf(`${folder}/none/out.db`), "DIR/none/out.db: its folder DIR/none does not exist");
     assert.equal(
-      refusalOf(`${folder}/x.db/out.db`),
+      await refusalOf(`${folder}/x.db/out.db`),
       "DIR/x.db/out.db: does not exist: part of its path is not a folder",
     );
   });
 });
 
-Deno.test("a corrupt database gives no snapshot", () => {
-  withServer((folder, server) => {
+Deno.test("a corrupt database gives no snapshot", async () => {
+  await withServer(async (folder, server) => {
     server.close();
     const octets = Deno.readFileSync(`${folder}/x.db`);
     Deno.writeFileSync(`${folder}/x.db`, octets.fill(0xff, 2 * 4096));
-    assert.match(refusal(folder, `${folder}/x.db`, `${folder}/out.db`), /^DIR\/x\.db: is corrupt; restore a snapshot$/);
+    assert.match(
+      await refusal(folder, `${folder}/x.db`, `${folder}/out.db`),
+      /^DIR\/x\.db: is corrupt; restore a snapshot$/,
+    );
   });
 });

@@ -35,11 +35,19 @@ export function withStoreErrors<T>(path: string, action: () => T): T {
   try {
     return action();
   } catch (error) {
-    if (error instanceof StoreError) throw error;
-    throw new StoreError(path, isSqliteError(error) ? sqliteReason(path, error) : fileErrorReason(error), {
-      cause: error,
-    });
+    throw storeErrorOf(path, error);
   }
+}
+
+/**
+ * What to throw for an error of SQLite or of the file system that an action on the database at `path` gave.
+ *
+ * @throws The error itself, where it is of neither.
+ */
+export function storeErrorOf(path: string, error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  const reason = isSqliteError(error) ? sqliteReason(path, error) : fileErrorReason(error);
+  return new StoreError(path, reason, { cause: error });
 }
 
 function isSqliteError(error: unknown): error is Error {
