@@ -65,7 +65,8 @@ export class Supervisor {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#resolver.close();
-    const drained = this.#engine.drain();
+    await this.#engine.stop();
+    const drained = this.#engine.drained();
     const timeoutMs = this.#config.proxy.shutdownTimeoutMs;
     this.#log.info("draining", { connections: this.#active(), timeout_ms: timeoutMs });
     if (!await within(timeoutMs, drained)) {

@@ -62,9 +62,11 @@ export interface Engine {
   start(): void;
   /** Replaces the addresses of a backend for connections to come. */
   setBackend(name: string, addresses: readonly Endpoint[]): void;
-  /** Stops accepting; resolves once the last open connection is over. */
-  drain(): Promise<void>;
-  /** Ends every open connection at once; a `drain` under way then resolves. */
+  /** Stops accepting; resolves once the addresses are free. Open connections go on. */
+  stop(): Promise<void>;
+  /** Resolves once no connection is open; for an engine that has stopped. */
+  drained(): Promise<void>;
+  /** Ends every open connection at once. */
   abort(): void;
 }
 

@@ -17,23 +17,54 @@ function start(...args: string[]): Deno.ChildProcess {
   }).spawn();
 }
 
-/** Starts it in `folder` and waits for the lines to paste. `rest` resolves once every process has ended. */
-async function startAndWait(folder: string) {
-  const process = start("--folder", folder, "--port", "0");
-  const stderr = new Response(process.stderr).text();
-  const lines = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let printed = "";
-  while (!printed.includes("Ctrl-C")) {
-    const { value } = await lines.read();
-    assert.ok(value !== undefined, `it ended: ${printed}${await stderr}`);
-    printed += value;
+/** A start of it that has printed the lines to paste. */
+class Started implements AsyncDisposable {
+  /** Resolves once none of its processes is left. */
+  readonly ended: Promise<{ readonly code: number; readonly stderr: string }>;
+
+  private constructor(
+    readonly process: Deno.ChildProcess,
+    readonly printed: string,
+    rest: ReadableStreamDefaultReader<string>,
+    stderr: Promise<string>,
+  ) {
+    const ended = async () => {
+      while (!(await rest.read()).done);
+      return { code: (await process.status).code, stderr: await stderr };
+    };
+    this.ended = ended();
   }
-  const ended = async () => {
-    while (!(await lines.read()).done);
-    return { code: (await process.status).code, stderr: await stderr };
-  };
-  const port = Number(/-connect 127\.0\.0\.1:(\d+)/.exec(printed)?.[1]);
-  return { process, printed, port, ended };
+
+  static async in(folder: string): Promise<Started> {
+    const process = start("--folder", folder, "--port", "0");
+    const stderr = new Response(process.stderr).text();
+    const stdout = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let printed = "";
+    while (!printed.includes("Ctrl-C")) {
+      const { value } = await stdout.read();
+      assert.ok(value !== undefined, `it ended: ${printed}${await stderr}`);
+      printed += value;
+    }
+    return new Started(process, printed, stdout, stderr);
+  }
+
+  get port(): number {
+    return Number(/-connect 127\.0\.0\.1:(\d+)/.exec(this.printed)?.[1]);
+  }
+
+  stop(signal: Deno.Signal): Promise<{ readonly code: number; readonly stderr: string }> {
+    this.process.kill(signal);
+    return this.ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.process.kill("SIGTERM");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // it has ended already
+    }
+    await this.ended;
+  }
 }
 
 /** Within the ignored folder that the task may write to. */
@@ -47,9 +78,10 @@ async function withFolder(test: (folder: string) => Promise<void>): Promise<void
   }
 }
 
-async function connect(port: number, hostname: string, ca: string): Promise<Deno.TlsConn> {
-  const tcp = await Deno.connect({ hostname: "127.0.0.1", port });
-  return Deno.startTls(tcp, { hostname, caCerts: [ca] });
+async function connect(dev: Started, hostname: string, folder: string): Promise<Deno.TlsConn> {
+  const caCerts = [await Deno.readTextFile(join(folder, "ca.pem"))];
+  const tcp = await Deno.connect({ hostname: "127.0.0.1", port: dev.port });
+  return Deno.startTls(tcp, { hostname, caCerts });
 }
 
 async function exchange(conn: Deno.TlsConn, text: string, until: string): Promise<string> {
@@ -68,20 +100,19 @@ Deno.test("dev serves both backends through the proxy, keeps its authority, and 
   withFolder(async (folder) => {
     const authorities = new Set<string>();
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      const { process, printed, port, ended } = await startAndWait(folder);
-      const ca = await Deno.readTextFile(join(folder, "ca.pem"));
-      authorities.add(ca);
-      assert.match(printed, new RegExp(`curl --cacert \\S+/ca\\.pem https://pass\\.localhost:${port}/\n`));
+      await using dev = await Started.in(folder);
+      authorities.add(await Deno.readTextFile(join(folder, "ca.pem")));
+      assert.match(dev.printed, new RegExp(`curl --cacert \\S+/ca\\.pem https://pass\\.localhost:${dev.port}/\n`));
       {
-        using page = await connect(port, "pass.localhost", ca);
-        const client = page.localAddr.transport === "tcp" ? page.localAddr.port : 0;
+        using page = await connect(dev, "pass.localhost", folder);
         const answer = await exchange(page, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n0\r\n\r\n");
-        assert.match(answer, new RegExp(`^Client: +127\\.0\\.0\\.1:${client}$`, "m"));
-        using echo = await connect(port, "echo.localhost", ca);
+        assert.match(answer, /^SNI: +pass\.localhost$/m);
+        const [client, peer] = [/^Client: +(\S+)$/m.exec(answer)?.[1], /^Reached through: +(\S+)$/m.exec(answer)?.[1]];
+        assert.ok(client !== undefined && peer !== undefined && client !== peer, answer);
+        using echo = await connect(dev, "echo.localhost", folder);
         assert.equal(await exchange(echo, "there and back\n", "\n"), "there and back\n");
       }
-      process.kill(signal);
-      const { code, stderr } = await ended();
+      const { code, stderr } = await dev.stop(signal);
       assert.equal(code, 0, stderr);
       assert.match(stderr, /^(?:\d{4}-\S+Z info .*\n)+$/); // the log of the proxy, and no warning from anyone
     }
@@ -90,13 +121,11 @@ Deno.test("dev serves both backends through the proxy, keeps its authority, and 
 
 Deno.test("dev that is killed without warning leaves no proxy behind, and the next start works", () =>
   withFolder(async (folder) => {
-    const first = await startAndWait(folder);
-    first.process.kill("SIGKILL");
-    await first.ended();
+    await using first = await Started.in(folder);
+    await first.stop("SIGKILL");
     await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: first.port }), Deno.errors.ConnectionRefused);
-    const second = await startAndWait(folder);
-    second.process.kill("SIGTERM");
-    assert.equal((await second.ended()).code, 0);
+    await using second = await Started.in(folder);
+    assert.equal((await second.stop("SIGTERM")).code, 0);
   }));
 
 Deno.test("dev prints the proxy's one line and nothing else where the port is taken", () =>
@@ -110,15 +139,12 @@ Deno.test("dev prints the proxy's one line and nothing else where the port is ta
 
 Deno.test("a second dev in the same folder leaves the first one alone", () =>
   withFolder(async (folder) => {
-    const first = await startAndWait(folder);
+    await using first = await Started.in(folder);
     const second = await start("--folder", folder, "--port", "0").output();
     assert.equal(second.code, 1);
     assert.match(new TextDecoder().decode(second.stderr), /^dev: it runs already in .*\n$/);
-    using echo = await connect(first.port, "echo.localhost", await Deno.readTextFile(join(folder, "ca.pem")));
+    using echo = await connect(first, "echo.localhost", folder);
     assert.equal(await exchange(echo, "still here\n", "\n"), "still here\n");
-    echo.close();
-    first.process.kill("SIGTERM");
-    assert.equal((await first.ended()).code, 0);
   }));
 
 Deno.test({
@@ -126,9 +152,9 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   fn: () =>
     withFolder(async (folder) => {
-      const { ended } = await startAndWait(folder);
+      await using dev = await Started.in(folder);
       Deno.kill(await findProxy(join(folder, "dev.toml")), "SIGKILL");
-      const { code, stderr } = await ended();
+      const { code, stderr } = await dev.ended;
       assert.equal(code, 1);
       assert.match(stderr, /\ndev: the proxy ended with exit code 137\n$/);
     }),

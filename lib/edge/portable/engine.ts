@@ -42,8 +42,10 @@ export class PortableEngine implements Engine {
   readonly pool = new BufferPool();
   readonly open = new Set<Connection>();
   readonly #listeners: readonly Listener[];
-  #draining = false;
-  #drained: PromiseWithResolvers<void> | undefined;
+  #accepting: Promise<void>[] = [];
+  #stopped = false;
+  #closed = false;
+  readonly #drained = Promise.withResolvers<void>();
 
   /**
    * Binds every listener; none stays bound where one cannot be.
@@ -63,20 +65,22 @@ export class PortableEngine implements Engine {
   }
 
   start(): void {
-    for (const listener of this.#listeners) void this.#acceptLoop(listener);
+    this.#accepting = this.#listeners.map((listener) => this.#acceptLoop(listener));
   }
 
   setBackend(name: string, addresses: readonly Endpoint[]): void {
     this.backends.set(name, new Backend(addresses));
   }
 
-  drain(): Promise<void> {
-    if (this.#drained === undefined) {
-      this.#draining = true;
-      this.#drained = Promise.withResolvers();
-      for (const { socket } of this.#listeners) socket.close();
-      if (this.open.size === 0) this.#drained.resolve();
-    }
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const { socket } of this.#listeners) socket.close();
+    await Promise.all(this.#accepting); // the kernel's socket lives until the `accept` that waits on it is over
+    this.#closed = true;
+    if (this.open.size === 0) this.#drained.resolve();
+  }
+
+  drained(): Promise<void> {
     return this.#drained.promise;
   }
 
@@ -103,18 +107,18 @@ export class PortableEngine implements Engine {
       detail: ended?.detail,
     });
     this.open.delete(connection);
-    if (this.open.size === 0) this.#drained?.resolve();
+    if (this.#closed && this.open.size === 0) this.#drained.resolve();
   }
 
   async #acceptLoop(listener: Listener): Promise<void> {
     let failing = false;
-    while (!this.#draining) {
+    while (!this.#stopped) {
       try {
         this.#admit(listener, await listener.socket.accept());
         if (failing) this.events.acceptRecovered(listener.snapshot.addr);
         failing = false;
       } catch (error) {
-        if (this.#draining) return;
+        if (this.#stopped) return;
         // EMFILE and the like last: without a rest this loop would spin.
         if (!failing) this.events.acceptFailed(listener.snapshot.addr, error);
         failing = true;
