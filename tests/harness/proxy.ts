@@ -68,19 +68,24 @@ export class Proxy implements AsyncDisposable {
 
   /** Starts the program and waits for nothing. */
   static spawn(config: ProxyConfig, options: ProxyOptions = {}): Proxy {
-    const { folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" }), environment = {} } = options;
+    const folder = options.folder ?? Deno.makeTempDirSync({ prefix: "mc-proxy-" });
     const file = `${folder}/mc-proxy.toml`;
     const defaults = { database: { path: "mc-proxy.db" }, log: { format: "json" } };
     Deno.writeTextFileSync(file, stringify({ ...defaults, ...config }));
+    return Proxy.run(["server", "-c", file], { ...options, folder });
+  }
+
+  /** Starts the program with these arguments; its folder is removed in the end. */
+  static run(arguments_: readonly string[], options: ProxyOptions & { readonly folder: string }): Proxy {
     const { executable, args } = programCommand();
     const command = new Deno.Command(executable, {
-      args: [...args, "server", "-c", file],
-      env: environment,
+      args: [...args, ...arguments_],
+      env: options.environment ?? {},
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
     });
-    return new Proxy(folder, command.spawn());
+    return new Proxy(options.folder, command.spawn());
   }
 
   /** The address that listener number `index` is bound to. */
