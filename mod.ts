@@ -4,6 +4,7 @@
  * @example
  * ```ts
  * import assert from "node:assert/strict";
+ * import { parseClientHello } from "@mc-proxy/mc-proxy";
  *
  * const http = new TextEncoder().encode("GET / HTTP/1.1\r\n");
  * assert.equal(parseClientHello(http).kind, "not_tls");

@@ -29,27 +29,23 @@ const PROXY_HEADER_TIMEOUT = 5000;
 export function startEchoBackend({ cert, key }: KeyPair): Backend {
   // Not node:tls: on Deno its server loses the client's end where that arrives behind data it has yet to read.
   const listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key });
-  const open = new Set<Deno.TlsConn>();
-  const echo = async (conn: Deno.TlsConn) => {
-    open.add(conn);
-    // A client that does not speak TLS, or goes away in the middle, ends its own connection: nobody is left to tell.
-    await conn.readable.pipeTo(conn.writable).catch(() => {});
-    open.delete(conn);
-  };
-  const serving = (async () => {
-    const echoes = new Set<Promise<void>>();
+  const open = new Map<Deno.TlsConn, Promise<void>>();
+  const accept = async () => {
     for await (const conn of listener) {
-      const echoed = echo(conn).finally(() => echoes.delete(echoed));
-      echoes.add(echoed);
+      // A client that does not speak TLS, or goes away in the middle, ends its own connection: nobody is left to tell.
+      const echoed = conn.readable.pipeTo(conn.writable).catch(() => {});
+      open.set(conn, echoed.finally(() => open.delete(conn)));
     }
-    await Promise.all(echoes);
-  })();
+  };
+  const accepted = accept();
   return {
     addr: `127.0.0.1:${listener.addr.port}`,
-    close: () => {
+    close: async () => {
       listener.close();
-      for (const conn of open) conn.close();
-      return serving;
+      await accepted;
+      const echoes = [...open.values()];
+      for (const conn of open.keys()) conn.close();
+      await Promise.all(echoes);
     },
   };
 }

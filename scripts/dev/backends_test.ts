@@ -199,3 +199,16 @@ Deno.test("the echo returns every byte, and ends when the client has ended", asy
   assert.deepEqual(received, sent);
   await backend.close();
 });
+
+Deno.test("the echo serves on after clients that do not speak TLS, and closes while others are connected", async () => {
+  const backend = startEchoBackend(pair);
+  const { hostname, caCerts } = trust;
+  for (const text of ["", "GET / HTTP/1.1\r\n\r\n"]) (await connect(backend, new TextEncoder().encode(text))).close();
+  using tls = await Deno.startTls(await connect(backend, new Uint8Array(0)), { hostname, caCerts });
+  await writeAll(tls, Uint8Array.of(7));
+  const received = new Uint8Array(2);
+  assert.equal(await tls.read(received), 1);
+  assert.equal(received[0], 7);
+  await backend.close();
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: portOf(backend) }), Deno.errors.ConnectionRefused);
+});

@@ -136,9 +136,9 @@ async function runProxy(configFile: string, onListening: (port: number) => void)
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
   const { code, spoke } = await proxy.ended;
-  if (stopping && code === 0) return 0;
+  if (stopping && (code === 0 || !listening)) return 0; // SIGTERM kills it while it does not handle signals yet
   // Where it could not start, its own line has said why.
-  if (listening || stopping || !spoke) console.error(`dev: the proxy ended with exit code ${code}`);
+  if (listening || !spoke) console.error(`dev: the proxy ended with exit code ${code}`);
   return 1;
 }
 

@@ -3,7 +3,7 @@
  *
  *     deno run --allow-run guard.ts COMMAND [ARGUMENT…]
  *
- * Standard input is the life-line: nothing is read from it, but its end, which the kernel brings about when the starter
+ * Standard input is the life-line: what comes is ignored, but its end, which the kernel brings about when the starter
  * dies, kills the command. SIGTERM is passed on. The exit code is the command's.
  *
  * @module
@@ -16,15 +16,13 @@ if (import.meta.main) {
 }
 
 async function guard(command: string, args: readonly string[]): Promise<number> {
-  const child = new Deno.Command(command, { args: [...args], stdin: "null" }).spawn();
-  let running = true;
-  const kill = (signal: Deno.Signal) => {
-    if (running) child.kill(signal);
-  };
-  Deno.addSignalListener("SIGTERM", () => kill("SIGTERM"));
-  endOfInput().then(() => kill("SIGKILL"));
+  let child: Deno.ChildProcess | undefined;
+  // Listens before there is anything to leave behind: until then SIGTERM ends this process alone.
+  Deno.addSignalListener("SIGTERM", () => child?.kill("SIGTERM"));
+  child = new Deno.Command(command, { args: [...args], stdin: "null" }).spawn();
+  endOfInput().then(() => child?.kill("SIGKILL"));
   const { code } = await child.status;
-  running = false;
+  child = undefined;
   return code;
 }
 

@@ -48,12 +48,13 @@ export async function startProxy(configFile: string, onListening: (port: number)
   const child = command.spawn();
   let running = true;
   let timeout: ReturnType<typeof setTimeout> | undefined;
-  const ended = async () => {
-    const spoke = await passOn(child.stderr, onListening);
-    const { code } = await child.status;
+  const status = child.status.finally(() => {
     running = false;
     clearTimeout(timeout);
-    return { code, spoke };
+  });
+  const ended = async () => {
+    const spoke = await passOn(child.stderr, onListening);
+    return { code: (await status).code, spoke };
   };
   return {
     ended: ended(),

@@ -9,7 +9,7 @@ import { GeoIp } from "../../rules/geoip.ts";
 import { RateLimiter } from "../../rules/rate_limiter.ts";
 import { RouteTable } from "../../rules/route_table.ts";
 import { type Endpoint, formatEndpoint, formatHostPort } from "../../wire/socket_address.ts";
-import { Counters, REJECT_REASONS, type RejectReason } from "../counters.ts";
+import { type Counters, REJECT_REASONS, type RejectReason } from "../counters.ts";
 import { Deadlines } from "../deadlines.ts";
 import type { ConnectionEnd, EndReason, Engine, EngineEvents } from "../engine.ts";
 import type { EdgeSnapshot, EdgeTimeouts, FirewallSnapshot, ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
