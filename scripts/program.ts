@@ -4,9 +4,11 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import configuration from "../deno.json" with { type: "json" };
 
-const ROOT = new URL("..", import.meta.url).pathname;
+/** The root of the repository, with a slash at the end. */
+export const ROOT: string = fileURLToPath(new URL("..", import.meta.url));
 
 /** An executable and its first arguments; the program's own arguments go behind them. */
 export interface ProgramCommand {

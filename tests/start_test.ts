@@ -159,7 +159,7 @@ Deno.test("a port that is taken stops the start, and no other listener stays ope
   const config = `${SOUND}[[listeners]]\naddr = "${other.addr}"`;
   assert.equal(
     await refusal(config),
-    `cannot listen on ${other.addr}: the address is in use; stop the program that has it, or choose another port`,
+    `mc-proxy: cannot listen on ${other.addr}: the address is in use; stop the program that has it, or choose another port`,
   );
 });
 
@@ -192,7 +192,7 @@ Deno.test({
     assert.equal(code, 1);
     assert.equal(
       new TextDecoder().decode(stderr),
-      "cannot listen on 127.0.0.1:81: permission denied; a port below 1024 needs CAP_NET_BIND_SERVICE or root\n",
+      "mc-proxy: cannot listen on 127.0.0.1:81: permission denied; a port below 1024 needs CAP_NET_BIND_SERVICE or root\n",
     );
     assert.deepEqual(Object.keys(filesOf(folder)), ["mc-proxy.toml"]);
     Deno.removeSync(folder, { recursive: true });

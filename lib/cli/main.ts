@@ -103,9 +103,8 @@ function explainErrors(command: Command): void {
 
 /** What to print of an error: those that a user can mend explain themselves, the others are ours. */
 function messageOf(error: unknown, debug: boolean): string {
-  if (error instanceof ConfigError || error instanceof StoreError || error instanceof ListenError) {
-    return error.message;
-  }
+  if (error instanceof ConfigError || error instanceof StoreError) return error.message; // each begins with its file
+  if (error instanceof ListenError) return `mc-proxy: ${error.message}`;
   const thrown = error instanceof Error ? error : new Error(String(error));
   if (debug) return thrown.stack ?? String(thrown);
   const line = printable(`${thrown.name}: ${thrown.message}`);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import "npm:reflect-metadata@0.2.2"; // tsyringe, inside @peculiar/x509, will not load before it
+import "reflect-metadata"; // tsyringe, inside @peculiar/x509, will not load before it
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,

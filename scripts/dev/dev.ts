@@ -13,7 +13,8 @@ import { stringify } from "smol-toml";
 import { parsePort } from "../../lib/wire/socket_address.ts";
 import { type Backend, startEchoBackend, startPageBackend } from "./backends.ts";
 import { keepAuthority, keepCertificate } from "./certificate_folder.ts";
-import { ROOT, startProxy } from "./proxy_process.ts";
+import { ROOT } from "../program.ts";
+import { startProxy } from "./proxy_process.ts";
 
 const PAGE_HOSTNAME = "pass.localhost";
 const ECHO_HOSTNAME = "echo.localhost";
@@ -126,7 +127,7 @@ async function removeDatabase(folder: string): Promise<void> {
 async function runProxy(configFile: string, onListening: (port: number) => void): Promise<number> {
   let stopping = false;
   let listening = false;
-  const proxy = await startProxy(configFile, (port) => {
+  const proxy = startProxy(configFile, (port) => {
     listening = true;
     onListening(port);
   });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { ROOT } from "./proxy_process.ts";
+import { join, relative } from "node:path";
+import { ROOT } from "../program.ts";
 
 const task: { tasks: { dev: { command: string } } } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
 
@@ -117,6 +117,41 @@ Deno.test("dev serves both backends through the proxy, keeps its authority, and 
       assert.match(stderr, /^(?:\d{4}-\S+Z info .*\n)+$/); // the log of the proxy, and no warning from anyone
     }
     assert.equal(authorities.size, 1);
+  }));
+
+/** Pastes a line of the README, types a line behind it, and reads until the output matches; s_client would go on. */
+async function paste(line: string, typed: string, expected: RegExp): Promise<void> {
+  const [program = "", ...args] = line.split(" ");
+  const command = new Deno.Command(program, { args, stdin: "piped", stdout: "piped", stderr: "null" });
+  try {
+    await using child = command.spawn();
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(typed));
+    let output = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      output += text;
+      if (expected.test(output)) break;
+    }
+    assert.match(output, expected);
+    await writer.close().catch(() => {}); // curl does not wait for it
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // its program is not installed
+  }
+}
+
+Deno.test("the README's lines do what they say, as far as curl and openssl are installed", () =>
+  withFolder(async (folder) => {
+    await using dev = await Started.in(folder);
+    const readme = await Deno.readTextFile(`${ROOT}README.md`);
+    const lines = readme.match(/^(?:curl|openssl) .*$/gm) ?? [];
+    assert.equal(lines.length, 3);
+    for (const line of lines) {
+      assert.ok(
+        dev.printed.includes(line.replaceAll(".dev", relative(ROOT, folder)).replace("8443", String(dev.port))),
+      );
+      const expected = line.startsWith("curl") ? /^Client: +127\.0\.0\.1:/m : /^to and fro$/m;
+      await paste(line.replaceAll(".dev", folder).replace("8443", String(dev.port)), "to and fro\n", expected);
+    }
   }));
 
 Deno.test("dev that is killed without warning leaves no proxy behind, and the next start works", () =>

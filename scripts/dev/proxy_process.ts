@@ -1,13 +1,12 @@
 /**
- * The proxy as a child process: started the way `deno task mc-proxy` starts it, and never left behind.
+ * The proxy as a child process that is never left behind.
  *
  * @module
  */
 
 import { fileURLToPath } from "node:url";
+import { programCommand, ROOT } from "../program.ts";
 
-/** The root of the repository, with a slash at the end. */
-export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
 const GUARD = fileURLToPath(new URL("guard.ts", import.meta.url));
 
 /** How long the proxy may take from SIGTERM to its end, in milliseconds; beyond that it is killed. */
@@ -35,11 +34,11 @@ export interface ProxyProcess {
  *
  * @param onListening Called once, with the port, when the log says that the listener is open.
  */
-export async function startProxy(configFile: string, onListening: (port: number) => void): Promise<ProxyProcess> {
-  const args = [...await readProxyArgs(), "server", "-c", configFile];
-  const guard = ["run", "--quiet", "--no-prompt", "--allow-run", GUARD, Deno.execPath()];
+export function startProxy(configFile: string, onListening: (port: number) => void): ProxyProcess {
+  const { executable, args } = programCommand();
+  const guard = ["run", "--quiet", "--no-prompt", "--allow-run", GUARD];
   const command = new Deno.Command(Deno.execPath(), {
-    args: [...guard, ...args],
+    args: [...guard, executable, ...args, "server", "-c", configFile],
     cwd: ROOT,
     detached: true,
     stdin: "piped",
@@ -64,18 +63,6 @@ export async function startProxy(configFile: string, onListening: (port: number)
       timeout = setTimeout(() => child.stdin.close(), STOP_TIMEOUT);
     },
   };
-}
-
-/** What stands behind `deno` in the task "mc-proxy" of deno.json. */
-async function readProxyArgs(): Promise<string[]> {
-  const config: { tasks?: { "mc-proxy"?: { command?: unknown } } } = JSON.parse(
-    await Deno.readTextFile(`${ROOT}deno.json`),
-  );
-  const command = config.tasks?.["mc-proxy"]?.command;
-  if (typeof command !== "string" || !command.startsWith("deno ")) {
-    throw new Error('deno.json: the task "mc-proxy" is not a command that begins with "deno"');
-  }
-  return command.split(/\s+/).slice(1);
 }
 
 /** Copies a log to standard error, watches for the line that tells of the listener, and says whether there was a byte. */
