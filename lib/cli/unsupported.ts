@@ -27,7 +27,11 @@ export function unsupportedState({ listeners }: Pick<StoredState, "listeners">):
 }
 
 /** What in a file the server passes over. */
-export function ignored({ grpc, metrics }: Pick<Config, "grpc" | "metrics">): ConfigProblem[] {
+export function ignored({ grpc, metrics, proxy }: Pick<Config, "grpc" | "metrics" | "proxy">): ConfigProblem[] {
   const message = "is ignored: not available in this version";
-  return Object.entries({ grpc, metrics }).flatMap(([path, section]) => section ? [{ path, message }] : []);
+  const problems = Object.entries({ grpc, metrics }).flatMap(([path, section]) => section ? [{ path, message }] : []);
+  if (proxy.workers > 1) {
+    problems.push({ path: "proxy.workers", message: "is ignored: this version has one worker" });
+  }
+  return problems;
 }
