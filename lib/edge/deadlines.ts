@@ -17,23 +17,26 @@ export interface Expirable {
 const SLOTS = 512;
 
 /**
- * A hashed timing wheel (Varghese & Lauck 1987, scheme 6) turned by one interval timer.
+ * A hashed timing wheel (Varghese & Lauck 1987, scheme 6), turned by whoever has the clock.
  *
  * Setting, clearing and expiring cost the same however many wait. An idle time-out is put off with every read, so
- * {@linkcode Deadlines.extend} only writes a number: the entry is moved when its old slot comes round. The timer runs
- * only while something waits.
+ * {@linkcode Deadlines.extend} only writes a number: the entry is moved when its old slot comes round.
  */
 export class Deadlines {
+  readonly tickMs: number;
   readonly #slots: Set<Expirable>[] = Array.from({ length: SLOTS }, () => new Set());
-  readonly #tickMs: number;
-  #timer: ReturnType<typeof setInterval> | undefined;
   #size = 0;
-  #turned = 0; // the last tick whose slot was emptied
-  #now = 0;
+  #turned: number; // the last tick whose slot was emptied
+  #now: number;
 
-  /** @param tickMs How late an expiry may be, in ms. */
-  constructor(tickMs = 50) {
-    this.#tickMs = tickMs;
+  /**
+   * @param now A monotonic clock, in ms.
+   * @param tickMs How late an expiry may be, in ms, beside how late `advance` is called.
+   */
+  constructor(now: number, tickMs = 50) {
+    this.tickMs = tickMs;
+    this.#now = now;
+    this.#turned = Math.floor(now / tickMs);
   }
 
   /** How many wait. */
@@ -41,15 +44,20 @@ export class Deadlines {
     return this.#size;
   }
 
-  /** Sets the deadline of `entry` to `ms` from now, in place of any it had. */
-  set(entry: Expirable, ms: number): void {
+  /** The time of the last `advance`. */
+  get now(): number {
+    return this.#now;
+  }
+
+  /** Sets the deadline of `entry` to `ms` from `now`, in place of any it had. */
+  set(entry: Expirable, ms: number, now: number = this.#now): void {
     this.clear(entry);
-    if (this.#size++ === 0) this.#start();
-    entry.deadline = performance.now() + ms;
+    this.#size++;
+    entry.deadline = now + ms;
     this.#place(entry);
   }
 
-  /** Puts off the deadline of a waiting `entry` to `ms` from now, give or take a tick; never brings it forward. */
+  /** Puts off the deadline of a waiting `entry` to `ms` from the last `advance`; never brings it forward. */
   extend(entry: Expirable, ms: number): void {
     entry.deadline = Math.max(entry.deadline, this.#now + ms);
   }
@@ -59,37 +67,28 @@ export class Deadlines {
     if (entry.slot < 0) return;
     this.#slots[entry.slot]?.delete(entry);
     entry.slot = -1;
-    if (--this.#size === 0) this.#stop();
+    this.#size--;
   }
 
-  #place(entry: Expirable): void {
-    const due = Math.ceil(entry.deadline / this.#tickMs);
-    const tick = Math.min(Math.max(due, this.#turned + 1), this.#turned + SLOTS);
-    entry.slot = tick % SLOTS;
-    this.#slots[entry.slot]?.add(entry);
-  }
-
-  #start(): void {
-    this.#now = performance.now();
-    this.#turned = Math.floor(this.#now / this.#tickMs);
-    this.#timer = setInterval(() => this.#turn(), this.#tickMs);
-  }
-
-  #stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-  }
-
-  #turn(): void {
-    this.#now = performance.now();
-    const until = Math.floor(this.#now / this.#tickMs);
-    // After a long pause of the process one round sees every slot.
+  /** Turns the wheel to `now` and expires whatever is due. */
+  advance(now: number): void {
+    this.#now = now;
+    const until = Math.floor(now / this.tickMs);
+    // After a long pause one round sees every slot.
     this.#turned = Math.max(this.#turned, until - SLOTS);
     while (this.#turned < until && this.#size > 0) {
       const slot = this.#slots[++this.#turned % SLOTS];
       if (slot === undefined || slot.size === 0) continue;
       for (const entry of [...slot]) this.#visit(entry, slot);
     }
+    this.#turned = Math.max(this.#turned, until);
+  }
+
+  #place(entry: Expirable): void {
+    const due = Math.ceil(entry.deadline / this.tickMs);
+    const tick = Math.min(Math.max(due, this.#turned + 1), this.#turned + SLOTS);
+    entry.slot = tick % SLOTS;
+    this.#slots[entry.slot]?.add(entry);
   }
 
   #visit(entry: Expirable, slot: Set<Expirable>): void {

@@ -5,99 +5,71 @@ import { Deadlines, type Expirable } from "./deadlines.ts";
 class Entry implements Expirable {
   deadline = 0;
   slot = -1;
-  readonly expired = Promise.withResolvers<number>();
-  times = 0;
+  readonly expiredAt: number[] = [];
+
+  constructor(readonly deadlines: Deadlines) {}
 
   expire(): void {
-    this.times++;
-    this.expired.resolve(performance.now());
+    this.expiredAt.push(this.deadlines.now);
   }
 }
 
-Deno.test("an entry expires once, and not before its time", async () => {
-  const deadlines = new Deadlines(5);
-  const short = new Entry();
-  const long = new Entry();
-  const start = performance.now();
-  deadlines.set(long, 60);
-  deadlines.set(short, 10);
-  assert.equal(deadlines.size, 2);
-  assert.ok(await short.expired.promise - start >= 10);
-  assert.ok(await long.expired.promise - start >= 60);
-  assert.deepEqual([short.times, long.times, deadlines.size], [1, 1, 0]);
+Deno.test("an entry expires at the first advance at or after its time that ends a tick", () => {
+  const deadlines = new Deadlines(1000, 10);
+  const entry = new Entry(deadlines);
+  deadlines.set(entry, 25);
+  for (const now of [1024, 1029]) deadlines.advance(now);
+  assert.deepEqual(entry.expiredAt, []);
+  deadlines.advance(1030);
+  deadlines.advance(5000);
+  assert.deepEqual(entry.expiredAt, [1030]);
 });
 
-Deno.test("a deadline beyond one turn of the wheel is kept", async () => {
-  const deadlines = new Deadlines(1); // 512 ms a turn
-  const entry = new Entry();
-  const start = performance.now();
-  deadlines.set(entry, 700);
-  assert.ok(await entry.expired.promise - start >= 700);
+Deno.test("a pause longer than the wheel expires all that is due and nothing else", () => {
+  const deadlines = new Deadlines(0, 1);
+  const [due, later] = [new Entry(deadlines), new Entry(deadlines)];
+  deadlines.set(due, 700);
+  deadlines.set(later, 100_000);
+  deadlines.advance(50_000);
+  assert.deepEqual([due.expiredAt, later.expiredAt], [[50_000], []]);
+  deadlines.advance(100_000);
+  assert.deepEqual(later.expiredAt, [100_000]);
 });
 
-Deno.test("an extended deadline is put off, and never brought forward", async () => {
-  const deadlines = new Deadlines(5);
-  const extended = new Entry();
-  const start = performance.now();
-  deadlines.set(extended, 10);
-  deadlines.extend(extended, 80);
-  deadlines.extend(extended, 1);
-  assert.ok(await extended.expired.promise - start >= 70); // the clock of `extend` is up to a tick old
-});
-
-Deno.test("a cleared entry never expires, and clearing it again is harmless", async () => {
-  const deadlines = new Deadlines(5);
-  const cleared = new Entry();
-  const later = new Entry();
-  deadlines.set(cleared, 5);
-  deadlines.set(later, 30);
-  deadlines.clear(cleared);
-  deadlines.clear(cleared);
-  await later.expired.promise;
-  assert.equal(cleared.times, 0);
-});
-
-Deno.test("an entry that expires may clear and set others, itself among them", async () => {
-  const deadlines = new Deadlines(5);
-  const victim = new Entry();
-  const again = new Entry();
-  const done = Promise.withResolvers<void>();
-  again.expire = () => {
-    deadlines.clear(victim);
-    if (++again.times < 3) deadlines.set(again, 5);
-    else done.resolve();
-  };
-  deadlines.set(again, 5);
-  deadlines.set(victim, 5);
-  await done.promise;
-  assert.equal(deadlines.size, 0);
-});
-
-Deno.test("no timer is left running when nothing waits", () => {
-  // Deno's own check for leaked timers fails this test otherwise.
-  const deadlines = new Deadlines();
-  const entry = new Entry();
-  deadlines.set(entry, 1000);
-  deadlines.set(entry, 2000);
-  assert.equal(deadlines.size, 1);
-  deadlines.clear(entry);
-});
-
-Deno.test("any mix of deadlines expires each in its time", async () => {
-  const delays = fc.array(fc.integer({ min: 0, max: 150 }), { minLength: 1, maxLength: 100 });
-  await fc.assert(
-    fc.asyncProperty(delays, async (delays) => {
-      const deadlines = new Deadlines(3);
-      const start = performance.now();
-      const entries = delays.map((ms) => {
-        const entry = new Entry();
-        deadlines.set(entry, ms);
-        return entry;
-      });
-      const expired = await Promise.all(entries.map((entry) => entry.expired.promise));
-      expired.forEach((time, i) => assert.ok(time - start >= (delays[i] ?? 0)));
-      assert.equal(deadlines.size, 0);
-    }),
-    { numRuns: 5 },
+Deno.test("any sequence of sets, extensions, clears and advances expires each entry in its time", () => {
+  const steps = fc.array(
+    fc.tuple(fc.constantFrom("set", "extend", "clear", "advance"), fc.nat(4), fc.integer({ min: 0, max: 3000 })),
+    { maxLength: 60 },
   );
+  fc.assert(fc.property(steps, (steps) => {
+    const deadlines = new Deadlines(0, 7);
+    const entries = Array.from({ length: 5 }, () => new Entry(deadlines));
+    const due: (number | undefined)[] = entries.map(() => undefined);
+    let now = 0;
+    for (const [step, i, ms] of steps) {
+      const entry = entries[i];
+      const before = due[i];
+      if (entry === undefined) continue;
+      if (step === "set") {
+        deadlines.set(entry, ms);
+        due[i] = now + ms;
+      } else if (step === "extend" && before !== undefined) {
+        deadlines.extend(entry, ms);
+        due[i] = Math.max(before, now + ms);
+      } else if (step === "clear") {
+        deadlines.clear(entry);
+        due[i] = undefined;
+      } else if (step === "advance") {
+        now += ms;
+        deadlines.advance(now);
+        for (const [j, time] of due.entries()) {
+          const expired = (entries[j]?.expiredAt.splice(0).length ?? 0) > 0;
+          if (time === undefined || time > now) assert.equal(expired, false, "too early, or cleared");
+          else if (expired) due[j] = undefined;
+          else assert.ok(time > now - 7, "more than a tick too late");
+        }
+      }
+    }
+    assert.equal(deadlines.size, due.filter((time) => time !== undefined).length);
+  }));
 });

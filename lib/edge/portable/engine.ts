@@ -10,13 +10,13 @@ import { RateLimiter } from "../../rules/rate_limiter.ts";
 import { RouteTable } from "../../rules/route_table.ts";
 import { type Endpoint, formatEndpoint, formatHostPort } from "../../wire/socket_address.ts";
 import { type Counters, REJECT_REASONS, type RejectReason } from "../counters.ts";
-import { Deadlines } from "../deadlines.ts";
 import type { ConnectionEnd, EndReason, Engine, EngineEvents } from "../engine.ts";
 import type { EdgeSnapshot, EdgeTimeouts, FirewallSnapshot, ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
 import { BufferPool } from "./buffer_pool.ts";
 import { Connection, serveConnection } from "./connection.ts";
 import { Backend } from "./dial.ts";
 import { listen } from "./listen.ts";
+import { TimedDeadlines } from "./timed_deadlines.ts";
 
 /** How long accepting rests after the system refused it. */
 const ACCEPT_PAUSE_MS = 100;
@@ -38,7 +38,7 @@ export class PortableEngine implements Engine {
   readonly timeouts: EdgeTimeouts;
   readonly firewall: Firewall;
   readonly backends: Map<string, Backend>;
-  readonly deadlines = new Deadlines();
+  readonly deadlines = new TimedDeadlines();
   readonly pool = new BufferPool();
   readonly open = new Set<Connection>();
   readonly #listeners: readonly Listener[];
