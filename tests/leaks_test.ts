@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Backend, connectResettable, endSeen, helloFor, readExactly, writeAll } from "./harness/peers.ts";
+import { Backend, connectResettable, endSeen, helloFor, readExactly, REFUSING, writeAll } from "./harness/peers.ts";
 import { Proxy } from "./harness/proxy.ts";
 
 const HELLO = helloFor("a.test");
@@ -97,14 +97,11 @@ Deno.test({
   async fn() {
     using backend = new Backend();
     const echoing = backend.echo();
-    using down = new Backend();
-    const refused = down.addr;
-    down[Symbol.dispose]();
     await using proxy = await Proxy.start({
       listeners: [{
         addr: "127.0.0.1:0",
         proxy_protocol: true,
-        routes: [{ hostname: "a.test", backend: backend.addr }, { hostname: "down.test", backend: refused }],
+        routes: [{ hostname: "a.test", backend: backend.addr }, { hostname: "down.test", backend: REFUSING }],
       }],
       firewall: { blocked_ips: ["192.0.2.66"], rate_limit: 65535 },
       proxy: { hello_timeout: "200ms" },

@@ -18,11 +18,14 @@ async function open(proxy: Proxy, backend: Backend) {
 
 Deno.test("SIGTERM stops accepting, lets a transfer finish, and ends with exit code 0", async () => {
   using backend = new Backend();
-  await using proxy = await Proxy.start({ listeners: listening(backend) });
+  await using proxy = await Proxy.start({
+    listeners: [{ addr: "[::1]:0", routes: [{ hostname: "*", backend: backend.addr }] }],
+  });
   const { client, served } = await open(proxy, backend);
   proxy.signal("SIGTERM");
   assert.equal((await proxy.event("draining"))["connections"], 1);
-  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: proxy.address().port }));
+  const { hostname, port } = proxy.address();
+  await assert.rejects(Deno.connect({ hostname, port }), Deno.errors.ConnectionRefused);
 
   const block = new Uint8Array(5_000_000).map((_, i) => i % 251);
   const received = readExactly(client, block.length);

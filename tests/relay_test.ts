@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { createHash, type Hash } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { Backend, connectResettable, endSeen, helloFor, readExactly, sayHello, writeAll } from "./harness/peers.ts";
+import {
+  Backend,
+  connectResettable,
+  endSeen,
+  helloFor,
+  readExactly,
+  REFUSING,
+  sayHello,
+  writeAll,
+} from "./harness/peers.ts";
 import { Proxy } from "./harness/proxy.ts";
 
 const HELLO = helloFor("a.test");
@@ -181,20 +190,17 @@ async function startResettingBackend() {
 
 Deno.test("a backend that refuses, and one that never answers, close that one connection", async () => {
   using alive = new Backend();
-  const dead = new Backend();
-  const refused = dead.addr;
-  dead[Symbol.dispose]();
   await using proxy = await Proxy.start({
     listeners: [{
       addr: "127.0.0.1:0",
-      routes: [{ hostname: "down.test", backend: refused }, { hostname: "a.test", backend: alive.addr }],
+      routes: [{ hostname: "down.test", backend: REFUSING }, { hostname: "a.test", backend: alive.addr }],
     }],
   });
   using client = await sayHello(proxy.address(), "down.test");
   await endSeen(client);
   const end = await proxy.end(client);
   assert.equal(end["end"], "backend_refused");
-  assert.equal(end["backend"], refused);
+  assert.equal(end["backend"], REFUSING);
   const { client: other, served } = await open(proxy, alive);
   other.close();
   served.close();

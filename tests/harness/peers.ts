@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { connect as connectNodeSocket, type Socket } from "node:net";
 import { buildClientHello } from "../../lib/wire/testdata/build_client_hello.ts";
 
+/** A backend that refuses: a port that was free a moment ago would not do, since another test may have it by now. */
+export const REFUSING = "127.0.0.1:1";
+
 /** A TCP server whose connections a test takes one by one. */
 export class Backend implements Disposable {
   readonly #listener: Deno.TcpListener;
