@@ -9,6 +9,7 @@ import type { Config, ConfigProblem, StoredState } from "../control/config_types
 import { Log } from "../control/log.ts";
 import { Store } from "../control/store/store.ts";
 import { Supervisor } from "../control/supervisor.ts";
+import { LibcError } from "../edge/linux/libc.ts";
 import { ignored, unsupported, unsupportedState } from "./unsupported.ts";
 import { version } from "./version.ts";
 
@@ -35,7 +36,9 @@ export async function runServer(file: string): Promise<number> {
     store.commit();
   } catch (error) {
     store.discard();
-    throw error;
+    if (!(error instanceof LibcError)) throw error;
+    const message = `"epoll" cannot run here: ${error.message}; use "auto" or "portable"`;
+    throw new ConfigError(file, [{ path: "proxy.engine", message }]);
   }
   for (const { path, message } of [...warnings, ...ignored(config)]) log.warn("config", { file, key: path, message });
   await serve(supervisor);

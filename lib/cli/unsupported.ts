@@ -30,8 +30,8 @@ export function unsupportedState({ listeners }: Pick<StoredState, "listeners">):
 export function ignored({ grpc, metrics, proxy }: Pick<Config, "grpc" | "metrics" | "proxy">): ConfigProblem[] {
   const message = "is ignored: not available in this version";
   const problems = Object.entries({ grpc, metrics }).flatMap(([path, section]) => section ? [{ path, message }] : []);
-  if (proxy.workers > 1) {
-    problems.push({ path: "proxy.workers", message: "is ignored: this version has one worker" });
+  if (proxy.workers > 1 && proxy.engine === "portable") {
+    problems.push({ path: "proxy.workers", message: "is ignored: the portable engine has one thread" });
   }
   return problems;
 }

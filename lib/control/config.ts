@@ -156,6 +156,7 @@ function configOf(document: ConfigDocument, folder: string): Config {
     grpc,
     metrics,
     proxy: {
+      engine: proxy.engine,
       workers: proxy.workers,
       connectTimeoutMs: proxy.connect_timeout,
       helloTimeoutMs: proxy.hello_timeout,

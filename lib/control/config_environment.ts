@@ -33,6 +33,7 @@ const KINDS: {
   grpc: { addr: "string" },
   metrics: { addr: "string", path: "string" },
   proxy: {
+    engine: "string",
     workers: "number",
     connect_timeout: "string",
     hello_timeout: "string",

@@ -39,6 +39,7 @@ Deno.test("every scalar outside the arrays can be overridden", () => {
     grpc: { addr: "/y.sock" },
     metrics: { addr: ":99", path: "/y" },
     proxy: {
+      engine: "auto",
       workers: 3,
       connectTimeoutMs: 1_000,
       helloTimeoutMs: 2_000,

@@ -7,7 +7,7 @@
  */
 
 import * as v from "valibot";
-import { BACKEND_PROTOCOLS, L7_POLICY_TYPES, LOG_FORMATS, LOG_LEVELS, ROUTE_MODES } from "./config_types.ts";
+import { BACKEND_PROTOCOLS, ENGINES, L7_POLICY_TYPES, LOG_FORMATS, LOG_LEVELS, ROUTE_MODES } from "./config_types.ts";
 import * as values from "./config_values.ts";
 import { describe, quote } from "./quote.ts";
 
@@ -144,6 +144,7 @@ export const SECTIONS = {
     path: v.optional(text(values.readUrlPath), "/metrics"),
   },
   proxy: {
+    engine: v.optional(oneOf(ENGINES), "auto"),
     workers: v.optional(wholeNumber(MAX_WORKERS), 0),
     connect_timeout: v.optional(duration, "5s"),
     hello_timeout: v.optional(duration, "10s"),

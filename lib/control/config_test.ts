@@ -55,6 +55,7 @@ Deno.test("a file that names only its database has every default", () => {
     grpc: undefined,
     metrics: undefined,
     proxy: {
+      engine: "auto",
       workers: 0,
       connectTimeoutMs: 5_000,
       helloTimeoutMs: 10_000,
@@ -104,6 +105,7 @@ Deno.test("every key of every table arrives, in canonical form", () => {
     addr = ":9090"
     path = "/m"
     [proxy]
+    engine = "portable"
     workers = 1024
     connect_timeout = "1ms"
     hello_timeout = "2ms"
@@ -157,7 +159,14 @@ Deno.test("every key of every table arrives, in canonical form", () => {
     },
     grpc: { addr: "/run/x.sock" },
     metrics: { addr: ":9090", path: "/m" },
-    proxy: { workers: 1024, connectTimeoutMs: 1, helloTimeoutMs: 2, idleTimeoutMs: 3, shutdownTimeoutMs: 86_400_000 },
+    proxy: {
+      engine: "portable",
+      workers: 1024,
+      connectTimeoutMs: 1,
+      helloTimeoutMs: 2,
+      idleTimeoutMs: 3,
+      shutdownTimeoutMs: 86_400_000,
+    },
     log: { level: "error", format: "json" },
   });
 });

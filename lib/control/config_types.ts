@@ -18,6 +18,8 @@ export const L7_POLICY_TYPES = ["block_user_agent", "require_header"] as const;
 export const BACKEND_PROTOCOLS = ["", "h2", "http1"] as const;
 /** How a route serves its connections: `l4` passes the TLS stream on, `l7` terminates it. */
 export const ROUTE_MODES = ["l4", "l7"] as const;
+/** The data planes that there are. */
+export const ENGINES = ["auto", "epoll", "portable"] as const;
 /** The log levels, most talkative first. */
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 /** How a log line is written. */
@@ -93,7 +95,9 @@ export interface Config {
   /** The scrape endpoint; `undefined`: none. */
   readonly metrics: { readonly addr: string; readonly path: string } | undefined;
   readonly proxy: {
-    /** Data-plane workers; 0: one a core. */
+    /** What moves the bytes: `auto` is `epoll` where that can run, and `portable` elsewhere. */
+    readonly engine: typeof ENGINES[number];
+    /** Data-plane workers of the epoll engine; 0: one a core. */
     readonly workers: number;
     readonly connectTimeoutMs: number;
     readonly helloTimeoutMs: number;

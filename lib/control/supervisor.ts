@@ -6,6 +6,8 @@
 
 import { Counters } from "../edge/counters.ts";
 import type { ConnectionEnd, Engine, EngineEvents } from "../edge/engine.ts";
+import { EpollEngine } from "../edge/linux/engine.ts";
+import { Libc, LibcError } from "../edge/linux/libc.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
 import type { EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
 import { type Endpoint, parseListenAddress } from "../wire/socket_address.ts";
@@ -26,6 +28,7 @@ export class Supervisor {
   readonly #log: Log;
   readonly #counters: Counters;
   readonly #resolver: Resolver;
+  readonly #engineName: "epoll" | "portable";
   readonly #engine: Engine;
   #stopping = false;
 
@@ -34,31 +37,37 @@ export class Supervisor {
    *
    * @param geoip The bytes of the GeoIP file, where there is one.
    * @throws {ListenError} If an address cannot be bound; none stays bound.
+   * @throws {LibcError} If the configuration asks for the epoll engine, and this platform has none.
    */
   constructor(config: Config, state: StoredState, geoip: Uint8Array | undefined, log: Log) {
     this.#config = config;
     this.#state = state;
     this.#log = log;
-    this.#counters = new Counters(state.listeners.length);
+    this.#engineName = chooseEngine(config.proxy.engine, log);
+    const workers = this.#engineName === "portable" ? 1 : config.proxy.workers || navigator.hardwareConcurrency;
+    this.#counters = new Counters(state.listeners.length, workers);
     const backends = state.listeners.flatMap(({ routes }) => routes.map(({ backend }) => backend));
     this.#resolver = new Resolver(backends, {
-      resolved: (backend, addresses) => this.#engine.setBackend(backend, addresses),
+      resolved: (backend, addresses) => void this.#engine.setBackend(backend, addresses),
       failed: (backend, error) => log.warn("resolve_failed", { backend, error: messageOf(error) }),
     });
     const snapshot = makeSnapshot(config, state, geoip, this.#resolver.addresses);
-    this.#engine = new PortableEngine(snapshot, this.#counters, this.#events());
+    this.#engine = this.#engineName === "portable"
+      ? new PortableEngine(snapshot, this.#counters.writer(0), this.#events())
+      : new EpollEngine(snapshot, this.#counters, this.#events());
   }
 
   /** Resolves the backends' names, then accepts. */
   async start(): Promise<void> {
     await within(RESOLVE_AT_START_MS, this.#resolver.start());
     if (this.#stopping) return;
-    this.#engine.start();
+    await this.#engine.start();
     for (const [index, { addr }] of this.#state.listeners.entries()) {
       this.#log.info("listening", { addr: this.#engine.addresses[index], listener: addr });
     }
     const routes = this.#state.listeners.reduce((sum, listener) => sum + listener.routes.length, 0);
-    this.#log.info("ready", { engine: "portable", listeners: this.#state.listeners.length, routes });
+    const { length: listeners } = this.#state.listeners;
+    this.#log.info("ready", { engine: this.#engineName, workers: this.#counters.workers, listeners, routes });
   }
 
   /** Stops accepting, lets open connections finish for `shutdown_timeout`, then ends them. */
@@ -95,10 +104,24 @@ export class Supervisor {
     return {
       connectionEnded: (end) => log.info("connection", connectionFields(end)),
       dialFailed: (backend) => this.#resolver.dialFailed(backend),
-      acceptFailed: (listener, error) => log.error("accept_failed", { listener, error: messageOf(error) }),
+      acceptFailed: (listener, reason) => log.error("accept_failed", { listener, reason }),
       acceptRecovered: (listener) => log.info("accept_recovered", { listener }),
-      internalError: (error) => log.error("internal_error", { error: stackOf(error) }),
+      internalError: (stack) => log.error("internal_error", { stack }),
+      workerFailed: (worker, stack) => log.error("worker_failed", { worker, stack }),
     };
+  }
+}
+
+/** @throws {LibcError} If the epoll engine is asked for, and cannot run. */
+function chooseEngine(wanted: Config["proxy"]["engine"], log: Log): "epoll" | "portable" {
+  if (wanted === "portable") return "portable";
+  try {
+    new Libc();
+    return "epoll";
+  } catch (error) {
+    if (wanted === "epoll" || !(error instanceof LibcError)) throw error;
+    log.info("engine_portable", { reason: error.message });
+    return "portable";
   }
 }
 
@@ -125,6 +148,7 @@ export function makeSnapshot(
       connectMs: proxy.connectTimeoutMs,
       idleMs: proxy.idleTimeoutMs,
     },
+    reportsConnections: config.log.level === "debug" || config.log.level === "info",
   };
 }
 
@@ -166,8 +190,4 @@ function prefixed(prefix: string, fields: LogFields): LogFields {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? error.stack ?? error.message : String(error);
 }

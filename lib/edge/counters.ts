@@ -35,6 +35,13 @@ export const REJECT_REASONS = [
 /** See {@linkcode REJECT_REASONS}. */
 export type RejectReason = typeof REJECT_REASONS[number];
 
+const REJECTIONS: ReadonlySet<string> = new Set(REJECT_REASONS);
+
+/** Whether a connection that ended so was refused. */
+export function isRejection(reason: string): reason is RejectReason {
+  return REJECTIONS.has(reason);
+}
+
 const ACCEPTED = 0;
 const BYTES_IN = 1;
 const BYTES_OUT = 2;
@@ -55,84 +62,125 @@ export interface ListenerCounts {
   readonly rejected: Readonly<Partial<Record<RejectReason, number>>>;
 }
 
-/**
- * The counters of every listener.
- *
- * A total is a float64 cell that has one writer, so it needs no atomic operation and stays exact up to 2^53; the open
- * connections of a listener are an atomic int32, since a limit must hold across all that accept for it.
- *
- * @example
- * ```ts
- * import assert from "node:assert/strict";
- * const counters = new Counters(1);
- * assert.equal(counters.open(0, 1), true);
- * assert.equal(counters.open(0, 1), false);
- * assert.deepEqual(counters.read(0).rejected, { max_connections: 1 });
- * ```
- */
-export class Counters {
-  readonly #totals: Float64Array;
-  readonly #active: Int32Array;
-
-  /** @param listeners How many listeners there are. */
-  constructor(listeners: number) {
-    this.#totals = new Float64Array(new SharedArrayBuffer(listeners * CELLS * 8));
-    this.#active = new Int32Array(new SharedArrayBuffer(listeners * 4));
-  }
-
+/** What one worker counts into. */
+export interface CounterWriter {
   /**
    * Counts an accepted connection, and takes a place for it.
    *
    * @param limit The listener's `max_connections`, 0 for none.
    * @returns `false` where the listener is full: the connection is counted as rejected and has no place.
    */
-  open(listener: number, limit: number): boolean {
-    this.#add(listener, ACCEPTED, 1);
-    if (Atomics.add(this.#active, listener, 1) < limit || limit === 0) return true;
-    Atomics.sub(this.#active, listener, 1);
-    this.reject(listener, "max_connections");
-    return false;
-  }
-
+  open(listener: number, limit: number): boolean;
   /** Gives back the place of a connection that is over. */
-  close(listener: number): void {
-    Atomics.sub(this.#active, listener, 1);
-  }
-
+  close(listener: number): void;
   /** Counts a connection that was refused. */
-  reject(listener: number, reason: RejectReason): void {
-    this.#add(listener, REJECTED + REJECT_REASONS.indexOf(reason), 1);
-  }
-
+  reject(listener: number, reason: RejectReason): void;
   /** Counts bytes that were passed on from client to backend. */
-  bytesIn(listener: number, bytes: number): void {
-    this.#add(listener, BYTES_IN, bytes);
+  bytesIn(listener: number, bytes: number): void;
+  /** Counts bytes that were passed on from backend to client. */
+  bytesOut(listener: number, bytes: number): void;
+}
+
+/**
+ * The counters of every listener, in memory that threads share.
+ *
+ * A total is a float64 cell for each worker, which has one writer: so it needs no atomic operation, and stays exact up
+ * to 2^53. The open connections of a listener are one atomic int32 for all, since a limit must hold across workers;
+ * beside it each worker keeps its own share, which is taken off when the worker dies.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const counters = new Counters(1);
+ * const writer = counters.writer(0);
+ * assert.equal(writer.open(0, 1), true);
+ * assert.equal(writer.open(0, 1), false);
+ * assert.deepEqual(counters.read(0).rejected, { max_connections: 1 });
+ * ```
+ */
+export class Counters {
+  readonly listeners: number;
+  readonly workers: number;
+  readonly memory: SharedArrayBuffer;
+  readonly #totals: Float64Array;
+  readonly #active: Int32Array;
+  readonly #shares: Int32Array;
+
+  /** @param memory That of the same number of listeners and workers in another thread; new and zero by default. */
+  constructor(listeners: number, workers = 1, memory?: SharedArrayBuffer) {
+    const cells = listeners * workers * CELLS;
+    const places = listeners * (workers + 1);
+    this.listeners = listeners;
+    this.workers = workers;
+    this.memory = memory ?? new SharedArrayBuffer(cells * 8 + places * 4);
+    this.#totals = new Float64Array(this.memory, 0, cells);
+    this.#active = new Int32Array(this.memory, cells * 8, listeners);
+    this.#shares = new Int32Array(this.memory, cells * 8 + listeners * 4, listeners * workers);
   }
 
-  /** Counts bytes that were passed on from backend to client. */
-  bytesOut(listener: number, bytes: number): void {
-    this.#add(listener, BYTES_OUT, bytes);
+  /** What worker number `worker` counts into; a worker has one writer at a time. */
+  writer(worker: number): CounterWriter {
+    const totals = this.#totals;
+    const active = this.#active;
+    const shares = this.#shares;
+    const cells = worker * this.listeners * CELLS;
+    const places = worker * this.listeners;
+    const add = (listener: number, cell: number, amount: number) => {
+      const index = cells + listener * CELLS + cell;
+      totals[index] = (totals[index] ?? 0) + amount;
+    };
+    const reject = (listener: number, reason: RejectReason) =>
+      add(listener, REJECTED + REJECT_REASONS.indexOf(reason), 1);
+    return {
+      open: (listener, limit) => {
+        add(listener, ACCEPTED, 1);
+        if (Atomics.add(active, listener, 1) < limit || limit === 0) {
+          Atomics.add(shares, places + listener, 1);
+          return true;
+        }
+        Atomics.sub(active, listener, 1);
+        reject(listener, "max_connections");
+        return false;
+      },
+      close: (listener) => {
+        Atomics.sub(shares, places + listener, 1);
+        Atomics.sub(active, listener, 1);
+      },
+      reject,
+      bytesIn: (listener, bytes) => add(listener, BYTES_IN, bytes),
+      bytesOut: (listener, bytes) => add(listener, BYTES_OUT, bytes),
+    };
+  }
+
+  /** Gives back the places of a worker that is dead. */
+  abandon(worker: number): void {
+    for (let listener = 0; listener < this.listeners; listener++) {
+      const share = Atomics.exchange(this.#shares, worker * this.listeners + listener, 0);
+      Atomics.sub(this.#active, listener, share);
+    }
   }
 
   /** The counts of one listener, now. */
   read(listener: number): ListenerCounts {
-    const base = listener * CELLS;
     const rejected: Partial<Record<RejectReason, number>> = {};
     for (const [index, reason] of REJECT_REASONS.entries()) {
-      const count = this.#totals[base + REJECTED + index] ?? 0;
+      const count = this.#total(listener, REJECTED + index);
       if (count > 0) rejected[reason] = count;
     }
     return {
-      accepted: this.#totals[base + ACCEPTED] ?? 0,
+      accepted: this.#total(listener, ACCEPTED),
       active: Atomics.load(this.#active, listener),
-      bytesIn: this.#totals[base + BYTES_IN] ?? 0,
-      bytesOut: this.#totals[base + BYTES_OUT] ?? 0,
+      bytesIn: this.#total(listener, BYTES_IN),
+      bytesOut: this.#total(listener, BYTES_OUT),
       rejected,
     };
   }
 
-  #add(listener: number, cell: number, amount: number): void {
-    const index = listener * CELLS + cell;
-    this.#totals[index] = (this.#totals[index] ?? 0) + amount;
+  #total(listener: number, cell: number): number {
+    let total = 0;
+    for (let worker = 0; worker < this.workers; worker++) {
+      total += this.#totals[(worker * this.listeners + listener) * CELLS + cell] ?? 0;
+    }
+    return total;
   }
 }

@@ -48,20 +48,22 @@ export interface EngineEvents {
   /** A dial failed or the backend has no address: it is time to resolve its name anew. */
   dialFailed(backend: string): void;
   /** The system refuses to accept (`EMFILE`, `ENFILE`, …); said once until it accepts again. */
-  acceptFailed(listener: string, error: unknown): void;
+  acceptFailed(listener: string, reason: string): void;
   acceptRecovered(listener: string): void;
-  /** A fault of ours that ended one connection. */
-  internalError(error: unknown): void;
+  /** A fault of ours that ended one connection: its stack. */
+  internalError(stack: string): void;
+  /** A fault of ours that ended a worker, and with it all its connections; another one takes its place. */
+  workerFailed(worker: number, stack: string): void;
 }
 
 /** A data plane with its listeners bound. */
 export interface Engine {
   /** The addresses that are really bound, `host:port`, in the order of the snapshot's listeners. */
   readonly addresses: readonly string[];
-  /** Starts to accept; until then connections wait in the kernel's queue. */
-  start(): void;
-  /** Replaces the addresses of a backend for connections to come. */
-  setBackend(name: string, addresses: readonly Endpoint[]): void;
+  /** Starts to accept, and resolves once it does; until then connections wait in the kernel's queue. */
+  start(): Promise<void>;
+  /** Replaces the addresses of a backend for connections to come; resolves once every worker goes by them. */
+  setBackend(name: string, addresses: readonly Endpoint[]): Promise<void>;
   /** Stops accepting; resolves once the addresses are free. Open connections go on. */
   stop(): Promise<void>;
   /** Resolves once no connection is open; for an engine that has stopped. */

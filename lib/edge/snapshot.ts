@@ -16,6 +16,8 @@ export interface EdgeSnapshot {
   /** The addresses of every backend that a route names, by that name; empty where it could not be resolved. */
   readonly backends: ReadonlyMap<string, readonly Endpoint[]>;
   readonly timeouts: EdgeTimeouts;
+  /** Whether each ended connection is reported. They are counted all the same. */
+  readonly reportsConnections: boolean;
 }
 
 /** One listening address and its routes. */

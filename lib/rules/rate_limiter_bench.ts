@@ -3,9 +3,9 @@ import { RateLimiter } from "./rate_limiter.ts";
 
 const OPTIONS = { limit: 100, windowMs: 10_000, seed: 1 };
 
-/** 10,000 connections a second from `sources` addresses in turn. */
-function bench(name: string, sources: number, baseline: boolean): void {
-  const limiter = new RateLimiter(OPTIONS);
+/** 10,000 connections a second from `sources` addresses in turn, all in this thread. */
+function bench(name: string, sources: number, buffer: ArrayBufferLike, baseline: boolean): void {
+  const limiter = new RateLimiter({ ...OPTIONS, buffer });
   const ip = ipv4(0, 0, 0, 0);
   let calls = 0;
   Deno.bench(name, { group: "rate limiter, 16 MiB", baseline }, () => {
@@ -18,6 +18,10 @@ function bench(name: string, sources: number, baseline: boolean): void {
   });
 }
 
-bench("1 source, mostly at its limit", 1, true);
-bench("10,000 sources", 10_000, false);
-bench("1,000,000 sources", 1_000_000, false);
+const SIZE = RateLimiter.byteLength();
+bench("1 source, mostly at its limit", 1, new ArrayBuffer(SIZE), true);
+bench("1 source, mostly at its limit, shared", 1, new SharedArrayBuffer(SIZE), false);
+bench("10,000 sources", 10_000, new ArrayBuffer(SIZE), false);
+bench("10,000 sources, shared", 10_000, new SharedArrayBuffer(SIZE), false);
+bench("1,000,000 sources", 1_000_000, new ArrayBuffer(SIZE), false);
+bench("1,000,000 sources, shared", 1_000_000, new SharedArrayBuffer(SIZE), false);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type IpAddress, ipv4, parseIpAddress } from "../wire/ip_address.ts";
 import { RateLimiter } from "./rate_limiter.ts";
+import type { Allowed, Task } from "./testdata/rate_limiter_worker.ts";
 
 function ipOf(text: string): IpAddress {
   const ip = parseIpAddress(text);
@@ -17,6 +18,23 @@ function limiterOf(limit: number): RateLimiter {
 /** How many of `attempts` connections at once are allowed. */
 function burst(limiter: RateLimiter, source: string, nowMs: number, attempts: number): number {
   return Array.from({ length: attempts }, () => limiter.allow(ipOf(source), nowMs)).filter(Boolean).length;
+}
+
+async function inThread(task: Task): Promise<Allowed> {
+  const worker = new Worker(new URL("./testdata/rate_limiter_worker.ts", import.meta.url), { type: "module" });
+  try {
+    return await new Promise<Allowed>((resolve, reject) => {
+      worker.onmessage = ({ data }: MessageEvent<Allowed>) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(message));
+      worker.postMessage(task);
+    });
+  } finally {
+    worker.terminate();
+  }
+}
+
+function gateOf(): Task["gate"] {
+  return new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 }
 
 Deno.test("a source may open as many connections as the limit says, and others still can", () => {
@@ -100,11 +118,41 @@ Deno.test("a clock that steps back a little grants nothing, and one that steps b
   assert.equal(burst(limiter, "192.0.2.1", 8000, 3), 2);
 });
 
-Deno.test("limiters over one shared buffer share one quota", () => {
+Deno.test("limiters over one buffer share one quota, and the seed of the first", () => {
+  const size = RateLimiter.byteLength(1024);
+  for (const buffer of [new ArrayBuffer(size), new SharedArrayBuffer(size)]) {
+    const options = { limit: 3, windowMs: 1000, capacity: 1024, buffer };
+    assert.equal(burst(new RateLimiter({ ...options, seed: 7 }), "192.0.2.1", 0, 2), 2);
+    assert.equal(burst(new RateLimiter(options), "192.0.2.1", 0, 2), 1);
+    assert.throws(() => new RateLimiter({ ...options, seed: 8 }), RangeError);
+  }
+});
+
+Deno.test("threads that count the same sources at the same time allow each the limit, all in all", async () => {
+  const limit = 50_000;
   const buffer = new SharedArrayBuffer(RateLimiter.byteLength(1024));
-  const options = { limit: 3, windowMs: 1000, capacity: 1024, buffer, seed: 7 };
-  assert.equal(burst(new RateLimiter(options), "192.0.2.1", 0, 2), 2);
-  assert.equal(burst(new RateLimiter(options), "192.0.2.1", 0, 2), 1);
+  const options = { limit, windowMs: 7000, capacity: 1024, buffer };
+  const task = { sources: 3, attempts: 20_000, gate: gateOf(), threads: 4 };
+  const allowed = await Promise.all([1, 2, 3, 4].map((owner) => inThread({ ...task, options: { ...options, owner } })));
+  const totals = [0, 1, 2].map((source) => allowed.reduce((total, ofThread) => total + (ofThread[source] ?? 0), 0));
+  assert.deepEqual(totals, [limit, limit, limit]);
+});
+
+Deno.test("a thread that waits for the lock of a dead one goes on once it is released", async () => {
+  const buffer = new SharedArrayBuffer(RateLimiter.byteLength(8));
+  const options = { limit: 2, windowMs: 7000, capacity: 8, buffer };
+  const supervisor = new RateLimiter(options);
+  const lock = new Uint32Array(buffer, 8 * 32, 1); // after the entries
+  lock[0] = 2;
+  const gate = gateOf();
+  const allowed = inThread({ options: { ...options, owner: 3 }, sources: 1, attempts: 5, gate, threads: 1 });
+  await Atomics.waitAsync(gate, 0, 0).value;
+  assert.equal(supervisor.releaseLocksOf(1), 0);
+  assert.equal(lock[0], 2);
+  assert.equal(supervisor.releaseLocksOf(2), 1);
+  assert.notEqual(lock[0], 2);
+  assert.deepEqual(await allowed, [2]);
+  assert.equal(lock[0], 0);
 });
 
 Deno.test("a limit of 65,535 connections in one instant is counted exactly", () => {
@@ -134,11 +182,18 @@ Deno.test("options out of range are refused", () => {
     { capacity: 4 },
     { capacity: 1000 },
     { capacity: NaN },
-    { capacity: 16, buffer: new ArrayBuffer(16 * 32 - 1) },
+    { capacity: 16, buffer: new ArrayBuffer(RateLimiter.byteLength(16) - 1) },
+    { owner: 0 },
+    { owner: 1.5 },
+    { owner: 2 ** 32 },
+    { seed: 0 },
+    { seed: -1 },
+    { seed: 2 ** 32 },
   ];
   for (const options of refused) {
     assert.throws(() => new RateLimiter({ limit: 1, windowMs: 1000, capacity: 16, ...options }), RangeError);
   }
+  assert.throws(() => limiterOf(1).releaseLocksOf(0), RangeError);
 });
 
 Deno.test("agrees with an exact log: never above the limit in a window, never refused once 8 slices are quiet", () => {

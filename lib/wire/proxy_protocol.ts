@@ -74,7 +74,7 @@ export function parseProxyHeader(bytes: Uint8Array): ProxyHeaderResult {
  */
 export function encodeProxyHeaderV2(
   header: { readonly source: Endpoint; readonly destination: Endpoint; readonly authority?: string | undefined },
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   const { source, destination } = header;
   const inet = isIpv4(source.address) && isIpv4(destination.address);
   const skipped = inet ? 12 : 0; // what precedes the four octets of an IPv4 address

@@ -4,34 +4,20 @@
  * @module
  */
 
-import type { BlockReason } from "../../rules/firewall.ts";
 import { newClientHelloProgress, parseClientHello } from "../../wire/client_hello.ts";
 import { encodeProxyHeaderV2, parseProxyHeader } from "../../wire/proxy_protocol.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
 import { parseIpAddress } from "../../wire/ip_address.ts";
-import type { RejectReason } from "../counters.ts";
 import type { Expirable } from "../deadlines.ts";
+import { BLOCKED, type End, stackOf } from "../end.ts";
 import type { EndReason } from "../engine.ts";
 import type { RouteSnapshot } from "../snapshot.ts";
 import { dial, type DialAttempt } from "./dial.ts";
 import type { Listener, PortableEngine } from "./engine.ts";
 import { relay, writeAll } from "./relay.ts";
 
-/** How a connection ended, and which rule was broken or what the system said, where that tells more. */
-export interface End {
-  readonly reason: EndReason;
-  readonly detail?: string;
-}
-
 /** Which way bytes go: `in` from client to backend, `out` from backend to client. */
 export type Direction = "in" | "out";
-
-const BLOCKED: Readonly<Record<BlockReason, RejectReason>> = {
-  ip: "blocked_ip",
-  cidr: "blocked_cidr",
-  country: "blocked_country",
-  rate_limit: "rate_limited",
-};
 
 const NO_BUFFER = new Uint8Array(0);
 
@@ -133,7 +119,7 @@ export async function serveConnection(connection: Connection): Promise<void> {
   try {
     connection.finish(await live(connection));
   } catch (error) {
-    if (connection.ended === undefined) engine.events.internalError(error);
+    if (connection.ended === undefined) engine.events.internalError(stackOf(error));
     connection.finish({ reason: "internal_error" });
   } finally {
     connection.releaseBuffer();

@@ -8,7 +8,8 @@ import { formatIpAddress } from "../../wire/ip_address.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
 import type { RejectReason } from "../counters.ts";
 import type { Deadlines, Expirable } from "../deadlines.ts";
-import type { Connection, End } from "./connection.ts";
+import type { End } from "../end.ts";
+import type { Connection } from "./connection.ts";
 
 /** A backend's addresses, and which of them answered last. */
 export class Backend {

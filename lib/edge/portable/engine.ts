@@ -4,18 +4,18 @@
  * @module
  */
 
-import { Firewall } from "../../rules/firewall.ts";
-import { GeoIp } from "../../rules/geoip.ts";
-import { RateLimiter } from "../../rules/rate_limiter.ts";
+import type { Firewall } from "../../rules/firewall.ts";
 import { RouteTable } from "../../rules/route_table.ts";
 import { type Endpoint, formatEndpoint, formatHostPort } from "../../wire/socket_address.ts";
-import { type Counters, REJECT_REASONS, type RejectReason } from "../counters.ts";
-import type { ConnectionEnd, EndReason, Engine, EngineEvents } from "../engine.ts";
-import type { EdgeSnapshot, EdgeTimeouts, FirewallSnapshot, ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
-import { BufferPool } from "./buffer_pool.ts";
+import { type CounterWriter, isRejection } from "../counters.ts";
+import { refusal, stackOf } from "../end.ts";
+import type { Engine, EngineEvents } from "../engine.ts";
+import { makeFirewall } from "../firewall.ts";
+import type { EdgeSnapshot, EdgeTimeouts, ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
+import { BufferPool } from "../buffer_pool.ts";
 import { Connection, serveConnection } from "./connection.ts";
 import { Backend } from "./dial.ts";
-import { listen } from "./listen.ts";
+import { listen } from "../listen.ts";
 import { TimedDeadlines } from "./timed_deadlines.ts";
 
 /** How long accepting rests after the system refused it. */
@@ -33,7 +33,7 @@ export interface Listener {
 /** See the module. */
 export class PortableEngine implements Engine {
   readonly addresses: readonly string[];
-  readonly counters: Counters;
+  readonly counters: CounterWriter;
   readonly events: EngineEvents;
   readonly timeouts: EdgeTimeouts;
   readonly firewall: Firewall;
@@ -50,11 +50,11 @@ export class PortableEngine implements Engine {
   /**
    * Binds every listener; none stays bound where one cannot be.
    *
-   * @param counters One for as many listeners as the snapshot has.
+   * @param counters For as many listeners as the snapshot has.
    * @throws {ListenError} If an address cannot be bound.
    * @throws {GeoIpError} If the GeoIP file is not one.
    */
-  constructor(snapshot: EdgeSnapshot, counters: Counters, events: EngineEvents) {
+  constructor(snapshot: EdgeSnapshot, counters: CounterWriter, events: EngineEvents) {
     this.counters = counters;
     this.events = events;
     this.timeouts = snapshot.timeouts;
@@ -64,12 +64,14 @@ export class PortableEngine implements Engine {
     this.addresses = this.#listeners.map(({ socket }) => formatHostPort(socket.addr.hostname, socket.addr.port));
   }
 
-  start(): void {
+  start(): Promise<void> {
     this.#accepting = this.#listeners.map((listener) => this.#acceptLoop(listener));
+    return Promise.resolve();
   }
 
-  setBackend(name: string, addresses: readonly Endpoint[]): void {
+  setBackend(name: string, addresses: readonly Endpoint[]): Promise<void> {
     this.backends.set(name, new Backend(addresses));
+    return Promise.resolve();
   }
 
   async stop(): Promise<void> {
@@ -120,7 +122,9 @@ export class PortableEngine implements Engine {
       } catch (error) {
         if (this.#stopped) return;
         // EMFILE and the like last: without a rest this loop would spin.
-        if (!failing) this.events.acceptFailed(listener.snapshot.addr, error);
+        if (!failing) {
+          this.events.acceptFailed(listener.snapshot.addr, error instanceof Error ? error.message : String(error));
+        }
         failing = true;
         await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
       }
@@ -130,7 +134,8 @@ export class PortableEngine implements Engine {
   #admit(listener: Listener, socket: Deno.TcpConn): void {
     if (!this.counters.open(listener.index, listener.snapshot.maxConnections)) {
       socket.close();
-      this.events.connectionEnded(refusedAtOnce(listener.snapshot.addr, socket.remoteAddr));
+      const { hostname, port } = socket.remoteAddr;
+      this.events.connectionEnded(refusal(listener.snapshot.addr, formatHostPort(hostname, port)));
       return;
     }
     try {
@@ -138,38 +143,9 @@ export class PortableEngine implements Engine {
     } catch (error) {
       socket.close();
       this.counters.close(listener.index);
-      this.events.internalError(error);
+      this.events.internalError(stackOf(error));
     }
   }
-}
-
-function refusedAtOnce(listener: string, { hostname, port }: Deno.NetAddr): ConnectionEnd {
-  return {
-    listener,
-    client: formatHostPort(hostname, port),
-    serverName: undefined,
-    route: undefined,
-    backend: undefined,
-    bytesIn: 0,
-    bytesOut: 0,
-    durationMs: 0,
-    end: "max_connections",
-    detail: undefined,
-  };
-}
-
-const REJECTIONS: ReadonlySet<string> = new Set(REJECT_REASONS);
-
-function isRejection(reason: EndReason): reason is RejectReason {
-  return REJECTIONS.has(reason);
-}
-
-function makeFirewall({ rules, geoip, rateLimit, rateWindowMs }: FirewallSnapshot): Firewall {
-  return new Firewall({
-    rules,
-    geoip: geoip && GeoIp.open(geoip),
-    rateLimiter: rateLimit === 0 ? undefined : new RateLimiter({ limit: rateLimit, windowMs: rateWindowMs }),
-  });
 }
 
 function bindAll(snapshots: readonly ListenerSnapshot[]): Listener[] {

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Connection, Direction, End } from "./connection.ts";
+import type { End } from "../end.ts";
+import type { Connection, Direction } from "./connection.ts";
 
 /**
  * Passes bytes both ways until both sides have sent all they had.

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { ListenError } from "../engine.ts";
+import { ListenError } from "./engine.ts";
 
 /** How many connections the kernel may hold for us; it caps this at `net.core.somaxconn`, listen(2). */
-const BACKLOG = 4096;
+export const BACKLOG = 4096;
 
 /**
  * Listens on an address.

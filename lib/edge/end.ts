@@ -1,0 +1,44 @@
+/**
+ * How a connection ended, and why.
+ *
+ * @module
+ */
+
+import type { BlockReason } from "../rules/firewall.ts";
+import type { RejectReason } from "./counters.ts";
+import type { ConnectionEnd, EndReason } from "./engine.ts";
+
+/** How a connection ended, and which rule was broken or what the system said, where that tells more. */
+export interface End {
+  readonly reason: EndReason;
+  readonly detail?: string;
+}
+
+/** What a connection that the firewall blocks ends as. */
+export const BLOCKED: Readonly<Record<BlockReason, RejectReason>> = {
+  ip: "blocked_ip",
+  cidr: "blocked_cidr",
+  country: "blocked_country",
+  rate_limit: "rate_limited",
+};
+
+/** The end of a connection that was turned away before anything was known of it but whence it came. */
+export function refusal(listener: string, client: string): ConnectionEnd {
+  return {
+    listener,
+    client,
+    serverName: undefined,
+    route: undefined,
+    backend: undefined,
+    bytesIn: 0,
+    bytesOut: 0,
+    durationMs: 0,
+    end: "max_connections",
+    detail: undefined,
+  };
+}
+
+/** What to log of something thrown. */
+export function stackOf(error: unknown): string {
+  return error instanceof Error ? error.stack ?? error.message : String(error);
+}

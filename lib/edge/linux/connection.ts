@@ -1,0 +1,289 @@
+/**
+ * The life of one connection, from accept to end, as a state machine that events drive.
+ *
+ * @module
+ */
+
+import { BLOCKED, type End } from "../end.ts";
+import type { Expirable } from "../deadlines.ts";
+import type { EndReason } from "../engine.ts";
+import type { RouteSnapshot } from "../snapshot.ts";
+import { type ClientHelloProgress, newClientHelloProgress, parseClientHello } from "../../wire/client_hello.ts";
+import { encodeProxyHeaderV2, parseProxyHeader } from "../../wire/proxy_protocol.ts";
+import type { Endpoint } from "../../wire/socket_address.ts";
+import { dialFailure, dialNext } from "./dial.ts";
+import { EAGAIN, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, errorName } from "./libc.ts";
+import type { Handler } from "./loop.ts";
+import { pump, type Relaying } from "./relay.ts";
+import { decodeSockaddr, SOCKADDR_LENGTH } from "./sockaddr.ts";
+import type { Acceptor } from "./acceptor.ts";
+import type { EdgeWorker } from "./edge_worker.ts";
+
+/** Edge-triggered: an event tells that something is new, so that one which is not acted upon does not come again. */
+const WATCHED = (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) >>> 0;
+
+/** Where a connection is in its life; it goes from left to right, and to `ended` from anywhere. */
+export type State = "proxy_header" | "hello" | "dialing" | "relaying" | "ended";
+
+/** One of the two sockets of a connection. */
+export class Side implements Handler, Relaying {
+  fd = -1;
+  generation = 0;
+  readonly connection: Connection;
+  hungUp = false;
+  eof = false;
+  shut = false;
+  pending: Uint8Array<ArrayBuffer> | undefined;
+  pendingStart = 0;
+  pendingEnd = 0;
+
+  constructor(connection: Connection) {
+    this.connection = connection;
+  }
+
+  onEvent(events: number): void {
+    try {
+      this.connection.onEvent(this, events);
+    } catch (error) {
+      this.connection.worker.fault(this.connection, error);
+    }
+  }
+}
+
+/** One accepted connection and all that belongs to it. */
+export class Connection implements Expirable {
+  readonly worker: EdgeWorker;
+  readonly acceptor: Acceptor;
+  readonly client: Side = new Side(this);
+  readonly backend: Side = new Side(this);
+  readonly startedAt: number;
+  state: State;
+
+  /** The real client: the peer, or whom the PROXY header names. */
+  source: Endpoint;
+  /** The address that the client connected to, where a PROXY header named it. */
+  destination: Endpoint | undefined;
+  serverName: string | undefined;
+  route: RouteSnapshot | undefined;
+  /** How many of the backend's addresses were dialled, and until when the rest may be. */
+  dialled = 0;
+  giveUpAt = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+
+  deadline = 0;
+  slot = -1;
+  #progress: ClientHelloProgress | undefined;
+
+  constructor(acceptor: Acceptor, source: Endpoint) {
+    this.worker = acceptor.worker;
+    this.acceptor = acceptor;
+    this.source = source;
+    this.startedAt = this.worker.deadlines.now;
+    this.state = acceptor.snapshot.proxyProtocol ? "proxy_header" : "hello";
+  }
+
+  /** Takes up a connection that has a place on its listener. */
+  begin(): void {
+    const { deadlines, timeouts } = this.worker;
+    if (this.state === "proxy_header") deadlines.set(this, timeouts.proxyHeaderMs);
+    else if (!this.#passFirewall()) return;
+    this.#readFirstBytes();
+    const waiting = this.state === "proxy_header" || this.state === "hello";
+    if (waiting) this.#watchClient();
+  }
+
+  /** Has the worker told of events of this side; `false` where the kernel has no room for it. */
+  watch(side: Side): boolean {
+    return this.worker.loop.add(side, WATCHED);
+  }
+
+  #watchClient(): void {
+    if (!this.watch(this.client)) this.finish({ reason: "internal_error", detail: "epoll_ctl" });
+  }
+
+  onEvent(side: Side, events: number): void {
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) side.hungUp = true;
+    switch (this.state) {
+      case "proxy_header":
+      case "hello":
+        return this.#readFirstBytes();
+      case "dialing":
+        if (side === this.backend) this.#onDialEvent(events);
+        return;
+      case "relaying":
+        return this.#onRelayEvent(side, events);
+      case "ended":
+        return;
+    }
+  }
+
+  expire(): void {
+    try {
+      this.#tooLate();
+    } catch (error) {
+      this.worker.fault(this, error);
+    }
+  }
+
+  #tooLate(): void {
+    switch (this.state) {
+      case "proxy_header":
+        return this.finish({ reason: "proxy_header_timeout" });
+      case "hello":
+        return this.finish({ reason: "hello_timeout" });
+      case "dialing":
+        return dialNext(this, { reason: "backend_timeout" });
+      case "relaying":
+        return this.finish({ reason: "idle_timeout" });
+      case "ended":
+        return;
+    }
+  }
+
+  /** Ends the connection: sockets closed or reset, places given back, counted and reported. */
+  finish(end: End): void {
+    if (this.state === "ended") return;
+    this.state = "ended";
+    this.worker.deadlines.clear(this);
+    this.#close(this.client, end.reason);
+    this.#close(this.backend, end.reason);
+    this.worker.ended(this, end);
+  }
+
+  #close(side: Side, reason: EndReason): void {
+    if (side.pending !== undefined) this.worker.pool.give(side.pending);
+    side.pending = undefined;
+    this.worker.closeSocket(side, reason !== "closed" && reason !== "idle_timeout");
+  }
+
+  #passFirewall(): boolean {
+    const { firewall, deadlines, timeouts } = this.worker;
+    const blocked = firewall.check(this.source.address, deadlines.now);
+    if (blocked !== undefined) {
+      this.finish({ reason: BLOCKED[blocked] });
+      return false;
+    }
+    this.state = "hello";
+    deadlines.set(this, timeouts.helloMs);
+    return true;
+  }
+
+  /** Looks at what has come, which stays in the kernel's buffer until it is known to be whole. */
+  #readFirstBytes(): void {
+    const { libc, buffer } = this.worker;
+    for (;;) {
+      const length = libc.peek(this.client.fd, buffer, buffer.length);
+      if (length === -EAGAIN) return;
+      if (length <= 0) return this.finish({ reason: "client_gone" });
+      const received = buffer.subarray(0, length);
+      const more = this.state === "proxy_header" ? this.#readProxyHeader(received) : this.#readClientHello(received);
+      if (!more) return;
+    }
+  }
+
+  /** @returns Whether to look at what comes behind it. */
+  #readProxyHeader(received: Uint8Array): boolean {
+    const header = parseProxyHeader(received);
+    switch (header.kind) {
+      case "malformed":
+        this.finish({ reason: "proxy_header_malformed", detail: header.rule });
+        return false;
+      case "need_more":
+        if (this.client.hungUp) this.finish({ reason: "client_gone" });
+        return false;
+      case "header":
+        // These very octets were there a moment ago, so this takes exactly them.
+        this.worker.libc.recv(this.client.fd, this.worker.buffer, header.length);
+        this.source = header.source ?? this.source;
+        this.destination = header.destination;
+        return this.#passFirewall();
+    }
+  }
+
+  #readClientHello(received: Uint8Array): false {
+    this.#progress ??= newClientHelloProgress();
+    const hello = parseClientHello(received, this.#progress);
+    switch (hello.kind) {
+      case "not_tls":
+        this.finish({ reason: "not_tls" });
+        return false;
+      case "malformed":
+        this.finish(
+          hello.rule === "too_large"
+            ? { reason: "hello_too_large" }
+            : { reason: "hello_malformed", detail: hello.rule },
+        );
+        return false;
+      case "need_more":
+        if (this.client.hungUp) this.finish({ reason: "client_gone" });
+        return false;
+      case "hello":
+        this.#progress = undefined;
+        this.serverName = hello.serverName;
+        this.#chooseRoute();
+        return false;
+    }
+  }
+
+  #chooseRoute(): void {
+    const route = this.acceptor.routes.lookup(this.serverName);
+    if (route === undefined) return this.finish({ reason: "no_route" });
+    this.route = route;
+    this.state = "dialing";
+    this.giveUpAt = this.worker.deadlines.now + this.worker.timeouts.connectMs;
+    dialNext(this, { reason: "backend_unresolved" });
+  }
+
+  #onDialEvent(events: number): void {
+    if ((events & (EPOLLERR | EPOLLHUP)) !== 0) {
+      const error = this.worker.libc.socketError(this.backend.fd);
+      if (error !== 0) return dialNext(this, dialFailure(error));
+    }
+    if ((events & EPOLLOUT) === 0) return;
+    this.#connected();
+    // A backend that speaks first may have spoken already, and the event will not come again.
+    if (this.state === "relaying") this.#onRelayEvent(this.backend, events);
+  }
+
+  #connected(): void {
+    if (this.dialled > 1) this.worker.backends.get(this.route?.backend ?? "")?.prefer(this.dialled - 1);
+    this.state = "relaying";
+    this.worker.deadlines.set(this, this.worker.timeouts.idleMs);
+    if (this.route?.sendProxyProtocol && !this.#sendProxyHeader()) return;
+    // A client that is not watched yet is readable at once, and that event starts the relay.
+    if (this.client.generation === 0) this.#watchClient();
+    else pump(this.worker, this, this.client, this.backend);
+  }
+
+  /** Sends a PROXY header, to share a segment with the ClientHello; whether the connection lives on. */
+  #sendProxyHeader(): boolean {
+    const { client, backend, source, serverName: authority } = this;
+    const destination = this.destination ?? this.#ownAddress(client);
+    const header = encodeProxyHeaderV2({ source, destination, authority });
+    const sent = this.worker.libc.sendMore(backend.fd, header, header.length);
+    if (sent === header.length) return true; // the buffer of a new socket takes far more
+    this.broken(backend, sent < 0 ? -sent : 0);
+    return false;
+  }
+
+  #ownAddress(side: Side): Endpoint {
+    const sockaddr = new Uint8Array(SOCKADDR_LENGTH);
+    this.worker.libc.getsockname(side.fd, sockaddr);
+    return decodeSockaddr(sockaddr);
+  }
+
+  #onRelayEvent(side: Side, events: number): void {
+    if ((events & EPOLLERR) !== 0) return this.broken(side, this.worker.libc.socketError(side.fd));
+    const other = side === this.client ? this.backend : this.client;
+    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) !== 0) pump(this.worker, this, side, other);
+    if ((events & EPOLLOUT) !== 0 && side.pending !== undefined && this.state === "relaying") {
+      pump(this.worker, this, other, side);
+    }
+  }
+
+  /** A socket failed: its peer reset it. */
+  broken(side: Side, errno: number): void {
+    this.finish({ reason: side === this.client ? "client_reset" : "backend_reset", detail: errorName(errno) });
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Dialling a backend.
+ *
+ * @module
+ */
+
+import type { End } from "../end.ts";
+import type { Endpoint } from "../../wire/socket_address.ts";
+import type { Connection } from "./connection.ts";
+import { ECONNREFUSED, EINPROGRESS, ENOMEM, errorName, ETIMEDOUT, IPPROTO_TCP, TCP_NODELAY } from "./libc.ts";
+import { encodeSockaddr, familyOf } from "./sockaddr.ts";
+
+const REPORT_PAUSE_MS = 1_000;
+
+/** A backend's addresses, and which of them answered last. */
+export class Backend {
+  /** Dialled first. */
+  #preferred = 0;
+  #reportedAt = -Infinity;
+  readonly addresses: readonly Uint8Array<ArrayBuffer>[];
+
+  constructor(addresses: readonly Endpoint[]) {
+    this.addresses = addresses.map(encodeSockaddr);
+  }
+
+  /** The address that is dialled after `dialled` others. */
+  at(dialled: number): Uint8Array<ArrayBuffer> | undefined {
+    return this.addresses[(this.#preferred + dialled) % this.addresses.length];
+  }
+
+  /** Dials first, from now on, the address that is dialled after `dialled` others. */
+  prefer(dialled: number): void {
+    this.#preferred = (this.#preferred + dialled) % this.addresses.length;
+  }
+
+  /** Whether to report that none of its addresses answers: once a second is enough. */
+  shouldReport(nowMs: number): boolean {
+    if (nowMs - this.#reportedAt < REPORT_PAUSE_MS) return false;
+    this.#reportedAt = nowMs;
+    return true;
+  }
+}
+
+/**
+ * Dials the next address of the connection's backend, each for its share of the time that is left; first the one that
+ * answered last.
+ *
+ * @param failure How the connection ends where there is no other address: what became of the last one.
+ */
+export function dialNext(connection: Connection, failure: End): void {
+  const { worker, backend: side } = connection;
+  const name = connection.route?.backend ?? "";
+  const backend = worker.backends.get(name);
+  const count = backend?.addresses.length ?? 0;
+  worker.closeSocket(side, false);
+  let last = failure;
+  while (connection.dialled < count) {
+    const sockaddr = backend?.at(connection.dialled);
+    const left = count - connection.dialled++;
+    if (sockaddr === undefined) break;
+    const error = connect(connection, sockaddr);
+    if (error === 0) {
+      worker.deadlines.set(connection, (connection.giveUpAt - worker.deadlines.now) / left);
+      return;
+    }
+    last = dialFailure(error);
+    worker.closeSocket(side, false);
+  }
+  if (backend?.shouldReport(worker.deadlines.now)) worker.report({ kind: "dial_failed", backend: name });
+  connection.finish(last);
+}
+
+/** Begins to connect; 0, or why that failed at once. */
+function connect(connection: Connection, sockaddr: Uint8Array<ArrayBuffer>): number {
+  const { worker, backend: side } = connection;
+  const { libc } = worker;
+  const fd = libc.socket(familyOf(sockaddr));
+  if (fd < 0) return -fd;
+  worker.own(side, fd);
+  libc.enable(fd, IPPROTO_TCP, TCP_NODELAY);
+  const result = libc.connect(fd, sockaddr);
+  if (result < 0 && result !== -EINPROGRESS) return -result;
+  return connection.watch(side) ? 0 : ENOMEM;
+}
+
+/** How a connection ends whose backend answered a dial with `errno`. */
+export function dialFailure(errno: number): End {
+  if (errno === ECONNREFUSED) return { reason: "backend_refused" };
+  if (errno === ETIMEDOUT) return { reason: "backend_timeout" };
+  return { reason: "backend_unreachable", detail: errorName(errno) };
+}

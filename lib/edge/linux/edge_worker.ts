@@ -1,0 +1,215 @@
+/**
+ * One worker: a thread that owns its sockets and waits for nothing but their events.
+ *
+ * @module
+ */
+
+import { BufferPool } from "../buffer_pool.ts";
+import { Counters, type CounterWriter, isRejection } from "../counters.ts";
+import { Deadlines } from "../deadlines.ts";
+import { type End, refusal, stackOf } from "../end.ts";
+import type { ConnectionEnd } from "../engine.ts";
+import { makeFirewall } from "../firewall.ts";
+import type { EdgeTimeouts } from "../snapshot.ts";
+import type { Firewall } from "../../rules/firewall.ts";
+import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
+import { Acceptor } from "./acceptor.ts";
+import { type Connection, Side } from "./connection.ts";
+import { Backend } from "./dial.ts";
+import { EPOLLIN, Libc } from "./libc.ts";
+import { type Handler, Loop } from "./loop.ts";
+import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
+
+/** One buffer serves every connection of the worker: bytes are in it only within one turn. */
+const BUFFER_LENGTH = 256 * 1024;
+
+/** Ended connections are reported together: when there are this many, or at the latest after this time. */
+const REPORT_COUNT = 256;
+const REPORT_MS = 20;
+
+/** See the module. */
+export class EdgeWorker {
+  readonly libc = new Libc();
+  readonly loop = new Loop(this.libc);
+  readonly deadlines = new Deadlines(this.libc.now());
+  readonly buffer = new Uint8Array(BUFFER_LENGTH);
+  readonly pool = new BufferPool();
+  readonly counters: CounterWriter;
+  readonly firewall: Firewall;
+  readonly timeouts: EdgeTimeouts;
+  readonly backends: Map<string, Backend>;
+  readonly report: (message: FromWorker) => void;
+  readonly #acceptors: readonly Acceptor[];
+  readonly #owners: Uint16Array;
+  readonly #owner: number;
+  readonly #reportsEnds: boolean;
+  #later: Side[] = [];
+  #ends: ConnectionEnd[] = [];
+  #endsSince = 0;
+  #open = 0;
+  #stopped = false;
+  #wakes = 0;
+
+  constructor(setup: WorkerSetup, report: (message: FromWorker) => void) {
+    const { index, snapshot, shared, listeners } = setup;
+    this.report = report;
+    this.counters = new Counters(snapshot.listeners.length, shared.workers, shared.counters).writer(index);
+    this.firewall = makeFirewall(snapshot.firewall, shared.rates && { buffer: shared.rates, owner: index + 1 });
+    this.timeouts = snapshot.timeouts;
+    this.backends = new Map(snapshot.backends.entries().map(([name, addresses]) => [name, new Backend(addresses)]));
+    this.#owners = new Uint16Array(shared.owners);
+    this.#owner = index + 1;
+    this.#reportsEnds = snapshot.reportsConnections;
+    this.#mark(this.loop.fd, this.#owner);
+    this.#acceptors = snapshot.listeners.map((listener, i) => new Acceptor(this, i, listener, listeners[i] ?? -1));
+    this.loop.add(this.#waker(setup.wakeFd), EPOLLIN);
+    for (const acceptor of this.#acceptors) acceptor.start();
+  }
+
+  /**
+   * Serves until it is woken.
+   *
+   * @returns How many messages are there to be read.
+   */
+  run(): number {
+    this.#wakes = 0;
+    while (this.#wakes === 0) {
+      const count = this.loop.wait(this.#patienceMs());
+      this.deadlines.advance(this.libc.now());
+      this.loop.dispatch(count);
+      if (this.#later.length > 0) this.#serveLater();
+      if (this.#ends.length > 0) this.#reportEnds(false);
+    }
+    return this.#wakes;
+  }
+
+  /** @returns Whether to go on. */
+  handle(message: ToWorker): boolean {
+    switch (message.kind) {
+      case "backend":
+        this.backends.set(message.name, new Backend(message.addresses));
+        this.report({ kind: "acknowledged", sequence: message.sequence });
+        return true;
+      case "stop":
+        this.#stopped = true;
+        for (const acceptor of this.#acceptors) acceptor.stop();
+        this.report({ kind: "stopped" });
+        this.#reportDrained();
+        return true;
+      case "abort":
+        for (const handler of this.loop.handlers()) {
+          if (handler instanceof Side) handler.connection.finish({ reason: "shutdown" });
+        }
+        return true;
+      case "exit":
+        return false;
+      default:
+        throw new TypeError(`unknown message: ${JSON.stringify(message satisfies never)}`);
+    }
+  }
+
+  /** Takes up a connection that was accepted. A fault in it is its own. */
+  take(connection: Connection): void {
+    this.#open++;
+    try {
+      connection.begin();
+    } catch (error) {
+      this.fault(connection, error);
+    }
+  }
+
+  /** Has `side` own a descriptor. Should this thread die, the others know whose it was. */
+  own(side: Side, fd: number): void {
+    side.fd = fd;
+    this.#mark(fd, this.#owner);
+  }
+
+  /** Closes what `side` owns, with a reset in place of FIN if asked to. */
+  closeSocket(side: Side, reset: boolean): void {
+    if (side.fd < 0) return;
+    this.loop.forget(side);
+    this.#mark(side.fd, 0);
+    if (reset) this.libc.reset(side.fd);
+    else this.libc.close(side.fd);
+    side.fd = -1;
+  }
+
+  /** Has a relay go on once others have had their turn. */
+  later(from: Side): void {
+    this.#later.push(from);
+  }
+
+  /** Counts and reports a connection that is over. */
+  ended(connection: Connection, { reason, detail }: End): void {
+    const { acceptor, route } = connection;
+    if (isRejection(reason)) this.counters.reject(acceptor.index, reason);
+    this.counters.close(acceptor.index);
+    this.#open--;
+    if (this.#reportsEnds) {
+      this.#addEnd({
+        listener: acceptor.snapshot.addr,
+        client: formatEndpoint(connection.source),
+        serverName: connection.serverName,
+        route: route?.hostname,
+        backend: route?.backend,
+        bytesIn: connection.bytesIn,
+        bytesOut: connection.bytesOut,
+        durationMs: this.deadlines.now - connection.startedAt,
+        end: reason,
+        detail,
+      });
+    }
+    this.#reportDrained();
+  }
+
+  /** Reports a connection that had no place. */
+  refused(listener: string, source: Endpoint): void {
+    if (this.#reportsEnds) this.#addEnd(refusal(listener, formatEndpoint(source)));
+  }
+
+  /** Ends a connection in whose turn something was thrown: it, and it alone. */
+  fault(connection: Connection, error: unknown): void {
+    this.report({ kind: "internal_error", stack: stackOf(error) });
+    connection.finish({ reason: "internal_error" });
+  }
+
+  #waker(fd: number): Handler {
+    return { fd, generation: 0, onEvent: () => this.#wakes += this.libc.takeWakes(fd) };
+  }
+
+  #patienceMs(): number {
+    if (this.#later.length > 0) return 0;
+    if (this.#ends.length > 0) return REPORT_MS;
+    return this.deadlines.size > 0 ? this.deadlines.tickMs : -1;
+  }
+
+  #serveLater(): void {
+    const sides = this.#later;
+    this.#later = [];
+    for (const side of sides) {
+      if (side.connection.state === "relaying") side.onEvent(EPOLLIN);
+    }
+  }
+
+  #addEnd(end: ConnectionEnd): void {
+    if (this.#ends.length === 0) this.#endsSince = this.deadlines.now;
+    this.#ends.push(end);
+    if (this.#ends.length >= REPORT_COUNT) this.#reportEnds(true);
+  }
+
+  #reportEnds(now: boolean): void {
+    if (!now && this.deadlines.now - this.#endsSince < REPORT_MS) return;
+    this.report({ kind: "ended", ends: this.#ends });
+    this.#ends = [];
+  }
+
+  #reportDrained(): void {
+    if (!this.#stopped || this.#open > 0) return;
+    this.#reportEnds(true);
+    this.report({ kind: "drained" });
+  }
+
+  #mark(fd: number, owner: number): void {
+    this.#owners[fd] = owner; // beyond the end of the table nothing is kept, and nothing is cleaned up
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * The epoll engine: workers that own their sockets through libc, on Linux.
+ *
+ * @module
+ */
+
+import type { Counters } from "../counters.ts";
+import type { Engine, EngineEvents } from "../engine.ts";
+import type { EdgeSnapshot } from "../snapshot.ts";
+import { RateLimiter } from "../../rules/rate_limiter.ts";
+import { type Endpoint, formatHostPort } from "../../wire/socket_address.ts";
+import { bindListener, type BoundListener } from "./bind.ts";
+import { Libc } from "./libc.ts";
+import type { FromWorker, SharedMemory, ToWorker } from "./messages.ts";
+
+/** How many descriptors the table of owners has room for: the usual upper limit of a process, proc(5) nr_open. */
+const DESCRIPTORS = 1024 * 1024;
+
+/** A worker that fails again within this time of its start is replaced only after a pause of as long. */
+const RESTART_PAUSE_MS = 500;
+
+/** A worker's place: the thread in it may be another one tomorrow. */
+interface Place {
+  readonly index: number;
+  readonly wakeFd: number;
+  thread: Worker | undefined;
+  startedAt: number;
+  ready: PromiseWithResolvers<void>;
+  stopped: PromiseWithResolvers<void>;
+  drained: PromiseWithResolvers<void>;
+}
+
+/** See the module. */
+export class EpollEngine implements Engine {
+  readonly addresses: readonly string[];
+  readonly #libc = new Libc();
+  readonly #events: EngineEvents;
+  readonly #counters: Counters;
+  readonly #shared: SharedMemory;
+  readonly #bound: readonly BoundListener[];
+  readonly #places: readonly Place[];
+  readonly #acknowledgements = new Map<number, { waiting: Set<number>; done: PromiseWithResolvers<void> }>();
+  #snapshot: EdgeSnapshot;
+  #sequence = 0;
+  #stopping = false;
+
+  /**
+   * Binds every listener; none stays bound where one cannot be.
+   *
+   * @param counters For as many listeners as the snapshot has, and as many workers as there are to be.
+   * @throws {LibcError} Where this platform has no epoll, or Deno may not call it.
+   * @throws {ListenError} If an address cannot be bound.
+   */
+  constructor(snapshot: EdgeSnapshot, counters: Counters, events: EngineEvents) {
+    this.#snapshot = shareGeoip(snapshot);
+    this.#counters = counters;
+    this.#events = events;
+    this.#shared = {
+      workers: counters.workers,
+      counters: counters.memory,
+      owners: new SharedArrayBuffer(DESCRIPTORS * 2),
+      rates: snapshot.firewall.rateLimit > 0 ? new SharedArrayBuffer(RateLimiter.byteLength()) : undefined,
+    };
+    this.#bound = bindAll(this.#libc, snapshot, counters.workers);
+    this.addresses = this.#bound.map(({ hostname, port }) => formatHostPort(hostname, port));
+    this.#places = Array.from({ length: counters.workers }, (_, index) => ({
+      index,
+      wakeFd: this.#libc.eventfd(),
+      thread: undefined,
+      startedAt: 0,
+      ready: Promise.withResolvers<void>(),
+      stopped: Promise.withResolvers<void>(),
+      drained: Promise.withResolvers<void>(),
+    }));
+  }
+
+  async start(): Promise<void> {
+    for (const place of this.#places) this.#spawn(place);
+    await Promise.all(this.#places.map(({ ready }) => ready.promise));
+  }
+
+  async setBackend(name: string, addresses: readonly Endpoint[]): Promise<void> {
+    const backends = new Map(this.#snapshot.backends).set(name, addresses);
+    this.#snapshot = { ...this.#snapshot, backends }; // what a worker that takes another's place begins with
+    const sequence = ++this.#sequence;
+    const living = this.#places.filter(({ thread }) => thread !== undefined);
+    if (living.length === 0) return;
+    const waiting = new Set(living.map(({ index }) => index));
+    const done = Promise.withResolvers<void>();
+    this.#acknowledgements.set(sequence, { waiting, done });
+    for (const place of living) this.#send(place, { kind: "backend", sequence, name, addresses });
+    await done.promise;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const place of this.#places) {
+      if (place.thread === undefined) this.#gone(place);
+      else this.#send(place, { kind: "stop" });
+    }
+    await Promise.all(this.#places.map(({ stopped }) => stopped.promise));
+    for (const { fds } of this.#bound) for (const fd of fds) this.#libc.close(fd);
+  }
+
+  async drained(): Promise<void> {
+    await Promise.all(this.#places.map(({ drained }) => drained.promise));
+    for (const place of this.#places) if (place.thread !== undefined) this.#send(place, { kind: "exit" });
+  }
+
+  abort(): void {
+    for (const place of this.#places) if (place.thread !== undefined) this.#send(place, { kind: "abort" });
+  }
+
+  #spawn(place: Place): void {
+    const { index, wakeFd } = place;
+    const thread = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: `edge-${index}` });
+    place.thread = thread;
+    place.startedAt = performance.now();
+    thread.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#receive(place, data);
+    thread.onerror = (event) => {
+      event.preventDefault(); // an uncaught error in a worker would end the whole program
+      this.#failed(place, event.message);
+    };
+    const listeners = this.#bound.map(({ fds }) => fds[index] ?? -1);
+    thread.postMessage({ index, snapshot: this.#snapshot, listeners, wakeFd, shared: this.#shared });
+  }
+
+  #send(place: Place, message: ToWorker): void {
+    place.thread?.postMessage(message);
+    this.#libc.wake(place.wakeFd);
+  }
+
+  #receive(place: Place, message: FromWorker): void {
+    switch (message.kind) {
+      case "ready":
+        return place.ready.resolve();
+      case "acknowledged":
+        return this.#acknowledge(message.sequence, place.index);
+      case "stopped":
+        return place.stopped.resolve();
+      case "drained":
+        return place.drained.resolve();
+      case "ended":
+        for (const end of message.ends) this.#events.connectionEnded(end);
+        return;
+      case "dial_failed":
+        return this.#events.dialFailed(message.backend);
+      case "accept_failed":
+        return this.#events.acceptFailed(message.listener, message.reason);
+      case "accept_recovered":
+        return this.#events.acceptRecovered(message.listener);
+      case "internal_error":
+        return this.#events.internalError(message.stack);
+      case "failed":
+        return this.#failed(place, message.stack);
+    }
+  }
+
+  #acknowledge(sequence: number, index: number): void {
+    const acknowledgement = this.#acknowledgements.get(sequence);
+    acknowledgement?.waiting.delete(index);
+    if (acknowledgement?.waiting.size !== 0) return;
+    this.#acknowledgements.delete(sequence);
+    acknowledgement.done.resolve();
+  }
+
+  /** Cleans up behind a worker that died, and puts another in its place. */
+  #failed(place: Place, stack: string): void {
+    if (place.thread === undefined) return;
+    place.thread.terminate();
+    place.thread = undefined;
+    this.#closeDescriptorsOf(place.index);
+    this.#counters.abandon(place.index);
+    this.#releaseLocksOf(place.index);
+    this.#libc.takeWakes(place.wakeFd);
+    for (const sequence of [...this.#acknowledgements.keys()]) this.#acknowledge(sequence, place.index);
+    this.#events.workerFailed(place.index, stack);
+    if (this.#stopping) return this.#gone(place);
+    const pause = performance.now() - place.startedAt < RESTART_PAUSE_MS ? RESTART_PAUSE_MS : 0;
+    setTimeout(() => {
+      if (!this.#stopping) this.#spawn(place);
+    }, pause);
+  }
+
+  #releaseLocksOf(index: number): void {
+    const { rateLimit: limit, rateWindowMs: windowMs } = this.#snapshot.firewall;
+    if (this.#shared.rates === undefined) return;
+    new RateLimiter({ limit, windowMs, buffer: this.#shared.rates }).releaseLocksOf(index + 1);
+  }
+
+  #gone({ stopped, drained }: Place): void {
+    stopped.resolve();
+    drained.resolve();
+  }
+
+  /** The sockets of a thread are the process's: they outlive it, and their peers would wait for ever. */
+  #closeDescriptorsOf(index: number): void {
+    const owners = new Uint16Array(this.#shared.owners);
+    for (let fd = owners.indexOf(index + 1); fd >= 0; fd = owners.indexOf(index + 1, fd + 1)) {
+      owners[fd] = 0;
+      this.#libc.reset(fd);
+    }
+  }
+}
+
+/** Copies the GeoIP file to where every worker can read it: there is one copy for all. */
+function shareGeoip(snapshot: EdgeSnapshot): EdgeSnapshot {
+  const { geoip } = snapshot.firewall;
+  if (geoip === undefined) return snapshot;
+  const shared = new Uint8Array(new SharedArrayBuffer(geoip.length));
+  shared.set(geoip);
+  return { ...snapshot, firewall: { ...snapshot.firewall, geoip: shared } };
+}
+
+function bindAll(libc: Libc, { listeners }: EdgeSnapshot, workers: number): BoundListener[] {
+  const bound: BoundListener[] = [];
+  try {
+    for (const listener of listeners) bound.push(bindListener(libc, listener, workers));
+    return bound;
+  } catch (error) {
+    for (const { fds } of bound) for (const fd of fds) libc.close(fd);
+    throw error;
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * The few libc calls that the epoll engine makes: the only file that touches FFI.
+ *
+ * Every call returns what the system call does, or `-errno`. What keeps them fast calls (a third of the cost of a new
+ * connection otherwise, measured): results declared `i32` and lengths `u32`, since 64-bit integers come back as BigInt,
+ * and memory handed over as `buffer`. All lengths here are far below 2^31, and both ABIs that Deno has on Linux pass an
+ * unsigned 32-bit argument in a register whose upper half is clear.
+ *
+ * @module
+ */
+
+// errno(3), the same on x86_64 and aarch64 (include/uapi/asm-generic/errno.h).
+export const EINTR = 4;
+export const EAGAIN = 11;
+export const ENFILE = 23;
+export const EMFILE = 24;
+export const EPIPE = 32;
+export const ENOBUFS = 105;
+export const ENOMEM = 12;
+export const ECONNABORTED = 103;
+export const ECONNRESET = 104;
+export const ETIMEDOUT = 110;
+export const ECONNREFUSED = 111;
+export const EINPROGRESS = 115;
+
+const ERROR_NAMES: ReadonlyMap<number, string> = new Map([
+  [1, "EPERM"],
+  [EINTR, "EINTR"],
+  [EAGAIN, "EAGAIN"],
+  [ENOMEM, "ENOMEM"],
+  [13, "EACCES"],
+  [ENFILE, "ENFILE"],
+  [EMFILE, "EMFILE"],
+  [EPIPE, "EPIPE"],
+  [97, "EAFNOSUPPORT"],
+  [98, "EADDRINUSE"],
+  [99, "EADDRNOTAVAIL"],
+  [101, "ENETUNREACH"],
+  [ECONNABORTED, "ECONNABORTED"],
+  [ECONNRESET, "ECONNRESET"],
+  [ENOBUFS, "ENOBUFS"],
+  [107, "ENOTCONN"],
+  [ETIMEDOUT, "ETIMEDOUT"],
+  [ECONNREFUSED, "ECONNREFUSED"],
+  [113, "EHOSTUNREACH"],
+]);
+
+/** The name of an error number, such as `ECONNRESET`, or `errno 95`. */
+export function errorName(errno: number): string {
+  return ERROR_NAMES.get(errno) ?? `errno ${errno}`;
+}
+
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_ERROR = 4;
+export const SO_LINGER = 13;
+export const SO_REUSEPORT = 15;
+export const IPPROTO_TCP = 6;
+export const TCP_NODELAY = 1;
+export const IPPROTO_IPV6 = 41;
+export const IPV6_V6ONLY = 26;
+
+export const EPOLLIN = 1;
+export const EPOLLOUT = 4;
+export const EPOLLERR = 8;
+export const EPOLLHUP = 0x10;
+export const EPOLLRDHUP = 0x2000;
+export const EPOLLET = 0x80000000;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+
+const SOCK_STREAM = 1;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const EFD_NONBLOCK = SOCK_NONBLOCK;
+const SHUT_WR = 1;
+const MSG_PEEK = 2;
+const MSG_NOSIGNAL = 0x4000;
+const MSG_MORE = 0x8000;
+const CLOCK_MONOTONIC = 1;
+
+const SYMBOLS = {
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  listen: { parameters: ["i32", "i32"], result: "i32" },
+  accept4: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  epoll_create1: { parameters: ["i32"], result: "i32" },
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+  epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  write: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
+  __errno_location: { parameters: [], result: "pointer" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** This platform has no libc to call, or Deno may not call it. */
+export class LibcError extends Error {
+  override readonly name = "LibcError";
+}
+
+/** The names of glibc and of musl. */
+const LIBRARIES = ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`];
+
+function load(): Deno.DynamicLibrary<typeof SYMBOLS> {
+  if (Deno.build.os !== "linux") throw new LibcError(`epoll is a system call of Linux, and this is ${Deno.build.os}`);
+  if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
+    throw new LibcError("Deno may not call libc: --allow-ffi is not given");
+  }
+  for (const name of LIBRARIES) {
+    try {
+      return Deno.dlopen(name, SYMBOLS);
+    } catch {
+      // The other may be there.
+    }
+  }
+  throw new LibcError(`neither ${LIBRARIES.join(" nor ")} can be loaded`);
+}
+
+/** libc, as one thread calls it: the address of `errno` is that thread's. */
+export class Libc {
+  readonly #c: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+  readonly #errno: Int32Array;
+  readonly #one = Int32Array.of(1);
+  readonly #linger = Int32Array.of(1, 0);
+  readonly #int = new Int32Array(1);
+  readonly #length = new Uint32Array(1);
+  readonly #time = new BigInt64Array(2);
+  readonly #timeWords = new Int32Array(this.#time.buffer);
+  readonly #eight = BigUint64Array.of(1n);
+
+  /** @throws {LibcError} If it cannot be loaded. */
+  constructor() {
+    this.#c = load().symbols;
+    const location = this.#c.__errno_location();
+    if (location === null) throw new LibcError("errno has no address");
+    this.#errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(location, 4));
+  }
+
+  /** `result`, or the error behind a negative one. */
+  #checked(result: number): number {
+    return result >= 0 ? result : -(this.#errno[0] ?? 0);
+  }
+
+  /** A TCP socket that does not block. */
+  socket(family: number): number {
+    return this.#checked(this.#c.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  }
+
+  /** Sets a socket option to 1. */
+  enable(fd: number, level: number, option: number): number {
+    return this.#checked(this.#c.setsockopt(fd, level, option, this.#one, 4));
+  }
+
+  /** Sets a socket option to 0. */
+  disable(fd: number, level: number, option: number): number {
+    this.#int[0] = 0;
+    return this.#checked(this.#c.setsockopt(fd, level, option, this.#int, 4));
+  }
+
+  /** The pending error of a socket (`SO_ERROR`), which this clears; 0 for none. */
+  socketError(fd: number): number {
+    this.#int[0] = 0;
+    this.#length[0] = 4;
+    const result = this.#checked(this.#c.getsockopt(fd, SOL_SOCKET, SO_ERROR, this.#int, this.#length));
+    return result < 0 ? -result : this.#int[0] ?? 0;
+  }
+
+  /** The own address of a socket, written into `sockaddr`. */
+  getsockname(fd: number, sockaddr: Uint8Array<ArrayBuffer>): number {
+    this.#length[0] = sockaddr.length;
+    return this.#checked(this.#c.getsockname(fd, sockaddr, this.#length));
+  }
+
+  bind(fd: number, sockaddr: Uint8Array<ArrayBuffer>): number {
+    return this.#checked(this.#c.bind(fd, sockaddr, sockaddr.length));
+  }
+
+  listen(fd: number, backlog: number): number {
+    return this.#checked(this.#c.listen(fd, backlog));
+  }
+
+  /** Accepts a connection as a socket that does not block; the peer's address is written into `sockaddr`. */
+  accept(fd: number, sockaddr: Uint8Array<ArrayBuffer>): number {
+    this.#length[0] = sockaddr.length;
+    return this.#checked(this.#c.accept4(fd, sockaddr, this.#length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  }
+
+  connect(fd: number, sockaddr: Uint8Array<ArrayBuffer>): number {
+    return this.#checked(this.#c.connect(fd, sockaddr, sockaddr.length));
+  }
+
+  // A call on a socket that does not block is not interrupted, signal(7): no EINTR from here down to `close`.
+
+  recv(fd: number, buffer: Uint8Array<ArrayBuffer>, length: number): number {
+    return this.#checked(this.#c.recv(fd, buffer, length, 0));
+  }
+
+  /** Receives without taking: the bytes stay in the kernel's buffer. */
+  peek(fd: number, buffer: Uint8Array<ArrayBuffer>, length: number): number {
+    return this.#checked(this.#c.recv(fd, buffer, length, MSG_PEEK));
+  }
+
+  /** Sends without raising SIGPIPE. */
+  send(fd: number, buffer: Uint8Array<ArrayBuffer>, length: number): number {
+    return this.#checked(this.#c.send(fd, buffer, length, MSG_NOSIGNAL));
+  }
+
+  /** Sends what will share a segment with the next bytes, if they come within 200 ms: tcp(7) MSG_MORE. */
+  sendMore(fd: number, buffer: Uint8Array<ArrayBuffer>, length: number): number {
+    return this.#checked(this.#c.send(fd, buffer, length, MSG_NOSIGNAL | MSG_MORE));
+  }
+
+  /** Half-closes: sends FIN. */
+  shutdown(fd: number): number {
+    return this.#checked(this.#c.shutdown(fd, SHUT_WR));
+  }
+
+  close(fd: number): number {
+    return this.#checked(this.#c.close(fd));
+  }
+
+  /** Closes with a reset in place of FIN: tcp(7) SO_LINGER with a time of zero. */
+  reset(fd: number): number {
+    this.#c.setsockopt(fd, SOL_SOCKET, SO_LINGER, this.#linger, 8);
+    return this.close(fd);
+  }
+
+  epollCreate(): number {
+    return this.#checked(this.#c.epoll_create1(SOCK_CLOEXEC));
+  }
+
+  epollCtl(epoll: number, operation: number, fd: number, event: Uint8Array<ArrayBuffer>): number {
+    return this.#checked(this.#c.epoll_ctl(epoll, operation, fd, event));
+  }
+
+  epollWait(epoll: number, events: Uint8Array<ArrayBuffer>, count: number, timeoutMs: number): number {
+    return this.#checked(this.#c.epoll_wait(epoll, events, count, timeoutMs));
+  }
+
+  /** A counter that wakes whoever polls it. */
+  eventfd(): number {
+    return this.#checked(this.#c.eventfd(0, EFD_NONBLOCK | SOCK_CLOEXEC));
+  }
+
+  /** Adds one to an eventfd. */
+  wake(eventfd: number): number {
+    return this.#checked(this.#c.write(eventfd, this.#eight, 8));
+  }
+
+  /** Takes an eventfd back to zero; how often it was woken. */
+  takeWakes(eventfd: number): number {
+    return this.#c.read(eventfd, this.#time, 8) === 8 ? this.#timeWords[0] ?? 0 : 0;
+  }
+
+  /** CLOCK_MONOTONIC in ms, which is one clock for all threads; `performance.now()` starts at each thread's own zero. */
+  now(): number {
+    this.#c.clock_gettime(CLOCK_MONOTONIC, this.#time);
+    // Seconds since the host started fit the lower word.
+    return (this.#timeWords[0] ?? 0) * 1000 + (this.#timeWords[2] ?? 0) / 1e6;
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * What the engine and its workers tell each other.
+ *
+ * @module
+ */
+
+import type { ConnectionEnd } from "../engine.ts";
+import type { EdgeSnapshot } from "../snapshot.ts";
+import type { Endpoint } from "../../wire/socket_address.ts";
+
+/** What a worker is given to begin with. */
+export interface WorkerSetup {
+  /** Its number, from 0. */
+  readonly index: number;
+  readonly snapshot: EdgeSnapshot;
+  /** Its listening sockets, in the order of the snapshot's listeners. */
+  readonly listeners: readonly number[];
+  /** The eventfd that says that there is a message. */
+  readonly wakeFd: number;
+  readonly shared: SharedMemory;
+}
+
+/** What all threads read and write. */
+export interface SharedMemory {
+  readonly workers: number;
+  /** Of `Counters`. */
+  readonly counters: SharedArrayBuffer;
+  /** The worker that owns each descriptor, its number plus one as an uint16; 0: none. */
+  readonly owners: SharedArrayBuffer;
+  /** Of `RateLimiter`, where there is a limit. */
+  readonly rates: SharedArrayBuffer | undefined;
+}
+
+/** From the engine to a worker; each is followed by a wake of its eventfd. */
+export type ToWorker =
+  | {
+    readonly kind: "backend";
+    readonly sequence: number;
+    readonly name: string;
+    readonly addresses: readonly Endpoint[];
+  }
+  /** Stop accepting. */
+  | { readonly kind: "stop" }
+  /** End every connection. */
+  | { readonly kind: "abort" }
+  /** End the worker; sent when it has no connection left. */
+  | { readonly kind: "exit" };
+
+/** From a worker to the engine. */
+export type FromWorker =
+  /** It accepts. */
+  | { readonly kind: "ready" }
+  | { readonly kind: "acknowledged"; readonly sequence: number }
+  /** It accepts no more. */
+  | { readonly kind: "stopped" }
+  /** It accepts no more and has no connection left. */
+  | { readonly kind: "drained" }
+  | { readonly kind: "ended"; readonly ends: readonly ConnectionEnd[] }
+  | { readonly kind: "dial_failed"; readonly backend: string }
+  | { readonly kind: "accept_failed"; readonly listener: string; readonly reason: string }
+  | { readonly kind: "accept_recovered"; readonly listener: string }
+  | { readonly kind: "internal_error"; readonly stack: string }
+  /** It is dead. */
+  | { readonly kind: "failed"; readonly stack: string };

@@ -1,0 +1,39 @@
+/**
+ * Socket addresses as the kernel has them: ip(7) `sockaddr_in`, ipv6(7) `sockaddr_in6`.
+ *
+ * @module
+ */
+
+import { isIpv4 } from "../../wire/ip_address.ts";
+import type { Endpoint } from "../../wire/socket_address.ts";
+import { AF_INET, AF_INET6 } from "./libc.ts";
+
+/** The length of the longer form, `sockaddr_in6`. */
+export const SOCKADDR_LENGTH = 28;
+
+/** The address family of an encoded address. */
+export function familyOf(sockaddr: Uint8Array): number {
+  return sockaddr[0] ?? 0; // sa_family is in the host's order, which is little-endian on both architectures
+}
+
+/** Writes an endpoint in the form of its own family. */
+export function encodeSockaddr({ address, port }: Endpoint): Uint8Array<ArrayBuffer> {
+  const v4 = isIpv4(address);
+  const sockaddr = new Uint8Array(v4 ? 16 : SOCKADDR_LENGTH);
+  sockaddr[0] = v4 ? AF_INET : AF_INET6;
+  sockaddr[2] = port >> 8;
+  sockaddr[3] = port & 0xff;
+  if (v4) sockaddr.set(address.subarray(12), 4);
+  else sockaddr.set(address, 8); // behind sin6_flowinfo
+  return sockaddr;
+}
+
+/** Reads an endpoint; `sockaddr` may be written to again afterwards. */
+export function decodeSockaddr(sockaddr: Uint8Array): Endpoint {
+  const port = ((sockaddr[2] ?? 0) << 8) | (sockaddr[3] ?? 0);
+  if (familyOf(sockaddr) === AF_INET6) return { address: sockaddr.slice(8, 24), port };
+  const address = new Uint8Array(16);
+  address[10] = address[11] = 0xff;
+  for (let i = 0; i < 4; i++) address[12 + i] = sockaddr[4 + i] ?? 0;
+  return { address, port };
+}
