@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { Backend, endSeen, helloFor, readExactly, sayHello, writeAll } from "./harness/peers.ts";
-import { Proxy, runProgram } from "./harness/proxy.ts";
+import { Proxy, runProgram, testEachEngine } from "./harness/proxy.ts";
 
 const HELLO = helloFor("a.test");
 
@@ -16,7 +16,7 @@ async function open(proxy: Proxy, backend: Backend) {
   return { client, served };
 }
 
-Deno.test("SIGTERM stops accepting, lets a transfer finish, and ends with exit code 0", async () => {
+testEachEngine("SIGTERM stops accepting, lets a transfer finish, and ends with exit code 0", async () => {
   using backend = new Backend();
   await using proxy = await Proxy.start({
     listeners: [{ addr: "[::1]:0", routes: [{ hostname: "*", backend: backend.addr }] }],
@@ -39,7 +39,7 @@ Deno.test("SIGTERM stops accepting, lets a transfer finish, and ends with exit c
   served.close();
 });
 
-Deno.test("what is not over by shutdown_timeout is ended", async () => {
+testEachEngine("what is not over by shutdown_timeout is ended", async () => {
   using backend = new Backend();
   await using proxy = await Proxy.start({ listeners: listening(backend), proxy: { shutdown_timeout: "200ms" } });
   const { client, served } = await open(proxy, backend);
@@ -52,7 +52,7 @@ Deno.test("what is not over by shutdown_timeout is ended", async () => {
   served.close();
 });
 
-Deno.test("a second signal ends open connections at once", async () => {
+testEachEngine("a second signal ends open connections at once", async () => {
   using backend = new Backend();
   await using proxy = await Proxy.start({ listeners: listening(backend), proxy: { shutdown_timeout: "1h" } });
   const { client, served } = await open(proxy, backend);

@@ -3,7 +3,7 @@ import { encodeProxyHeaderV2, parseProxyHeader } from "../lib/wire/proxy_protoco
 import { parseIpAddress } from "../lib/wire/ip_address.ts";
 import { type Endpoint, formatEndpoint } from "../lib/wire/socket_address.ts";
 import { Backend, endSeen, helloFor, readExactly, writeAll } from "./harness/peers.ts";
-import { Proxy } from "./harness/proxy.ts";
+import { Proxy, testEachEngine } from "./harness/proxy.ts";
 
 const HELLO = helloFor("a.test");
 
@@ -33,36 +33,39 @@ async function readHeader(conn: Deno.TcpConn) {
   }
 }
 
-Deno.test("a listener that wants PROXY headers takes the client from v1 and v2, and leaves the rest to the backend", async () => {
-  using backend = new Backend();
-  await using proxy = await Proxy.start({
-    listeners: [{
-      addr: "127.0.0.1:0",
-      proxy_protocol: true,
-      routes: [{ hostname: "a.test", backend: backend.addr }],
-    }],
-  });
-  const source = endpoint("2001:db8::7", 4444);
-  const destination = endpoint("2001:db8::1", 443);
-  const headers = [
-    [text("PROXY TCP4 192.0.2.7 198.51.100.1 5555 443\r\n"), "192.0.2.7:5555"],
-    [text("PROXY TCP6 2001:db8::5 2001:db8::1 6666 443\r\n"), "[2001:db8::5]:6666"],
-    [encodeProxyHeaderV2({ source, destination }), "[2001:db8::7]:4444"],
-    [text("PROXY UNKNOWN\r\n"), undefined],
-    [new Uint8Array([...text("\r\n\r\n\0\r\nQUIT\n"), 0x20, 0, 0, 0]), undefined], // v2 LOCAL
-  ] as const;
-  for (const [header, client] of headers) {
-    using conn = await connectAndSend(proxy, header, HELLO);
-    using served = await backend.accept();
-    assert.deepEqual(await readExactly(served, HELLO.length), HELLO);
-    served.close();
-    conn.close();
-    const { port } = conn.localAddr as Deno.NetAddr;
-    assert.equal((await proxy.event("connection", { client: client ?? `127.0.0.1:${port}` }))["end"], "closed");
-  }
-});
+testEachEngine(
+  "a listener that wants PROXY headers takes the client from v1 and v2, and leaves the rest to the backend",
+  async () => {
+    using backend = new Backend();
+    await using proxy = await Proxy.start({
+      listeners: [{
+        addr: "127.0.0.1:0",
+        proxy_protocol: true,
+        routes: [{ hostname: "a.test", backend: backend.addr }],
+      }],
+    });
+    const source = endpoint("2001:db8::7", 4444);
+    const destination = endpoint("2001:db8::1", 443);
+    const headers = [
+      [text("PROXY TCP4 192.0.2.7 198.51.100.1 5555 443\r\n"), "192.0.2.7:5555"],
+      [text("PROXY TCP6 2001:db8::5 2001:db8::1 6666 443\r\n"), "[2001:db8::5]:6666"],
+      [encodeProxyHeaderV2({ source, destination }), "[2001:db8::7]:4444"],
+      [text("PROXY UNKNOWN\r\n"), undefined],
+      [new Uint8Array([...text("\r\n\r\n\0\r\nQUIT\n"), 0x20, 0, 0, 0]), undefined], // v2 LOCAL
+    ] as const;
+    for (const [header, client] of headers) {
+      using conn = await connectAndSend(proxy, header, HELLO);
+      using served = await backend.accept();
+      assert.deepEqual(await readExactly(served, HELLO.length), HELLO);
+      served.close();
+      conn.close();
+      const { port } = conn.localAddr as Deno.NetAddr;
+      assert.equal((await proxy.event("connection", { client: client ?? `127.0.0.1:${port}` }))["end"], "closed");
+    }
+  },
+);
 
-Deno.test("a PROXY header may come a byte at a time", async () => {
+testEachEngine("a PROXY header may come a byte at a time", async () => {
   using backend = new Backend();
   await using proxy = await Proxy.start({
     listeners: [{ addr: "127.0.0.1:0", proxy_protocol: true, routes: [{ hostname: "*", backend: backend.addr }] }],
@@ -73,28 +76,31 @@ Deno.test("a PROXY header may come a byte at a time", async () => {
   assert.deepEqual(await readExactly(served, HELLO.length), HELLO);
 });
 
-Deno.test("the backend is sent a v2 header with the client, the address it asked, and its server name", async () => {
-  using backend = new Backend();
-  await using proxy = await Proxy.start({
-    listeners: [{
-      addr: "127.0.0.1:0",
-      routes: [{ hostname: "a.test", backend: backend.addr, send_proxy_protocol: true }],
-    }],
-  });
-  using client = await connectAndSend(proxy, HELLO);
-  using served = await backend.accept();
-  const header = await readHeader(served);
-  assert.equal(header.kind, "header");
-  assert.ok(header.kind === "header" && header.source && header.destination);
-  const { hostname, port } = client.localAddr as Deno.NetAddr;
-  assert.equal(header.version, 2);
-  assert.equal(formatEndpoint(header.source), `${hostname}:${port}`);
-  assert.equal(formatEndpoint(header.destination), `127.0.0.1:${proxy.address().port}`);
-  assert.deepEqual(header.tlvs.map(({ type, value }) => [type, new TextDecoder().decode(value)]), [[2, "a.test"]]);
-  assert.deepEqual(await readExactly(served, HELLO.length), HELLO);
-});
+testEachEngine(
+  "the backend is sent a v2 header with the client, the address it asked, and its server name",
+  async () => {
+    using backend = new Backend();
+    await using proxy = await Proxy.start({
+      listeners: [{
+        addr: "127.0.0.1:0",
+        routes: [{ hostname: "a.test", backend: backend.addr, send_proxy_protocol: true }],
+      }],
+    });
+    using client = await connectAndSend(proxy, HELLO);
+    using served = await backend.accept();
+    const header = await readHeader(served);
+    assert.equal(header.kind, "header");
+    assert.ok(header.kind === "header" && header.source && header.destination);
+    const { hostname, port } = client.localAddr as Deno.NetAddr;
+    assert.equal(header.version, 2);
+    assert.equal(formatEndpoint(header.source), `${hostname}:${port}`);
+    assert.equal(formatEndpoint(header.destination), `127.0.0.1:${proxy.address().port}`);
+    assert.deepEqual(header.tlvs.map(({ type, value }) => [type, new TextDecoder().decode(value)]), [[2, "a.test"]]);
+    assert.deepEqual(await readExactly(served, HELLO.length), HELLO);
+  },
+);
 
-Deno.test("in a chain of two, the second proxy's firewall and log see the real client", async () => {
+testEachEngine("in a chain of two, the second proxy's firewall and log see the real client", async () => {
   using backend = new Backend();
   await using origin = await Proxy.start({
     listeners: [{
@@ -123,7 +129,7 @@ Deno.test("in a chain of two, the second proxy's firewall and log see the real c
   assert.equal((await origin.event("connection", { client: "192.0.2.66:5556" }))["end"], "blocked_ip");
 });
 
-Deno.test("a PROXY header where none is wanted, none where one is, and a broken one are refused", async () => {
+testEachEngine("a PROXY header where none is wanted, none where one is, and a broken one are refused", async () => {
   using backend = new Backend();
   const routes = [{ hostname: "*", backend: backend.addr }];
   await using proxy = await Proxy.start({
@@ -147,7 +153,7 @@ Deno.test("a PROXY header where none is wanted, none where one is, and a broken 
   }
 });
 
-Deno.test("a client that leaves before its PROXY header is whole is counted as gone", async () => {
+testEachEngine("a client that leaves before its PROXY header is whole is counted as gone", async () => {
   await using proxy = await Proxy.start({
     listeners: [{ addr: "127.0.0.1:0", proxy_protocol: true, routes: [{ hostname: "*", backend: "127.0.0.1:1" }] }],
   });

@@ -12,7 +12,7 @@ import {
   sayHello,
   writeAll,
 } from "./harness/peers.ts";
-import { Proxy } from "./harness/proxy.ts";
+import { Proxy, testEachEngine } from "./harness/proxy.ts";
 
 const HELLO = helloFor("a.test");
 
@@ -52,7 +52,7 @@ async function receive(conn: Deno.TcpConn): Promise<string> {
   return hash.digest("hex");
 }
 
-Deno.test("100 MB go each way at once and arrive as they were sent", async () => {
+testEachEngine("100 MB go each way at once and arrive as they were sent", async () => {
   using backend = new Backend();
   await using proxy = await startProxy(backend.addr);
   const { client, served } = await open(proxy, backend);
@@ -73,7 +73,7 @@ Deno.test("100 MB go each way at once and arrive as they were sent", async () =>
   served.close();
 });
 
-Deno.test("a client that closes its sending side still gets the whole answer", async () => {
+testEachEngine("a client that closes its sending side still gets the whole answer", async () => {
   using backend = new Backend();
   await using proxy = await startProxy(backend.addr);
   const { client, served } = await open(proxy, backend);
@@ -92,7 +92,7 @@ Deno.test("a client that closes its sending side still gets the whole answer", a
   served.close();
 });
 
-Deno.test("500 connections are open at once and each gets its own bytes", async () => {
+testEachEngine("500 connections are open at once and each gets its own bytes", async () => {
   using backend = new Backend();
   const echoing = backend.echo();
   await using proxy = await startProxy(backend.addr);
@@ -111,7 +111,7 @@ Deno.test("500 connections are open at once and each gets its own bytes", async 
   await echoing;
 });
 
-Deno.test("a receiver that does not read stops the sender", async () => {
+testEachEngine("a receiver that does not read stops the sender", async () => {
   using backend = new Backend();
   await using proxy = await startProxy(backend.addr, { idle_timeout: "500ms" });
   const { client, served } = await open(proxy, backend);
@@ -127,7 +127,7 @@ Deno.test("a receiver that does not read stops the sender", async () => {
   served.close();
 });
 
-Deno.test("a connection without a byte in either direction is ended after idle_timeout", async () => {
+testEachEngine("a connection without a byte in either direction is ended after idle_timeout", async () => {
   using backend = new Backend();
   await using proxy = await startProxy(backend.addr, { idle_timeout: "300ms" });
   const { client, served } = await open(proxy, backend);
@@ -138,7 +138,7 @@ Deno.test("a connection without a byte in either direction is ended after idle_t
   served.close();
 });
 
-Deno.test("bytes in one direction alone keep a connection from being idle", async () => {
+testEachEngine("bytes in one direction alone keep a connection from being idle", async () => {
   using backend = new Backend();
   await using proxy = await startProxy(backend.addr, { idle_timeout: "1s" });
   const quiet = await open(proxy, backend);
@@ -160,7 +160,7 @@ Deno.test("bytes in one direction alone keep a connection from being idle", asyn
   }
 });
 
-Deno.test("a reset by the client ends the backend's connection, and the reverse", async () => {
+testEachEngine("a reset by the client ends the backend's connection, and the reverse", async () => {
   using backend = new Backend();
   await using proxy = await startProxy(backend.addr);
   const client = await connectResettable(proxy.address());
@@ -188,7 +188,7 @@ async function startResettingBackend() {
   return { addr: `127.0.0.1:${address.port}`, [Symbol.dispose]: () => void server.close() };
 }
 
-Deno.test("a backend that refuses, and one that never answers, close that one connection", async () => {
+testEachEngine("a backend that refuses, and one that never answers, close that one connection", async () => {
   using alive = new Backend();
   await using proxy = await Proxy.start({
     listeners: [{
@@ -206,7 +206,7 @@ Deno.test("a backend that refuses, and one that never answers, close that one co
   served.close();
 });
 
-Deno.test("a backend that does not accept is given up after connect_timeout", async () => {
+testEachEngine("a backend that does not accept is given up after connect_timeout", async () => {
   // A full accept queue drops SYNs, listen(2): with a backlog of 0, one connection that nobody accepts fills it.
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 0 });
   const { port } = listener.addr;

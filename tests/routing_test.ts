@@ -4,7 +4,7 @@ import { connect as connectNodeTls } from "node:tls";
 import { createAuthority } from "../scripts/dev/certificates.ts";
 import { splitIntoRecords } from "../lib/wire/testdata/build_client_hello.ts";
 import { Backend, connectTls, endSeen, helloFor, readExactly, sayHello, writeAll } from "./harness/peers.ts";
-import { Proxy } from "./harness/proxy.ts";
+import { Proxy, testEachEngine } from "./harness/proxy.ts";
 
 /** TLS backends that greet with their own name. */
 async function greeters(names: readonly string[]) {
@@ -35,7 +35,7 @@ async function greeting(conn: Deno.Conn): Promise<string> {
   return await new Response(conn.readable).text();
 }
 
-Deno.test("routes TLS 1.2 and 1.3 clients by server name to their own backends", async () => {
+testEachEngine("routes TLS 1.2 and 1.3 clients by server name to their own backends", async () => {
   using backends = await greeters(["a.test", "b.test"]);
   await using proxy = await Proxy.start({ listeners: [{ addr: "127.0.0.1:0", routes: backends.routes }] });
   for (const serverName of ["a.test", "b.test"]) {
@@ -64,39 +64,42 @@ Deno.test("routes TLS 1.2 and 1.3 clients by server name to their own backends",
   assert.equal(end["route"], "b.test");
 });
 
-Deno.test("an exact host name goes before the longest wildcard, that before a shorter one, all before *", async () => {
-  const patterns = ["x.example.com", "*.deep.example.com", "*.example.com", "*"];
-  const backends = patterns.map(() => new Backend());
-  await using proxy = await Proxy.start({
-    listeners: [{
-      addr: "127.0.0.1:0",
-      routes: patterns.map((hostname, i) => ({ hostname, backend: backends[i]?.addr })),
-    }],
-  });
-  const cases = [
-    ["x.example.com", "x.example.com"],
-    ["X.Example.COM.", "x.example.com"],
-    ["y.example.com", "*.example.com"],
-    ["a.b.example.com", "*.example.com"],
-    ["deep.example.com", "*.example.com"],
-    ["a.deep.example.com", "*.deep.example.com"],
-    ["example.com", "*"],
-    [undefined, "*"],
-  ] as const;
-  for (const [serverName, route] of cases) {
-    using client = await sayHello(proxy.address(), serverName);
-    using served = await backends[patterns.indexOf(route)]?.accept();
-    assert.ok(served);
-    const hello = helloFor(serverName);
-    assert.deepEqual(await readExactly(served, hello.length), hello);
-    served.close();
-    client.close();
-    assert.equal((await proxy.end(client))["route"], route);
-  }
-  for (const backend of backends) backend[Symbol.dispose]();
-});
+testEachEngine(
+  "an exact host name goes before the longest wildcard, that before a shorter one, all before *",
+  async () => {
+    const patterns = ["x.example.com", "*.deep.example.com", "*.example.com", "*"];
+    const backends = patterns.map(() => new Backend());
+    await using proxy = await Proxy.start({
+      listeners: [{
+        addr: "127.0.0.1:0",
+        routes: patterns.map((hostname, i) => ({ hostname, backend: backends[i]?.addr })),
+      }],
+    });
+    const cases = [
+      ["x.example.com", "x.example.com"],
+      ["X.Example.COM.", "x.example.com"],
+      ["y.example.com", "*.example.com"],
+      ["a.b.example.com", "*.example.com"],
+      ["deep.example.com", "*.example.com"],
+      ["a.deep.example.com", "*.deep.example.com"],
+      ["example.com", "*"],
+      [undefined, "*"],
+    ] as const;
+    for (const [serverName, route] of cases) {
+      using client = await sayHello(proxy.address(), serverName);
+      using served = await backends[patterns.indexOf(route)]?.accept();
+      assert.ok(served);
+      const hello = helloFor(serverName);
+      assert.deepEqual(await readExactly(served, hello.length), hello);
+      served.close();
+      client.close();
+      assert.equal((await proxy.end(client))["route"], route);
+    }
+    for (const backend of backends) backend[Symbol.dispose]();
+  },
+);
 
-Deno.test("a name without a route, and none where there is no * route, is refused without a byte", async () => {
+testEachEngine("a name without a route, and none where there is no * route, is refused without a byte", async () => {
   using backend = new Backend();
   await using proxy = await Proxy.start({
     listeners: [{ addr: "127.0.0.1:0", routes: [{ hostname: "a.test", backend: backend.addr }] }],
@@ -110,7 +113,7 @@ Deno.test("a name without a route, and none where there is no * route, is refuse
   }
 });
 
-Deno.test("a ClientHello may come a byte at a time, or in several TLS records", async () => {
+testEachEngine("a ClientHello may come a byte at a time, or in several TLS records", async () => {
   using backend = new Backend();
   await using proxy = await Proxy.start({
     listeners: [{ addr: "127.0.0.1:0", routes: [{ hostname: "a.test", backend: backend.addr }] }],
@@ -130,7 +133,7 @@ Deno.test("a ClientHello may come a byte at a time, or in several TLS records", 
   }
 });
 
-Deno.test("serves IPv4 and IPv6 clients, and reaches IPv4 and IPv6 backends", async () => {
+testEachEngine("serves IPv4 and IPv6 clients, and reaches IPv4 and IPv6 backends", async () => {
   using backend4 = new Backend("127.0.0.1");
   using backend6 = new Backend("::1");
   const routes = [{ hostname: "four.test", backend: backend4.addr }, { hostname: "six.test", backend: backend6.addr }];
@@ -150,7 +153,7 @@ Deno.test("serves IPv4 and IPv6 clients, and reaches IPv4 and IPv6 backends", as
   }
 });
 
-Deno.test("a backend may be a host name", async () => {
+testEachEngine("a backend may be a host name", async () => {
   using backend = new Backend();
   const { port } = new URL(`tcp://${backend.addr}`);
   await using proxy = await Proxy.start({
@@ -160,7 +163,7 @@ Deno.test("a backend may be a host name", async () => {
   using _served = await backend.accept();
 });
 
-Deno.test("a backend whose name has no address refuses its own connections only", async () => {
+testEachEngine("a backend whose name has no address refuses its own connections only", async () => {
   using backend = new Backend();
   await using proxy = await Proxy.start({
     listeners: [{

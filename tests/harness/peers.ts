@@ -79,6 +79,20 @@ export async function endSeen(conn: Deno.Conn): Promise<"closed" | "reset"> {
   }
 }
 
+/**
+ * Connects, and sees the end of it: a client that is refused as it is accepted may be reset before it knows that it was
+ * connected.
+ */
+export async function connectRefused({ hostname, port }: Deno.NetAddr): Promise<"closed" | "reset"> {
+  try {
+    using conn = await Deno.connect({ hostname, port });
+    return await endSeen(conn);
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionReset) return "reset";
+    throw error;
+  }
+}
+
 /** Opens a connection and sends a ClientHello for `serverName`, and no more. */
 export async function sayHello(to: Deno.NetAddr, serverName?: string): Promise<Deno.TcpConn> {
   const conn = await Deno.connect({ hostname: to.hostname, port: to.port });

@@ -39,6 +39,27 @@ export async function runProgram(arguments_: readonly string[]): Promise<Command
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
+/** The engines that run on this platform. */
+export const ENGINES: readonly ("epoll" | "portable")[] = Deno.build.os === "linux"
+  ? ["epoll", "portable"]
+  : ["portable"];
+
+let engine: string | undefined;
+
+/** Defines a test of the data plane for each engine: what a client sees is the same with every one. */
+export function testEachEngine(name: string, test: (engine: "epoll" | "portable") => Promise<void>): void {
+  for (const each of ENGINES) {
+    Deno.test(`${name} (${each})`, async () => {
+      engine = each;
+      try {
+        await test(each);
+      } finally {
+        engine = undefined;
+      }
+    });
+  }
+}
+
 /** The program, started as a process on free ports, with its own folder. */
 export class Proxy implements AsyncDisposable {
   readonly folder: string;
@@ -80,7 +101,7 @@ export class Proxy implements AsyncDisposable {
     const { executable, args } = programCommand();
     const command = new Deno.Command(executable, {
       args: [...args, ...arguments_],
-      env: options.environment ?? {},
+      env: { ...engine === undefined ? {} : { MCPROXY_PROXY_ENGINE: engine }, ...options.environment },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
