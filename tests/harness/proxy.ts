@@ -1,5 +1,5 @@
 import { stringify } from "smol-toml";
-import { programCommand } from "../../scripts/program.ts";
+import { type ProgramCommand, programCommand } from "../../scripts/program.ts";
 import { Lines } from "./lines.ts";
 
 /** A line of the log. */
@@ -21,6 +21,10 @@ export interface ProxyOptions {
   readonly folder?: string;
   /** Variables beside those of the test's own process. */
   readonly environment?: Record<string, string>;
+  /** A command that runs the program, which is handed to it as its last arguments. */
+  readonly wrapper?: readonly [executable: string, ...args: string[]];
+  /** The program, where it is not the one that all others test. */
+  readonly command?: ProgramCommand;
 }
 
 /** What a command that ends by itself left. */
@@ -98,9 +102,10 @@ export class Proxy implements AsyncDisposable {
 
   /** Starts the program with these arguments; its folder is removed in the end. */
   static run(arguments_: readonly string[], options: ProxyOptions & { readonly folder: string }): Proxy {
-    const { executable, args } = programCommand();
-    const command = new Deno.Command(executable, {
-      args: [...args, ...arguments_],
+    const { executable, args } = options.command ?? programCommand();
+    const [first, ...rest] = [...options.wrapper ?? [], executable, ...args, ...arguments_];
+    const command = new Deno.Command(first ?? executable, {
+      args: rest,
       env: { ...engine === undefined ? {} : { MCPROXY_PROXY_ENGINE: engine }, ...options.environment },
       stdin: "null",
       stdout: "piped",
