@@ -34,6 +34,7 @@ interface Place {
 export class EpollEngine implements Engine {
   readonly addresses: readonly string[];
   readonly #libc = new Libc();
+  readonly #workerModule: URL;
   readonly #events: EngineEvents;
   readonly #counters: Counters;
   readonly #shared: SharedMemory;
@@ -48,10 +49,17 @@ export class EpollEngine implements Engine {
    * Binds every listener; none stays bound where one cannot be.
    *
    * @param counters For as many listeners as the snapshot has, and as many workers as there are to be.
+   * @param workerModule What runs in a worker's thread.
    * @throws {LibcError} Where this platform has no epoll, or Deno may not call it.
    * @throws {ListenError} If an address cannot be bound.
    */
-  constructor(snapshot: EdgeSnapshot, counters: Counters, events: EngineEvents) {
+  constructor(
+    snapshot: EdgeSnapshot,
+    counters: Counters,
+    events: EngineEvents,
+    workerModule: URL = new URL("./worker.ts", import.meta.url),
+  ) {
+    this.#workerModule = workerModule;
     this.#snapshot = shareGeoip(snapshot);
     this.#counters = counters;
     this.#events = events;
@@ -113,7 +121,7 @@ export class EpollEngine implements Engine {
 
   #spawn(place: Place): void {
     const { index, wakeFd } = place;
-    const thread = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: `edge-${index}` });
+    const thread = new Worker(this.#workerModule, { type: "module", name: `edge-${index}` });
     place.thread = thread;
     place.startedAt = performance.now();
     thread.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#receive(place, data);
