@@ -152,7 +152,8 @@ export class RateLimiter {
    * Frees what a thread held when it was terminated, so that others stop waiting for it; at worst the one source that it
    * was counting starts from zero. Any limiter over the same buffer will do, in any thread.
    *
-   * @param owner The `owner` of that thread, which runs no more, and whose number no new thread has yet.
+   * @param owner The `owner` of that thread, which must have ended (`Worker.terminate()` does not wait for that), and
+   * whose number no new thread may have yet.
    * @returns How many locks it had left behind: one or none, as a call takes one.
    * @throws {RangeError} `owner` is out of its range.
    */
