@@ -178,9 +178,22 @@ testEachEngine("a reset by the client ends the backend's connection, and the rev
   assert.equal((await other.end(second))["end"], "backend_reset");
 });
 
-/** A backend that resets every connection on its first bytes: a `Deno.Conn` could not. */
-async function startResettingBackend() {
-  const server = createServer((socket) => socket.once("data", () => socket.resetAndDestroy()));
+testEachEngine("what a backend sent before it reset the connection still reaches the client", async () => {
+  using resetting = await startResettingBackend(new Uint8Array(10_000).fill(7));
+  await using proxy = await startProxy(resetting.addr);
+  for (let i = 0; i < 20; i++) {
+    using client = await sayHello(proxy.address(), "a.test");
+    assert.deepEqual(await readExactly(client, 10_000), new Uint8Array(10_000).fill(7));
+    await endSeen(client);
+    assert.equal((await proxy.end(client))["end"], "backend_reset");
+  }
+});
+
+/** A backend that answers the first bytes of a connection and resets it at once: a `Deno.Conn` could not. */
+async function startResettingBackend(answer: Uint8Array = new Uint8Array(0)) {
+  const server = createServer((socket) =>
+    socket.once("data", () => socket.write(answer, () => socket.resetAndDestroy()))
+  );
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

@@ -22,6 +22,9 @@ import type { EdgeWorker } from "./edge_worker.ts";
 /** Edge-triggered: an event tells that something is new, so that one which is not acted upon does not come again. */
 const WATCHED = (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) >>> 0;
 
+/** What a read may find: bytes, their end, or an error. */
+const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+
 /** Where a connection is in its life; it goes from left to right, and to `ended` from anywhere. */
 export type State = "proxy_header" | "hello" | "dialing" | "relaying" | "ended";
 
@@ -274,9 +277,10 @@ export class Connection implements Expirable {
   }
 
   #onRelayEvent(side: Side, events: number): void {
-    if ((events & EPOLLERR) !== 0) return this.broken(side, this.worker.libc.socketError(side.fd));
     const other = side === this.client ? this.backend : this.client;
-    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) !== 0) pump(this.worker, this, side, other);
+    // What came before a reset can still be read, and is passed on; the error is what the reads end with.
+    if ((events & EPOLLERR) !== 0 && side.eof) return this.broken(side, this.worker.libc.socketError(side.fd));
+    if ((events & READABLE) !== 0) pump(this.worker, this, side, other);
     if ((events & EPOLLOUT) !== 0 && side.pending !== undefined && this.state === "relaying") {
       pump(this.worker, this, other, side);
     }
