@@ -42,7 +42,7 @@ export async function runServer(file: string): Promise<number> {
   }
   for (const { path, message } of [...warnings, ...ignored(config)]) log.warn("config", { file, key: path, message });
   await serve(supervisor);
-  log.info("stopped");
+  log.info("stopped", { worker_failures: supervisor.workerFailures });
   store.close();
   await Promise.race([log.flush(), new Promise((resolve) => setTimeout(resolve, LAST_LINES_MS))]);
   return 0;

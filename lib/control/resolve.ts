@@ -6,7 +6,7 @@
 
 import { lookup } from "node:dns/promises";
 import { parseIpAddress } from "../wire/ip_address.ts";
-import { type Endpoint, parseHostPort } from "../wire/socket_address.ts";
+import { type Endpoint, parseEndpoint, parseHostPort } from "../wire/socket_address.ts";
 
 /** How old a name's addresses may grow. */
 const REFRESH_MS = 30_000;
@@ -52,12 +52,10 @@ export class Resolver {
     this.#events = events;
     this.#lookUp = lookUp;
     for (const backend of new Set(backends)) {
-      const parsed = parseHostPort(backend);
-      const address = parsed && parseIpAddress(parsed.host);
-      this.#addresses.set(backend, parsed && address ? [{ address, port: parsed.port }] : []);
-      if (parsed && !address) {
-        this.#names.set(backend, { ...parsed, lookedUpAt: 0, running: false, failing: false });
-      }
+      const endpoint = parseEndpoint(backend);
+      this.#addresses.set(backend, endpoint ? [endpoint] : []);
+      const named = endpoint ? undefined : parseHostPort(backend);
+      if (named) this.#names.set(backend, { ...named, lookedUpAt: 0, running: false, failing: false });
     }
   }
 

@@ -90,6 +90,11 @@ export class Supervisor {
     }
   }
 
+  /** How many workers have died and were replaced. */
+  get workerFailures(): number {
+    return this.#counters.workerFailures;
+  }
+
   /** Ends every open connection at once, so that a `stop` under way is soon over. */
   abort(): void {
     this.#engine.abort();

@@ -105,6 +105,7 @@ export class Counters {
   readonly #totals: Float64Array;
   readonly #active: Int32Array;
   readonly #shares: Int32Array;
+  #workerFailures = 0;
 
   /** @param memory That of the same number of listeners and workers in another thread; new and zero by default. */
   constructor(listeners: number, workers = 1, memory?: SharedArrayBuffer) {
@@ -152,8 +153,14 @@ export class Counters {
     };
   }
 
-  /** Gives back the places of a worker that is dead. */
+  /** How many workers have died. */
+  get workerFailures(): number {
+    return this.#workerFailures;
+  }
+
+  /** Counts a worker that is dead, and gives back its places. */
   abandon(worker: number): void {
+    this.#workerFailures++;
     for (let listener = 0; listener < this.listeners; listener++) {
       const share = Atomics.exchange(this.#shares, worker * this.listeners + listener, 0);
       Atomics.sub(this.#active, listener, share);

@@ -57,7 +57,7 @@ Deno.test("the places of a worker that died are free again, and what it counted 
   const [dead, alive] = [counters.writer(0), counters.writer(1)];
   for (const writer of [dead, dead, alive]) writer.open(0, 3);
   counters.abandon(0);
-  assert.deepEqual([counters.read(0).active, counters.read(0).accepted], [1, 3]);
+  assert.deepEqual([counters.read(0).active, counters.read(0).accepted, counters.workerFailures], [1, 3, 1]);
   counters.abandon(0);
   assert.equal(counters.read(0).active, 1);
 });

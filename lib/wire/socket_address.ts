@@ -100,3 +100,23 @@ export function formatHostPort(host: string, port: number): string {
 export function formatEndpoint(endpoint: Endpoint): string {
   return formatHostPort(formatIpAddress(endpoint.address), endpoint.port);
 }
+
+/**
+ * Reads what `formatEndpoint` writes.
+ *
+ * @returns The endpoint, or `undefined` where `text` is none: a host name is not.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const endpoint = parseEndpoint("[2001:db8::1]:443");
+ * assert.ok(endpoint);
+ * assert.equal(formatEndpoint(endpoint), "[2001:db8::1]:443");
+ * assert.equal(parseEndpoint("git.example.net:443"), undefined);
+ * ```
+ */
+export function parseEndpoint(text: string): Endpoint | undefined {
+  const parsed = parseHostPort(text);
+  const address = parsed && parseIpAddress(parsed.host);
+  return parsed && address ? { address, port: parsed.port } : undefined;
+}

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatIpAddress, ipv4, parseIpAddress } from "./ip_address.ts";
-import { formatEndpoint, formatHostPort, parseHostPort, parseListenAddress, parsePort } from "./socket_address.ts";
+import {
+  formatEndpoint,
+  formatHostPort,
+  parseEndpoint,
+  parseHostPort,
+  parseListenAddress,
+  parsePort,
+} from "./socket_address.ts";
 
 Deno.test("a port has one spelling", () => {
   for (const port of [0, 1, 443, 9999, 10000, 65535]) assert.equal(parsePort(`${port}`), port);
@@ -90,4 +97,13 @@ Deno.test("printing and parsing are inverse", () => {
     assert.deepEqual(parseHostPort(formatHostPort(host, port)), { host, port });
     assert.deepEqual(parseListenAddress(formatHostPort("", port)), { host: "", port });
   }));
+});
+
+Deno.test("an endpoint is read as it was written, and nothing else is one", () => {
+  fc.assert(fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), fc.nat(65535), (address, port) => {
+    assert.deepEqual(parseEndpoint(formatEndpoint({ address, port })), { address, port });
+  }));
+  for (const text of ["", "192.0.2.1", ":443", "a.test:443", "2001:db8::1:443"]) {
+    assert.equal(parseEndpoint(text), undefined, text);
+  }
 });

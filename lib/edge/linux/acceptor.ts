@@ -11,7 +11,8 @@ import { Connection } from "./connection.ts";
 import type { EdgeWorker } from "./edge_worker.ts";
 import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPOLLIN, errorName } from "./libc.ts";
 import type { Handler } from "./loop.ts";
-import { decodeSockaddr, SOCKADDR_LENGTH } from "./sockaddr.ts";
+import { formatEndpoint } from "../../wire/socket_address.ts";
+import { decodeAddress, decodePort, SOCKADDR_LENGTH } from "./sockaddr.ts";
 
 /** How many connections are accepted in a row: then others have their turn. */
 const ACCEPTS = 64;
@@ -31,6 +32,7 @@ export class Acceptor implements Handler, Expirable {
   deadline = 0;
   slot = -1;
   readonly #sockaddr = new Uint8Array(SOCKADDR_LENGTH);
+  readonly #address = new Uint8Array(16); // of the connection that is being accepted
   #failing = false;
   #stopped = false;
 
@@ -73,7 +75,8 @@ export class Acceptor implements Handler, Expirable {
     const { worker, index, snapshot } = this;
     if (this.#failing) worker.report({ kind: "accept_recovered", listener: snapshot.addr });
     this.#failing = false;
-    const source = decodeSockaddr(this.#sockaddr);
+    decodeAddress(this.#sockaddr, this.#address);
+    const source = formatEndpoint({ address: this.#address, port: decodePort(this.#sockaddr) });
     if (!worker.counters.open(index, snapshot.maxConnections)) {
       worker.libc.reset(fd);
       worker.refused(snapshot.addr, source);
@@ -81,7 +84,7 @@ export class Acceptor implements Handler, Expirable {
     }
     const connection = new Connection(this, source);
     worker.own(connection.client, fd);
-    worker.take(connection);
+    worker.take(connection, this.#address);
   }
 
   /** Rests: with no descriptor left to give, a level-triggered event would come again and again. */

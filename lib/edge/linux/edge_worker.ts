@@ -12,7 +12,7 @@ import type { ConnectionEnd } from "../engine.ts";
 import { makeFirewall } from "../firewall.ts";
 import type { EdgeTimeouts } from "../snapshot.ts";
 import type { Firewall } from "../../rules/firewall.ts";
-import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
+import type { IpAddress } from "../../wire/ip_address.ts";
 import { Acceptor } from "./acceptor.ts";
 import { type Connection, Side } from "./connection.ts";
 import { Backend } from "./dial.ts";
@@ -109,10 +109,10 @@ export class EdgeWorker {
   }
 
   /** Takes up a connection that was accepted. A fault in it is its own. */
-  take(connection: Connection): void {
+  take(connection: Connection, peer: IpAddress): void {
     this.#open++;
     try {
-      connection.begin();
+      connection.begin(peer);
     } catch (error) {
       this.fault(connection, error);
     }
@@ -148,7 +148,7 @@ export class EdgeWorker {
     if (this.#reportsEnds) {
       this.#addEnd({
         listener: acceptor.snapshot.addr,
-        client: formatEndpoint(connection.source),
+        client: connection.source,
         serverName: connection.serverName,
         route: route?.hostname,
         backend: route?.backend,
@@ -163,8 +163,8 @@ export class EdgeWorker {
   }
 
   /** Reports a connection that had no place. */
-  refused(listener: string, source: Endpoint): void {
-    if (this.#reportsEnds) this.#addEnd(refusal(listener, formatEndpoint(source)));
+  refused(listener: string, source: string): void {
+    if (this.#reportsEnds) this.#addEnd(refusal(listener, source));
   }
 
   /** Ends a connection in whose turn something was thrown: it, and it alone. */

@@ -128,7 +128,7 @@ Deno.test({
     await engine.stop();
     await engine.drained();
     assert.equal(counters.read(0).active, 0);
-    assert.equal(recorder.failures.length, 1);
+    assert.deepEqual([recorder.failures.length, counters.workerFailures], [1, 1]);
     await echo.close();
   },
 });

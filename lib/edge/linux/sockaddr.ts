@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isIpv4 } from "../../wire/ip_address.ts";
+import { type IpAddress, isIpv4 } from "../../wire/ip_address.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
 import { AF_INET, AF_INET6 } from "./libc.ts";
 
@@ -30,10 +30,23 @@ export function encodeSockaddr({ address, port }: Endpoint): Uint8Array<ArrayBuf
 
 /** Reads an endpoint; `sockaddr` may be written to again afterwards. */
 export function decodeSockaddr(sockaddr: Uint8Array): Endpoint {
-  const port = ((sockaddr[2] ?? 0) << 8) | (sockaddr[3] ?? 0);
-  if (familyOf(sockaddr) === AF_INET6) return { address: sockaddr.slice(8, 24), port };
   const address = new Uint8Array(16);
+  decodeAddress(sockaddr, address);
+  return { address, port: decodePort(sockaddr) };
+}
+
+/** Reads the IP address into `address`, 16 octets. */
+export function decodeAddress(sockaddr: Uint8Array, address: IpAddress): void {
+  if (familyOf(sockaddr) === AF_INET6) {
+    for (let i = 0; i < 16; i++) address[i] = sockaddr[8 + i] ?? 0;
+    return;
+  }
+  address.fill(0, 0, 10);
   address[10] = address[11] = 0xff;
   for (let i = 0; i < 4; i++) address[12 + i] = sockaddr[4 + i] ?? 0;
-  return { address, port };
+}
+
+/** Reads the port. */
+export function decodePort(sockaddr: Uint8Array): number {
+  return ((sockaddr[2] ?? 0) << 8) | (sockaddr[3] ?? 0);
 }
