@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect as connectNodeTls } from "node:tls";
 import { createAuthority } from "../scripts/dev/certificates.ts";
+import { incoming } from "../lib/edge/listen.ts";
 import { splitIntoRecords } from "../lib/wire/testdata/build_client_hello.ts";
 import { Backend, connectTls, endSeen, helloFor, readExactly, sayHello, writeAll } from "./harness/peers.ts";
 import { Proxy, testEachEngine } from "./harness/proxy.ts";
@@ -22,12 +23,8 @@ async function greeters(names: readonly string[]) {
 }
 
 async function greetAll(listener: Deno.TlsListener, name: string): Promise<void> {
-  try {
-    for await (const conn of listener) {
-      void conn.write(new TextEncoder().encode(name)).then(() => conn.close(), () => conn.close());
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BadResource)) throw error;
+  for await (const conn of incoming(listener)) {
+    void conn.write(new TextEncoder().encode(name)).then(() => conn.close(), () => conn.close());
   }
 }
 

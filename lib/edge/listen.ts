@@ -25,6 +25,39 @@ export function listen(addr: string, hostname: string, port: number): Deno.TcpLi
   }
 }
 
+/**
+ * Accepts the next connection that is still there: of one that its client reset while it waited in the kernel's queue,
+ * Deno cannot read the client's address any more, and throws. That is no fault of the listener's.
+ */
+export async function accept<Conn>(listener: { accept(): Promise<Conn> }): Promise<Conn> {
+  for (;;) {
+    try {
+      return await listener.accept();
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+}
+
+/** The connections of a listener, of each that is still there as it is accepted, until the listener is closed. */
+export async function* incoming<Conn>(listener: { accept(): Promise<Conn> }): AsyncGenerator<Conn, void> {
+  for (;;) {
+    let conn: Conn;
+    try {
+      conn = await accept(listener);
+    } catch (error) {
+      if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+      throw error;
+    }
+    yield conn;
+  }
+}
+
+function isGone(error: unknown): boolean {
+  const { ConnectionAborted, ConnectionReset, NotConnected } = Deno.errors;
+  return [ConnectionAborted, ConnectionReset, NotConnected].some((gone) => error instanceof gone);
+}
+
 /** ipv6(7): no IPv6 in the kernel gives `EAFNOSUPPORT`, IPv6 switched off by sysctl `EADDRNOTAVAIL`. */
 function hasNoIpv6(error: unknown): boolean {
   return error instanceof Deno.errors.AddrNotAvailable || codeOf(error) === "EAFNOSUPPORT";

@@ -9,6 +9,7 @@ import { once } from "node:events";
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import type { Server, Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { incoming } from "../../lib/edge/listen.ts";
 import { parseProxyHeader } from "../../lib/wire/proxy_protocol.ts";
 import { formatEndpoint } from "../../lib/wire/socket_address.ts";
 import type { KeyPair } from "./certificates.ts";
@@ -31,7 +32,7 @@ export function startEchoBackend({ cert, key }: KeyPair): Backend {
   const listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key });
   const open = new Map<Deno.TlsConn, Promise<void>>();
   const accept = async () => {
-    for await (const conn of listener) {
+    for await (const conn of incoming(listener)) {
       // A client that does not speak TLS, or goes away in the middle, ends its own connection: nobody is left to tell.
       const echoed = conn.readable.pipeTo(conn.writable).catch(() => {});
       open.set(conn, echoed.finally(() => open.delete(conn)));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { connect as connectNodeSocket, type Socket } from "node:net";
+import { accept, incoming } from "../../lib/edge/listen.ts";
 import { buildClientHello } from "../../lib/wire/testdata/build_client_hello.ts";
 
 /** A backend that refuses: a port that was free a moment ago would not do, since another test may have it by now. */
@@ -20,19 +21,19 @@ export class Backend implements Disposable {
   }
 
   accept(): Promise<Deno.TcpConn> {
-    return this.#listener.accept();
+    return accept(this.#listener);
   }
 
   /** Accepts until it is closed and sends back what it gets, half-close for half-close. */
   async echo(): Promise<void> {
-    for await (const conn of this.#listener) void echo(conn);
+    for await (const conn of incoming(this.#listener)) void echo(conn);
   }
 
   [Symbol.dispose](): void {
     try {
       this.#listener.close();
     } catch {
-      // Closed by the end of `echo`'s iteration.
+      // The test closed it to wait for the end of `echo`.
     }
   }
 }

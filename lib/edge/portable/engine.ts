@@ -15,7 +15,7 @@ import type { EdgeSnapshot, EdgeTimeouts, ListenerSnapshot, RouteSnapshot } from
 import { BufferPool } from "../buffer_pool.ts";
 import { Connection, serveConnection } from "./connection.ts";
 import { Backend } from "./dial.ts";
-import { listen } from "../listen.ts";
+import { accept, listen } from "../listen.ts";
 import { TimedDeadlines } from "./timed_deadlines.ts";
 
 /** How long accepting rests after the system refused it. */
@@ -116,7 +116,7 @@ export class PortableEngine implements Engine {
     let failing = false;
     while (!this.#stopped) {
       try {
-        this.#admit(listener, await listener.socket.accept());
+        this.#admit(listener, await accept(listener.socket));
         if (failing) this.events.acceptRecovered(listener.snapshot.addr);
         failing = false;
       } catch (error) {

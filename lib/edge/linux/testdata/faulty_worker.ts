@@ -1,24 +1,10 @@
 /**
- * A worker that dies when a client asks for `fault.test`: not the connection but the loop itself throws.
+ * A worker with the faults of `faults.ts`.
+ *
+ * Imported statically: a worker whose module waits for an import may be sent its setup before it listens for messages.
  *
  * @module
  */
 
-import { RouteTable } from "../../../rules/route_table.ts";
-import { Loop } from "../loop.ts";
-
-let poisoned = false;
-
-const { lookup } = RouteTable.prototype;
-RouteTable.prototype.lookup = function (serverName) {
-  poisoned ||= serverName === "fault.test";
-  return Reflect.apply(lookup, this, [serverName]);
-};
-
-const { wait } = Loop.prototype;
-Loop.prototype.wait = function (timeoutMs) {
-  if (poisoned) throw new Error("injected fault");
-  return Reflect.apply(wait, this, [timeoutMs]);
-};
-
-await import("../worker.ts");
+import "./faults.ts";
+import "../worker.ts";
