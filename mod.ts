@@ -1,5 +1,6 @@
 /**
- * mc-proxy as a library: the parsers of what comes over the wire, and the types of the configuration.
+ * mc-proxy as a library: a client of the admin API, the parsers of what comes over the wire, and the
+ * types of the configuration.
  *
  * @example
  * ```ts
@@ -13,5 +14,8 @@
  * @module
  */
 
+export * from "./lib/admin/client.ts";
 export * from "./lib/wire/mod.ts";
 export type * from "./lib/control/config_types.ts";
+export type { FieldViolation } from "./lib/control/refusal.ts";
+export type { FirewallRule } from "./lib/rules/firewall.ts";

@@ -6,7 +6,7 @@
 
 import { checkFiles, ConfigError, formatProblem, loadConfig } from "../control/config.ts";
 import type { Output } from "./output.ts";
-import { ignored, unsupported } from "./unsupported.ts";
+import { ignored, unsupported } from "../control/unsupported.ts";
 
 /**
  * Checks a configuration and the files that it names.

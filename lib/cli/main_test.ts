@@ -3,7 +3,7 @@ import manifest from "../../deno.json" with { type: "json" };
 import { parseConfig } from "../control/config.ts";
 import { Store } from "../control/store/store.ts";
 import { main } from "./main.ts";
-import { unsupportedState } from "./unsupported.ts";
+import { unsupportedState } from "../control/unsupported.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 

@@ -4,17 +4,29 @@
  * @module
  */
 
+import { AdminServer } from "../admin/server.ts";
+import { Administration } from "../control/administration.ts";
 import { checkFiles, ConfigError, loadConfig } from "../control/config.ts";
 import type { Config, ConfigProblem, StoredState } from "../control/config_types.ts";
+import { GeoipFile } from "../control/geoip_file.ts";
 import { Log } from "../control/log.ts";
+import { ServerLock } from "../control/store/lock.ts";
 import { Store } from "../control/store/store.ts";
 import { Supervisor } from "../control/supervisor.ts";
+import { ignored, unsupported, unsupportedState } from "../control/unsupported.ts";
 import { LibcError } from "../edge/linux/libc.ts";
-import { ignored, unsupported, unsupportedState } from "./unsupported.ts";
 import { version } from "./version.ts";
 
 /** How long the last lines of the log may take: who reads it may have stopped. */
 const LAST_LINES_MS = 1_000;
+
+/** The parts of a program that is ready to serve. */
+interface Parts {
+  readonly log: Log;
+  readonly supervisor: Supervisor;
+  readonly administration: Administration;
+  readonly admin: AdminServer | undefined;
+}
 
 /**
  * Runs the proxy.
@@ -23,38 +35,47 @@ const LAST_LINES_MS = 1_000;
  *
  * @param file The configuration file.
  * @returns The exit code, once a signal has ended it.
- * @throws {ConfigError | StoreError | ListenError} If it cannot start.
+ * @throws {ConfigError | StoreError | ListenError | AdminSocketError} If it cannot start.
  */
 export async function runServer(file: string): Promise<number> {
   const { config, warnings } = loadConfig(file);
   refuse(file, [...unsupported(config), ...checkFiles(config)]);
   const log = new Log(config.log.level, config.log.format);
-  const store = Store.open(config.database.path);
-  let supervisor: Supervisor;
+  const lock = ServerLock.take(config.database.path);
+  let store: Store | undefined;
+  let parts: Parts | undefined;
   try {
-    supervisor = bind(file, config, store, log);
+    store = Store.open(config.database.path);
+    parts = await assemble(file, config, store, log);
     store.commit();
   } catch (error) {
-    store.discard();
+    await parts?.admin?.close();
+    store?.discard();
+    lock.discard();
     if (!(error instanceof LibcError)) throw error;
     const message = `"epoll" cannot run here: ${error.message}; use "auto" or "portable"`;
     throw new ConfigError(file, [{ path: "proxy.engine", message }]);
   }
   for (const { path, message } of [...warnings, ...ignored(config)]) log.warn("config", { file, key: path, message });
-  await serve(supervisor);
-  log.info("stopped", { worker_failures: supervisor.workerFailures });
+  await serve(parts);
+  log.info("stopped", { worker_failures: parts.supervisor.status.workerFailures });
   store.close();
+  lock[Symbol.dispose]();
   await Promise.race([log.flush(), new Promise((resolve) => setTimeout(resolve, LAST_LINES_MS))]);
   return 0;
 }
 
-/** Loads what there is to serve, within the transaction that `prepare` opens, and binds its listeners. */
-function bind(file: string, config: Config, store: Store, log: Log): Supervisor {
+/** Loads what there is to serve, within the transaction that `prepare` opens, and binds its listeners and socket. */
+async function assemble(file: string, config: Config, store: Store, log: Log): Promise<Parts> {
   const { state, seeded, differs } = store.prepare(config);
   refuse(config.database.path, unsupportedState(state));
   refuse(file, unservable(config, state));
   const { geoipDb } = config.firewall;
-  const supervisor = new Supervisor(config, state, geoipDb === undefined ? undefined : Deno.readFileSync(geoipDb), log);
+  const geoip = geoipDb === undefined ? undefined : new GeoipFile(geoipDb);
+  const supervisor = new Supervisor(config, state, geoip?.bytes, log);
+  const administration = new Administration({ config, state, store, served: supervisor, geoip, log });
+  const internalError = (stack: string) => log.error("internal_error", { stack });
+  const admin = config.grpc && await AdminServer.open(config.grpc.addr, administration, version, { internalError });
   log.info("starting", { version, config: file, database: config.database.path });
   if (seeded) log.info("database_seeded", { database: config.database.path });
   if (differs) {
@@ -63,7 +84,7 @@ function bind(file: string, config: Config, store: Store, log: Log): Supervisor 
         "the database has other listeners, routes or firewall rules than the file; those of the database are used",
     });
   }
-  return supervisor;
+  return { log, supervisor, administration, admin };
 }
 
 /** What a database that has its own truth may lack of its configuration. */
@@ -83,14 +104,31 @@ function refuse(file: string, problems: readonly ConfigProblem[]): void {
 }
 
 /** Serves until the first signal, and then until all is drained; a second signal ends what is still open. */
-async function serve(supervisor: Supervisor): Promise<void> {
+async function serve({ log, supervisor, administration, admin }: Parts): Promise<void> {
   const stopping = Promise.withResolvers<void>();
   let signals = 0;
-  const onSignal = () => ++signals === 1 ? stopping.resolve() : supervisor.abort();
-  const handled: readonly Deno.Signal[] = ["SIGINT", "SIGTERM"];
-  for (const signal of handled) Deno.addSignalListener(signal, onSignal);
-  await Promise.race([supervisor.start(), stopping.promise]);
+  const onStop = () => ++signals === 1 ? stopping.resolve() : supervisor.abort();
+  const onReload = () => {
+    administration.reloadGeoip().catch((error) => log.error("reload_failed", { error: String(error) }));
+  };
+  const handlers: readonly (readonly [Deno.Signal, () => void])[] = Deno.build.os === "windows"
+    ? [["SIGINT", onStop], ["SIGTERM", onStop]]
+    : [["SIGINT", onStop], ["SIGTERM", onStop], ["SIGHUP", onReload]];
+  for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
+  await Promise.race([start({ log, supervisor, administration, admin }), stopping.promise]);
   await stopping.promise;
+  admin?.drain();
+  await administration.drain();
   await supervisor.stop();
-  for (const signal of handled) Deno.removeSignalListener(signal, onSignal);
+  await admin?.close();
+  for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
+}
+
+async function start({ log, supervisor, administration, admin }: Parts): Promise<void> {
+  if (!await supervisor.start()) return;
+  admin?.start();
+  if (admin !== undefined) log.info("admin_listening", { addr: admin.path });
+  const { engine, workers, listeners } = administration.status;
+  const routes = listeners.reduce((sum, { routeCount }) => sum + routeCount, 0);
+  log.info("ready", { engine, workers, listeners: listeners.length, routes });
 }

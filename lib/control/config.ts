@@ -9,8 +9,8 @@ import { parse as parseToml, TomlError } from "smol-toml";
 import * as v from "valibot";
 import { applyEnvironment, readEnvironment } from "./config_environment.ts";
 import { checkRules } from "./config_rules.ts";
-import { type ConfigDocument, configSchema } from "./config_schema.ts";
-import type { Config, ConfigProblem } from "./config_types.ts";
+import { type ConfigDocument, configSchema, type RouteDocument } from "./config_schema.ts";
+import type { Config, ConfigProblem, RouteConfig } from "./config_types.ts";
 import { fileErrorReason } from "./file_access.ts";
 import { printable, quote } from "./quote.ts";
 
@@ -109,7 +109,8 @@ function readToml(text: string, file: string): Readonly<Record<string, unknown>>
   }
 }
 
-function problemOf(issue: v.BaseIssue<unknown>): ConfigProblem {
+/** Where in the document an issue of the schema is, and what it says. */
+export function problemOf(issue: v.BaseIssue<unknown>): ConfigProblem {
   let path = "";
   for (const { key } of issue.path ?? []) {
     if (typeof key === "number") path += `[${key}]`;
@@ -124,26 +125,14 @@ function keyText(key: string): string {
 
 function configOf(document: ConfigDocument, folder: string): Config {
   const { database, listeners, firewall, grpc, metrics, proxy, log } = document;
-  const pathOf = (path: string) => path === "" ? "" : resolve(folder, path);
+  const pathOf = (path: string) => absolute(path, folder);
   return {
     database: { path: pathOf(database.path) },
     listeners: listeners.map(({ addr, proxy_protocol, max_connections, routes }) => ({
       addr,
       proxyProtocol: proxy_protocol,
       maxConnections: max_connections,
-      routes: routes.map((route) => ({
-        hostname: route.hostname,
-        backend: route.backend,
-        mode: route.mode,
-        sendProxyProtocol: route.send_proxy_protocol,
-        tlsCert: pathOf(route.tls_cert),
-        tlsKey: pathOf(route.tls_key),
-        backendTls: route.backend_tls,
-        backendProtocol: route.backend_protocol,
-        backendCa: pathOf(route.backend_ca),
-        backendServerName: route.backend_server_name,
-        l7Policies: route.l7_policies.map(({ type, value }) => ({ type, value })),
-      })),
+      routes: routes.map((route) => routeConfigOf(route, folder)),
     })),
     firewall: {
       blockedIps: distinct(firewall.blocked_ips),
@@ -165,6 +154,27 @@ function configOf(document: ConfigDocument, folder: string): Config {
     },
     log,
   };
+}
+
+/** A route as the program knows it; its paths are relative to `folder`. */
+export function routeConfigOf(route: RouteDocument, folder: string): RouteConfig {
+  return {
+    hostname: route.hostname,
+    backend: route.backend,
+    mode: route.mode,
+    sendProxyProtocol: route.send_proxy_protocol,
+    tlsCert: absolute(route.tls_cert, folder),
+    tlsKey: absolute(route.tls_key, folder),
+    backendTls: route.backend_tls,
+    backendProtocol: route.backend_protocol,
+    backendCa: absolute(route.backend_ca, folder),
+    backendServerName: route.backend_server_name,
+    l7Policies: route.l7_policies.map(({ type, value }) => ({ type, value })),
+  };
+}
+
+function absolute(path: string, folder: string): string {
+  return path === "" ? "" : resolve(folder, path);
 }
 
 function distinct(values: readonly string[]): readonly string[] {

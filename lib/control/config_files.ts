@@ -5,7 +5,7 @@
  */
 
 import { GeoIp, GeoIpError } from "../rules/geoip.ts";
-import type { Config, ConfigProblem } from "./config_types.ts";
+import type { Config, ConfigProblem, RouteConfig } from "./config_types.ts";
 import { fileErrorReason, fileExists } from "./file_access.ts";
 import { printable } from "./quote.ts";
 import { folderProblem } from "./store/store_error.ts";
@@ -27,15 +27,18 @@ export function checkFiles(config: Config): readonly ConfigProblem[] {
   check("database.path", databaseProblem(config.database.path));
   if (config.firewall.geoipDb !== undefined) check("firewall.geoip_db", geoipProblem(config.firewall.geoipDb));
   config.listeners.forEach(({ routes }, i) =>
-    routes.forEach((route, j) => {
-      if (route.mode !== "l7") return;
-      const files = { tls_cert: route.tlsCert, tls_key: route.tlsKey, backend_ca: route.backendCa };
-      for (const [key, file] of Object.entries(files)) {
-        if (file !== "") check(`listeners[${i}].routes[${j}].${key}`, fileProblem(file, () => {}));
-      }
-    })
+    routes.forEach((route, j) => problems.push(...checkRouteFiles(route, `listeners[${i}].routes[${j}]`)))
   );
   return problems;
+}
+
+/** Looks at the files that a route names; its own path is `at`. */
+export function checkRouteFiles({ mode, tlsCert, tlsKey, backendCa }: RouteConfig, at: string): ConfigProblem[] {
+  if (mode !== "l7") return [];
+  return Object.entries({ tls_cert: tlsCert, tls_key: tlsKey, backend_ca: backendCa }).flatMap(([key, file]) => {
+    const message = file === "" ? undefined : fileProblem(file, () => {});
+    return message === undefined ? [] : [{ path: `${at}.${key}`, message }];
+  });
 }
 
 function databaseProblem(path: string): string | undefined {

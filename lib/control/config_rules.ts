@@ -56,7 +56,8 @@ function checkListener(listener: Table, at: string, findings: Findings): void {
 const L7_ONLY = ["tls_cert", "tls_key", "backend_tls", "backend_protocol", "backend_ca", "backend_server_name"];
 const BACKEND_TLS_ONLY = ["backend_ca", "backend_server_name"];
 
-function checkRoute(route: Table, at: string, { problems, warnings }: Findings): void {
+/** Checks the rules of one route, whose own path is `at`. */
+export function checkRoute(route: Table, at: string, { problems, warnings }: Findings): void {
   const warn = (keys: readonly string[], message: string) => {
     for (const key of keys) if (isSet(route[key])) warnings.push({ path: `${at}.${key}`, message });
   };

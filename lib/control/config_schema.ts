@@ -12,7 +12,8 @@ import * as values from "./config_values.ts";
 import { describe, quote } from "./quote.ts";
 
 const MAX_WORKERS = 1024;
-const MAX_CONNECTIONS = 2 ** 31 - 1; // counted in an Int32Array
+/** The highest `max_connections`. */
+export const MAX_CONNECTIONS = 2 ** 31 - 1; // counted in an Int32Array
 const MAX_RATE = 65_535; // counted in 16 bits for each source address
 
 /** Whether a value of a TOML document is a table. */
@@ -95,12 +96,14 @@ function tables<Item extends v.GenericSchema>(item: Item, header: string) {
   return v.optional(v.array(item, expected(`an array of tables, each under ${header}`)), []);
 }
 
-const l7Policy = table(
+/** A policy of a route. */
+export const l7PolicySchema = table(
   { type: oneOf(L7_POLICY_TYPES), value: text(values.readPolicyValue) },
   { type: '"block_user_agent"', value: '"BadBot"' },
 );
 
-const route = table(
+/** A route of a listener. */
+export const routeSchema = table(
   {
     hostname: text(values.readHostnamePattern),
     backend: text(values.readBackend),
@@ -112,7 +115,7 @@ const route = table(
     backend_protocol: v.optional(oneOf(BACKEND_PROTOCOLS), ""),
     backend_ca: v.optional(text(values.readOptionalPath), ""),
     backend_server_name: v.optional(text(values.readServerName), ""),
-    l7_policies: tables(l7Policy, "[[listeners.routes.l7_policies]]"),
+    l7_policies: tables(l7PolicySchema, "[[listeners.routes.l7_policies]]"),
   },
   { hostname: '"git.example.net"', backend: '"127.0.0.1:8443"' },
 );
@@ -122,7 +125,7 @@ const listener = table(
     addr: text(values.readListenAddress),
     proxy_protocol: v.optional(boolean, false),
     max_connections: v.optional(wholeNumber(MAX_CONNECTIONS), 0),
-    routes: tables(route, "[[listeners.routes]]"),
+    routes: tables(routeSchema, "[[listeners.routes]]"),
   },
   { addr: '":443"' },
 );
@@ -156,6 +159,9 @@ export const SECTIONS = {
     format: v.optional(oneOf(LOG_FORMATS), "text"),
   },
 };
+
+/** A route's values: checked and canonical, under the file's own names. */
+export type RouteDocument = v.InferOutput<typeof routeSchema>;
 
 /** The whole file. */
 export const configSchema = table({

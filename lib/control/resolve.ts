@@ -35,7 +35,8 @@ interface Name {
   readonly port: number;
   /** Of the last look-up, in ms of `performance.now()`. */
   lookedUpAt: number;
-  running: boolean;
+  /** The look-up under way. */
+  running: Promise<void> | undefined;
   failing: boolean;
 }
 
@@ -43,20 +44,17 @@ interface Name {
 export class Resolver {
   readonly #names = new Map<string, Name>();
   readonly #addresses = new Map<string, readonly Endpoint[]>();
+  /** How many routes name each backend. */
+  readonly #users = new Map<string, number>();
   readonly #events: ResolverEvents;
   readonly #lookUp: LookUp;
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** @param backends `host:port`; may repeat. */
+  /** @param backends `host:port`; one that stands there twice has two users. */
   constructor(backends: Iterable<string>, events: ResolverEvents, lookUp: LookUp = systemLookUp) {
     this.#events = events;
     this.#lookUp = lookUp;
-    for (const backend of new Set(backends)) {
-      const endpoint = parseEndpoint(backend);
-      this.#addresses.set(backend, endpoint ? [endpoint] : []);
-      const named = endpoint ? undefined : parseHostPort(backend);
-      if (named) this.#names.set(backend, { ...named, lookedUpAt: 0, running: false, failing: false });
-    }
+    for (const backend of backends) this.#use(backend);
   }
 
   /** The addresses of each backend as far as they are known now; none yet for a host name before `start`. */
@@ -66,9 +64,26 @@ export class Resolver {
 
   /** Looks up every host name, and again and again until `close`; resolves once each has been tried. */
   async start(): Promise<void> {
-    if (this.#names.size === 0) return;
     this.#timer = setInterval(() => void this.#refreshAll(), REFRESH_MS);
     await this.#refreshAll();
+  }
+
+  /** Adds a user of a backend, and looks a new one up; resolves once that was tried. */
+  async add(backend: string): Promise<void> {
+    this.#use(backend);
+    await this.#refresh(backend);
+  }
+
+  /** Takes a user of a backend away; with the last one it is forgotten: returns whether it was. */
+  remove(backend: string): boolean {
+    const users = (this.#users.get(backend) ?? 0) - 1;
+    if (users > 0) {
+      this.#users.set(backend, users);
+      return false;
+    }
+    this.#names.delete(backend);
+    this.#addresses.delete(backend);
+    return this.#users.delete(backend);
   }
 
   /** A dial failed: looks the name up again, unless that was done within the last second. */
@@ -81,23 +96,35 @@ export class Resolver {
     clearInterval(this.#timer);
   }
 
+  #use(backend: string): void {
+    const users = this.#users.get(backend) ?? 0;
+    this.#users.set(backend, users + 1);
+    if (users > 0) return;
+    const endpoint = parseEndpoint(backend);
+    this.#addresses.set(backend, endpoint ? [endpoint] : []);
+    const named = endpoint ? undefined : parseHostPort(backend);
+    if (named) this.#names.set(backend, { ...named, lookedUpAt: 0, running: undefined, failing: false });
+  }
+
   async #refreshAll(): Promise<void> {
     await Promise.all(this.#names.keys().map((backend) => this.#refresh(backend)));
   }
 
-  async #refresh(backend: string): Promise<void> {
+  #refresh(backend: string): Promise<void> {
     const name = this.#names.get(backend);
-    if (name === undefined || name.running) return;
-    name.running = true;
+    if (name === undefined) return Promise.resolve();
+    return name.running ??= this.#lookUpOnce(backend, name).finally(() => name.running = undefined);
+  }
+
+  async #lookUpOnce(backend: string, name: Name): Promise<void> {
     name.lookedUpAt = performance.now();
     try {
-      this.#take(backend, toEndpoints(await this.#lookUp(name.host), name.port));
+      const addresses = toEndpoints(await this.#lookUp(name.host), name.port);
+      if (this.#names.get(backend) === name) this.#take(backend, addresses); // else it was removed meanwhile
       name.failing = false;
     } catch (error) {
       if (!name.failing) this.#events.failed(backend, error);
       name.failing = true;
-    } finally {
-      name.running = false;
     }
   }
 

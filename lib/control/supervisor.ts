@@ -4,7 +4,8 @@
  * @module
  */
 
-import { Counters } from "../edge/counters.ts";
+import type { EdgeChange } from "../edge/change.ts";
+import { Counters, type ListenerCounts } from "../edge/counters.ts";
 import type { ConnectionEnd, Engine, EngineEvents } from "../edge/engine.ts";
 import { EpollEngine } from "../edge/linux/engine.ts";
 import { Libc, LibcError } from "../edge/linux/libc.ts";
@@ -18,17 +19,34 @@ import { Resolver } from "./resolve.ts";
 /** A proxy in front sends its header with the connection, whatever the client does. */
 const PROXY_HEADER_TIMEOUT_MS = 5_000;
 
-/** How long the start waits for backend names; those still unknown by then are served once they resolve. */
-const RESOLVE_AT_START_MS = 5_000;
+/** How long the start, or a new route, waits for backend names; one still unknown then is served once it resolves. */
+const RESOLVE_MS = 5_000;
+
+/** How long the workers may take to confirm a change: they do it between two turns of their loops. */
+const APPLY_MS = 10_000;
+
+/** What serves, and what it did so far. */
+export interface ServingStatus {
+  readonly engine: "epoll" | "portable";
+  readonly workers: number;
+  /** How many workers have died and were replaced. */
+  readonly workerFailures: number;
+  readonly listeners: readonly {
+    readonly addr: string;
+    /** `host:port` as it is really bound. */
+    readonly boundAddr: string;
+    readonly counts: ListenerCounts;
+  }[];
+}
 
 /** Everything that is served, and by what it is known. */
 export class Supervisor {
   readonly #config: Config;
-  readonly #state: StoredState;
+  readonly #listeners: readonly string[];
   readonly #log: Log;
   readonly #counters: Counters;
   readonly #resolver: Resolver;
-  readonly #engineName: "epoll" | "portable";
+  readonly engine: "epoll" | "portable";
   readonly #engine: Engine;
   #stopping = false;
 
@@ -41,33 +59,31 @@ export class Supervisor {
    */
   constructor(config: Config, state: StoredState, geoip: Uint8Array | undefined, log: Log) {
     this.#config = config;
-    this.#state = state;
+    this.#listeners = state.listeners.map(({ addr }) => addr);
     this.#log = log;
-    this.#engineName = chooseEngine(config.proxy.engine, log);
-    const workers = this.#engineName === "portable" ? 1 : config.proxy.workers || navigator.hardwareConcurrency;
+    this.engine = chooseEngine(config.proxy.engine, log);
+    const workers = this.engine === "portable" ? 1 : config.proxy.workers || navigator.hardwareConcurrency;
     this.#counters = new Counters(state.listeners.length, workers);
     const backends = state.listeners.flatMap(({ routes }) => routes.map(({ backend }) => backend));
     this.#resolver = new Resolver(backends, {
-      resolved: (backend, addresses) => void this.#engine.setBackend(backend, addresses),
+      resolved: (backend, addresses) => void this.#engine.apply([{ kind: "set_backend", name: backend, addresses }]),
       failed: (backend, error) => log.warn("resolve_failed", { backend, error: messageOf(error) }),
     });
     const snapshot = makeSnapshot(config, state, geoip, this.#resolver.addresses);
-    this.#engine = this.#engineName === "portable"
+    this.#engine = this.engine === "portable"
       ? new PortableEngine(snapshot, this.#counters.writer(0), this.#events())
       : new EpollEngine(snapshot, this.#counters, this.#events());
   }
 
-  /** Resolves the backends' names, then accepts. */
-  async start(): Promise<void> {
-    await within(RESOLVE_AT_START_MS, this.#resolver.start());
-    if (this.#stopping) return;
+  /** Resolves the backends' names, then accepts; `false` where it was stopped meanwhile. */
+  async start(): Promise<boolean> {
+    await within(RESOLVE_MS, this.#resolver.start());
+    if (this.#stopping) return false;
     await this.#engine.start();
-    for (const [index, { addr }] of this.#state.listeners.entries()) {
+    for (const [index, addr] of this.#listeners.entries()) {
       this.#log.info("listening", { addr: this.#engine.addresses[index], listener: addr });
     }
-    const routes = this.#state.listeners.reduce((sum, listener) => sum + listener.routes.length, 0);
-    const { length: listeners } = this.#state.listeners;
-    this.#log.info("ready", { engine: this.#engineName, workers: this.#counters.workers, listeners, routes });
+    return true;
   }
 
   /** Stops accepting, lets open connections finish for `shutdown_timeout`, then ends them. */
@@ -83,16 +99,52 @@ export class Supervisor {
       this.#engine.abort();
       await drained;
     }
-    for (const [index, { addr }] of this.#state.listeners.entries()) {
+    for (const [index, addr] of this.#listeners.entries()) {
       const { accepted, active, bytesIn, bytesOut, rejected } = this.#counters.read(index);
       const counts = { accepted, active, bytes_in: bytesIn, bytes_out: bytesOut };
       this.#log.info("listener_closed", { listener: addr, ...counts, ...prefixed("rejected_", rejected) });
     }
   }
 
-  /** How many workers have died and were replaced. */
-  get workerFailures(): number {
-    return this.#counters.workerFailures;
+  /** What serves, at this moment. */
+  get status(): ServingStatus {
+    return {
+      engine: this.engine,
+      workers: this.#counters.workers,
+      workerFailures: this.#counters.workerFailures,
+      listeners: this.#listeners.map((addr, index) => ({
+        addr,
+        boundAddr: this.#engine.addresses[index] ?? addr,
+        counts: this.#counters.read(index),
+      })),
+    };
+  }
+
+  /** The number of a listener in {@linkcode EdgeChange}s, by its `addr`; -1 where there is none. */
+  listenerIndex(addr: string): number {
+    return this.#listeners.indexOf(addr);
+  }
+
+  /**
+   * Makes changes; resolves once every worker goes by them.
+   *
+   * @throws {Error} If one does not say so in time: the changes are under way all the same.
+   */
+  async apply(changes: readonly EdgeChange[]): Promise<void> {
+    if (!await within(APPLY_MS, this.#engine.apply(changes))) {
+      throw new Error(`a worker has not confirmed a change within ${APPLY_MS} ms`);
+    }
+  }
+
+  /** Adds a user of a backend and finds its addresses, for which a name gets a few seconds; none where it has none. */
+  async useBackend(backend: string): Promise<readonly Endpoint[]> {
+    await within(RESOLVE_MS, this.#resolver.add(backend));
+    return this.#resolver.addresses.get(backend) ?? [];
+  }
+
+  /** Takes a user of a backend away: one that has no other is forgotten. */
+  async releaseBackend(backend: string): Promise<void> {
+    if (this.#resolver.remove(backend)) await this.apply([{ kind: "remove_backend", name: backend }]);
   }
 
   /** Ends every open connection at once, so that a `stop` under way is soon over. */
@@ -101,7 +153,7 @@ export class Supervisor {
   }
 
   #active(): number {
-    return this.#state.listeners.reduce((sum, _, index) => sum + this.#counters.read(index).active, 0);
+    return this.#listeners.reduce((sum, _, index) => sum + this.#counters.read(index).active, 0);
   }
 
   #events(): EngineEvents {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Endpoint } from "../wire/socket_address.ts";
+import type { EdgeChange } from "./change.ts";
 import type { RejectReason } from "./counters.ts";
 
 /** How a connection ended: refused for a reason, or served until one of these. */
@@ -62,8 +62,12 @@ export interface Engine {
   readonly addresses: readonly string[];
   /** Starts to accept, and resolves once it does; until then connections wait in the kernel's queue. */
   start(): Promise<void>;
-  /** Replaces the addresses of a backend for connections to come; resolves once every worker goes by them. */
-  setBackend(name: string, addresses: readonly Endpoint[]): Promise<void>;
+  /**
+   * Makes changes, all in one go: no connection is accepted between them. Resolves once every worker goes by them.
+   *
+   * @throws {RangeError} If there is no such listener.
+   */
+  apply(changes: readonly EdgeChange[]): Promise<void>;
   /** Stops accepting; resolves once the addresses are free. Open connections go on. */
   stop(): Promise<void>;
   /** Resolves once no connection is open; for an engine that has stopped. */

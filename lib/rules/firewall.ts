@@ -60,7 +60,7 @@ export class Firewall {
   readonly #ips = new CidrSet(); // prefixes of full length
   readonly #cidrs = new CidrSet();
   readonly #countries = new Set<string>();
-  readonly #geoip: GeoIp | undefined;
+  #geoip: GeoIp | undefined;
   readonly #rateLimiter: RateLimiter | undefined;
 
   /** @throws {TypeError} A rule's value is malformed; the message names it. */
@@ -118,6 +118,11 @@ export class Firewall {
       case "country":
         return this.#countries.delete(countryOf(value));
     }
+  }
+
+  /** Finds countries by this database from now on. */
+  useGeoip(geoip: GeoIp): void {
+    this.#geoip = geoip;
   }
 
   #isCountryBlocked(ip: IpAddress): boolean {

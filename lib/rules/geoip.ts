@@ -72,6 +72,11 @@ export class GeoIp {
     return geoip;
   }
 
+  /** When its publisher made it. */
+  get builtAt(): Date {
+    return this.#reader.metadata.buildEpoch;
+  }
+
   /** How many lookups met corrupt data and hence had no answer, since the database was opened. */
   get faults(): number {
     return this.#faults;

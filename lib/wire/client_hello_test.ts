@@ -20,7 +20,7 @@ function assertHello(bytes: Uint8Array, serverName: string | undefined, alpn: re
   assert.deepEqual(parseClientHello(bytes), { kind: "hello", serverName, alpn, length: bytes.length });
 }
 
-function assertMalformed(bytes: Uint8Array, rule: ClientHelloRule, what?: string): void {
+function assertMalformed(bytes: Uint8Array, rule: ClientHelloRule, what: string = rule): void {
   assert.deepEqual(parseClientHello(bytes), { kind: "malformed", rule }, what);
 }
 

@@ -5,16 +5,32 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import type { StoredState } from "../config_types.ts";
+import type { FirewallRule } from "../../rules/firewall.ts";
+import type { FirewallRules, RouteConfig, StoredState } from "../config_types.ts";
 import { fileExists } from "../file_access.ts";
 import { migrate } from "./migrations.ts";
 import { withStoreErrors } from "./store_error.ts";
-import { insertState, isSameState, selectState } from "./stored_state.ts";
+import {
+  deleteRoute,
+  deleteRule,
+  insertRule,
+  insertState,
+  isSameState,
+  putRoute,
+  selectRoute,
+  selectRoutes,
+  selectRules,
+  selectState,
+  updateMaxConnections,
+} from "./stored_state.ts";
 
 export { StoreError } from "./store_error.ts";
 
 /** How long to wait for another process's lock before giving up, in milliseconds. */
 const BUSY_TIMEOUT_MS = 5_000;
+
+/** The same once there is traffic. */
+const BUSY_TIMEOUT_WHILE_SERVING_MS = 250;
 
 /** What {@linkcode Store.prepare} found or made. */
 export interface PreparedState {
@@ -26,7 +42,7 @@ export interface PreparedState {
 }
 
 /**
- * An open database. The control plane has one; it is the only writer.
+ * An open database; every method that takes part in it throws a `StoreError` where the database fails. The control plane has one; it is the only writer.
  *
  * It starts in two steps, so that a program which then cannot start leaves no trace: {@linkcode prepare} does all the
  * work in a transaction, {@linkcode commit} or {@linkcode discard} ends it.
@@ -101,6 +117,8 @@ export class Store {
       // them, and the writer work side by side. A file system without shared memory stays with the rollback journal,
       // which is as safe.
       this.#db.exec("PRAGMA journal_mode = WAL");
+      // The event loop stands still while SQLite waits for another process's lock: from now on there is traffic in it.
+      this.#db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_WHILE_SERVING_MS}`);
     });
   }
 
@@ -111,6 +129,65 @@ export class Store {
     // Only this file: it was not yet in WAL mode, and the rollback removed the journal.
     if (this.#created && fileExists(this.path)) Deno.removeSync(this.path);
     this.#created = false;
+  }
+
+  /** The routes of a listener, in the order in which they were added. */
+  routes(addr: string): RouteConfig[] {
+    return this.#read((db) => selectRoutes(db, addr));
+  }
+
+  /** One route, with its policies. */
+  route(addr: string, hostname: string): RouteConfig | undefined {
+    return this.#read((db) => selectRoute(db, addr, hostname));
+  }
+
+  /** The rules of the firewall. */
+  firewallRules(): FirewallRules {
+    return this.#read(selectRules);
+  }
+
+  /** Adds a route to a listener that is there, or replaces the one of its host name, policies and all. */
+  putRoute(addr: string, route: RouteConfig): void {
+    this.#change((db) => putRoute(db, addr, route));
+  }
+
+  /** Removes a route and its policies. */
+  removeRoute(addr: string, hostname: string): void {
+    this.#change((db) => deleteRoute(db, addr, hostname));
+  }
+
+  /** Adds a rule in canonical form; `false` where it was there. */
+  addRule(rule: FirewallRule): boolean {
+    return this.#change((db) => insertRule(db, rule));
+  }
+
+  /** Removes a rule in canonical form; `false` where it was not there. */
+  removeRule(rule: FirewallRule): boolean {
+    return this.#change((db) => deleteRule(db, rule));
+  }
+
+  /** Sets the `max_connections` of a listener. */
+  setMaxConnections(addr: string, maxConnections: number): void {
+    this.#change((db) => updateMaxConnections(db, addr, maxConnections));
+  }
+
+  #read<T>(read: (db: DatabaseSync) => T): T {
+    return withStoreErrors(this.path, () => read(this.#db));
+  }
+
+  /** Makes a change that is on the disk when this returns, and not at all where it throws. */
+  #change<T>(change: (db: DatabaseSync) => T): T {
+    return withStoreErrors(this.path, () => {
+      this.#db.exec("BEGIN IMMEDIATE");
+      try {
+        const result = change(this.#db);
+        this.#db.exec("COMMIT");
+        return result;
+      } catch (error) {
+        if (this.#db.isTransaction) this.#db.exec("ROLLBACK"); // SQLite ends some by itself, a full disk's among them
+        throw error;
+      }
+    });
   }
 
   /** Closes the database. An open transaction is undone; closing twice is harmless. */

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from "node:sqlite";
+import type { FirewallRule } from "../../rules/firewall.ts";
 import {
   BACKEND_PROTOCOLS,
   type FirewallRules,
@@ -18,43 +19,58 @@ import {
 
 type Row = Readonly<Record<string, SQLOutputValue>>;
 
+const INSERT_RULE = "INSERT INTO firewall_rules (type, value) VALUES (?, ?) ON CONFLICT DO NOTHING";
+const INSERT_POLICY = "INSERT INTO l7_policies (route_id, type, value, position) VALUES (?, ?, ?, ?)";
+/** In the place of a route of the same host name, which keeps its id and so its turn in lists. */
+const PUT_ROUTE = `
+  INSERT INTO routes (listener_id, hostname, backend, mode, send_proxy_protocol, tls_cert, tls_key, backend_tls,
+    backend_protocol, backend_ca, backend_server_name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (listener_id, hostname) DO UPDATE SET backend = excluded.backend, mode = excluded.mode,
+    send_proxy_protocol = excluded.send_proxy_protocol, tls_cert = excluded.tls_cert, tls_key = excluded.tls_key,
+    backend_tls = excluded.backend_tls, backend_protocol = excluded.backend_protocol,
+    backend_ca = excluded.backend_ca, backend_server_name = excluded.backend_server_name
+  RETURNING id`;
+
 /** Puts `state` into empty tables. */
 export function insertState(db: DatabaseSync, state: StoredState): void {
   const addListener = db.prepare(
     "INSERT INTO listeners (addr, proxy_protocol, max_connections) VALUES (?, ?, ?)",
   );
-  const addRoute = db.prepare(
-    `INSERT INTO routes (listener_id, hostname, backend, mode, send_proxy_protocol, tls_cert, tls_key, backend_tls,
-       backend_protocol, backend_ca, backend_server_name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  );
-  const addPolicy = db.prepare("INSERT INTO l7_policies (route_id, type, value, position) VALUES (?, ?, ?, ?)");
+  const addRoute = db.prepare(PUT_ROUTE);
+  const addPolicy = db.prepare(INSERT_POLICY);
   for (const { addr, proxyProtocol, maxConnections, routes } of state.listeners) {
     const { lastInsertRowid: listener } = addListener.run(addr, Number(proxyProtocol), maxConnections);
     for (const route of routes) {
-      const { lastInsertRowid } = addRoute.run(
-        listener,
-        route.hostname,
-        route.backend,
-        route.mode,
-        Number(route.sendProxyProtocol),
-        route.tlsCert,
-        route.tlsKey,
-        Number(route.backendTls),
-        route.backendProtocol,
-        route.backendCa,
-        route.backendServerName,
-      );
-      route.l7Policies.forEach(({ type, value }, position) => addPolicy.run(lastInsertRowid, type, value, position));
+      const id = addRoute.get(listener, ...routeColumns(route))?.id ?? null;
+      route.l7Policies.forEach(({ type, value }, position) => addPolicy.run(id, type, value, position));
     }
   }
-  insertFirewall(db, state.firewall);
+  const addRule = db.prepare(INSERT_RULE);
+  for (const { type, value } of rulesOf(state.firewall)) addRule.run(type, value);
 }
 
-function insertFirewall(db: DatabaseSync, { blockedIps, blockedCidrs, blockedCountries }: FirewallRules): void {
-  const addRule = db.prepare("INSERT INTO firewall_rules (type, value) VALUES (?, ?)");
-  for (const ip of blockedIps) addRule.run("ip", ip);
-  for (const cidr of blockedCidrs) addRule.run("cidr", cidr);
-  for (const country of blockedCountries) addRule.run("country", country);
+function routeColumns(route: RouteConfig): SQLInputValue[] {
+  return [
+    route.hostname,
+    route.backend,
+    route.mode,
+    Number(route.sendProxyProtocol),
+    route.tlsCert,
+    route.tlsKey,
+    Number(route.backendTls),
+    route.backendProtocol,
+    route.backendCa,
+    route.backendServerName,
+  ];
+}
+
+/** The rules one by one: addresses, prefixes, countries. */
+export function rulesOf({ blockedIps, blockedCidrs, blockedCountries }: FirewallRules): FirewallRule[] {
+  return [
+    ...blockedIps.map((value) => ({ type: "ip", value } as const)),
+    ...blockedCidrs.map((value) => ({ type: "cidr", value } as const)),
+    ...blockedCountries.map((value) => ({ type: "country", value } as const)),
+  ];
 }
 
 /** Reads everything, with one query a table. */
@@ -65,18 +81,70 @@ export function selectState(db: DatabaseSync): StoredState {
     (row) => row.route_id,
   );
   const routes = Map.groupBy(rows("SELECT * FROM routes ORDER BY id"), (row) => row.listener_id);
-  const rules = Map.groupBy(rows("SELECT * FROM firewall_rules ORDER BY id"), (row) => row.type);
-  const values = (type: string) => (rules.get(type) ?? []).map((row) => text(row, "value"));
   return {
     listeners: rows("SELECT * FROM listeners ORDER BY id").map((row) =>
       listenerOf(row, (routes.get(row.id) ?? []).map((route) => routeOf(route, policies.get(route.id) ?? [])))
     ),
-    firewall: {
-      blockedIps: values("ip"),
-      blockedCidrs: values("cidr"),
-      blockedCountries: values("country"),
-    },
+    firewall: selectRules(db),
   };
+}
+
+/** Reads the firewall's rules. */
+export function selectRules(db: DatabaseSync): FirewallRules {
+  const rules = Map.groupBy(db.prepare("SELECT * FROM firewall_rules ORDER BY id").all(), (row) => row.type);
+  const values = (type: string) => (rules.get(type) ?? []).map((row) => text(row, "value"));
+  return { blockedIps: values("ip"), blockedCidrs: values("cidr"), blockedCountries: values("country") };
+}
+
+/** Reads the routes of a listener. */
+export function selectRoutes(db: DatabaseSync, addr: string): RouteConfig[] {
+  const policies = Map.groupBy(
+    db.prepare(`SELECT l7_policies.* FROM l7_policies JOIN routes ON routes.id = route_id JOIN listeners
+      ON listeners.id = listener_id WHERE addr = ? ORDER BY route_id, position, l7_policies.id`).all(addr),
+    (row) => row.route_id,
+  );
+  const routes = db.prepare(`SELECT routes.* FROM routes JOIN listeners ON listeners.id = listener_id WHERE addr = ?
+    ORDER BY routes.id`).all(addr);
+  return routes.map((row) => routeOf(row, policies.get(row.id) ?? []));
+}
+
+/** Reads one route. */
+export function selectRoute(db: DatabaseSync, addr: string, hostname: string): RouteConfig | undefined {
+  const row = db.prepare(`SELECT routes.* FROM routes JOIN listeners ON listeners.id = listener_id WHERE addr = ?
+    AND hostname = ?`).get(addr, hostname);
+  if (row === undefined) return undefined;
+  const policies = db.prepare("SELECT * FROM l7_policies WHERE route_id = ? ORDER BY position, id").all(row.id ?? null);
+  return routeOf(row, policies);
+}
+
+/** Adds a route, or puts it in the place of the one of its host name. */
+export function putRoute(db: DatabaseSync, addr: string, route: RouteConfig): void {
+  const listener = db.prepare("SELECT id FROM listeners WHERE addr = ?").get(addr)?.id ?? null;
+  const id = db.prepare(PUT_ROUTE).get(listener, ...routeColumns(route))?.id ?? null;
+  db.prepare("DELETE FROM l7_policies WHERE route_id = ?").run(id);
+  const addPolicy = db.prepare(INSERT_POLICY);
+  route.l7Policies.forEach(({ type, value }, position) => addPolicy.run(id, type, value, position));
+}
+
+/** Removes a route and its policies. */
+export function deleteRoute(db: DatabaseSync, addr: string, hostname: string): void {
+  db.prepare("DELETE FROM routes WHERE hostname = ? AND listener_id = (SELECT id FROM listeners WHERE addr = ?)")
+    .run(hostname, addr);
+}
+
+/** Adds a rule; `false` where it was there. */
+export function insertRule(db: DatabaseSync, { type, value }: FirewallRule): boolean {
+  return db.prepare(INSERT_RULE).run(type, value).changes > 0;
+}
+
+/** Removes a rule; `false` where it was not there. */
+export function deleteRule(db: DatabaseSync, { type, value }: FirewallRule): boolean {
+  return db.prepare("DELETE FROM firewall_rules WHERE type = ? AND value = ?").run(type, value).changes > 0;
+}
+
+/** Sets the limit of a listener. */
+export function updateMaxConnections(db: DatabaseSync, addr: string, maxConnections: number): void {
+  db.prepare("UPDATE listeners SET max_connections = ? WHERE addr = ?").run(maxConnections, addr);
 }
 
 function listenerOf(row: Row, routes: readonly RouteConfig[]): ListenerConfig {

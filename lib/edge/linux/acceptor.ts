@@ -4,9 +4,10 @@
  * @module
  */
 
+import { type ChangeableListener, routeTable } from "../change.ts";
 import type { Expirable } from "../deadlines.ts";
 import type { ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
-import { RouteTable } from "../../rules/route_table.ts";
+import type { RouteTable } from "../../rules/route_table.ts";
 import { Connection } from "./connection.ts";
 import type { EdgeWorker } from "./edge_worker.ts";
 import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPOLLIN, errorName } from "./libc.ts";
@@ -21,12 +22,14 @@ const ACCEPTS = 64;
 const PAUSE_MS = 100;
 
 /** Accepts connections of one listener, and goes on until the worker stops. */
-export class Acceptor implements Handler, Expirable {
+export class Acceptor implements Handler, Expirable, ChangeableListener {
   readonly worker: EdgeWorker;
   /** The listener's place in the snapshot, and in the counters. */
   readonly index: number;
-  readonly snapshot: ListenerSnapshot;
-  readonly routes = new RouteTable<RouteSnapshot>();
+  readonly addr: string;
+  readonly proxyProtocol: boolean;
+  readonly routes: RouteTable<RouteSnapshot>;
+  maxConnections: number;
   fd: number;
   generation = 0;
   deadline = 0;
@@ -40,9 +43,11 @@ export class Acceptor implements Handler, Expirable {
   constructor(worker: EdgeWorker, index: number, snapshot: ListenerSnapshot, fd: number) {
     this.worker = worker;
     this.index = index;
-    this.snapshot = snapshot;
+    this.addr = snapshot.addr;
+    this.proxyProtocol = snapshot.proxyProtocol;
+    this.routes = routeTable(snapshot.routes);
+    this.maxConnections = snapshot.maxConnections;
     this.fd = fd;
-    for (const route of snapshot.routes) this.routes.set(route.hostname, route);
   }
 
   start(): void {
@@ -72,14 +77,14 @@ export class Acceptor implements Handler, Expirable {
   }
 
   #admit(fd: number): void {
-    const { worker, index, snapshot } = this;
-    if (this.#failing) worker.report({ kind: "accept_recovered", listener: snapshot.addr });
+    const { worker, index, addr } = this;
+    if (this.#failing) worker.report({ kind: "accept_recovered", listener: addr });
     this.#failing = false;
     decodeAddress(this.#sockaddr, this.#address);
     const source = formatEndpoint({ address: this.#address, port: decodePort(this.#sockaddr) });
-    if (!worker.counters.open(index, snapshot.maxConnections)) {
+    if (!worker.counters.open(index, this.maxConnections)) {
       worker.libc.reset(fd);
-      worker.refused(snapshot.addr, source);
+      worker.refused(addr, source);
       return;
     }
     const connection = new Connection(this, source);
@@ -89,8 +94,8 @@ export class Acceptor implements Handler, Expirable {
 
   /** Rests: with no descriptor left to give, a level-triggered event would come again and again. */
   #pause(errno: number): void {
-    const { worker, snapshot } = this;
-    if (!this.#failing) worker.report({ kind: "accept_failed", listener: snapshot.addr, reason: errorName(errno) });
+    const { worker, addr } = this;
+    if (!this.#failing) worker.report({ kind: "accept_failed", listener: addr, reason: errorName(errno) });
     this.#failing = true;
     worker.loop.remove(this);
     worker.deadlines.set(this, PAUSE_MS);

@@ -87,7 +87,7 @@ export class Connection implements Expirable {
     this.acceptor = acceptor;
     this.source = source;
     this.startedAt = this.worker.deadlines.now;
-    this.state = acceptor.snapshot.proxyProtocol ? "proxy_header" : "hello";
+    this.state = acceptor.proxyProtocol ? "proxy_header" : "hello";
   }
 
   /** Takes up a connection from `peer` that has a place on its listener. */

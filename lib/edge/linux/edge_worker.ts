@@ -5,6 +5,7 @@
  */
 
 import { BufferPool } from "../buffer_pool.ts";
+import { applyChange, type Serving } from "../change.ts";
 import { Counters, type CounterWriter, isRejection } from "../counters.ts";
 import { Deadlines } from "../deadlines.ts";
 import { type End, refusal, stackOf } from "../end.ts";
@@ -13,6 +14,7 @@ import { makeFirewall } from "../firewall.ts";
 import type { EdgeTimeouts } from "../snapshot.ts";
 import type { Firewall } from "../../rules/firewall.ts";
 import type { IpAddress } from "../../wire/ip_address.ts";
+import type { Endpoint } from "../../wire/socket_address.ts";
 import { Acceptor } from "./acceptor.ts";
 import { type Connection, Side } from "./connection.ts";
 import { Backend } from "./dial.ts";
@@ -28,7 +30,7 @@ const REPORT_COUNT = 256;
 const REPORT_MS = 20;
 
 /** See the module. */
-export class EdgeWorker {
+export class EdgeWorker implements Serving {
   readonly libc = new Libc();
   readonly loop = new Loop(this.libc);
   readonly deadlines = new Deadlines(this.libc.now());
@@ -36,10 +38,10 @@ export class EdgeWorker {
   readonly pool = new BufferPool();
   readonly counters: CounterWriter;
   readonly firewall: Firewall;
+  readonly listeners: readonly Acceptor[];
   readonly timeouts: EdgeTimeouts;
   readonly backends: Map<string, Backend>;
   readonly report: (message: FromWorker) => void;
-  readonly #acceptors: readonly Acceptor[];
   readonly #owners: Uint16Array;
   readonly #owner: number;
   readonly #reportsEnds: boolean;
@@ -61,9 +63,9 @@ export class EdgeWorker {
     this.#owner = index + 1;
     this.#reportsEnds = snapshot.reportsConnections;
     this.#mark(this.loop.fd, this.#owner);
-    this.#acceptors = snapshot.listeners.map((listener, i) => new Acceptor(this, i, listener, listeners[i] ?? -1));
+    this.listeners = snapshot.listeners.map((listener, i) => new Acceptor(this, i, listener, listeners[i] ?? -1));
     this.loop.add(this.#waker(setup.wakeFd), EPOLLIN);
-    for (const acceptor of this.#acceptors) acceptor.start();
+    for (const acceptor of this.listeners) acceptor.start();
   }
 
   /**
@@ -86,13 +88,13 @@ export class EdgeWorker {
   /** @returns Whether to go on. */
   handle(message: ToWorker): boolean {
     switch (message.kind) {
-      case "backend":
-        this.backends.set(message.name, new Backend(message.addresses));
+      case "change":
+        for (const change of message.changes) applyChange(this, change);
         this.report({ kind: "acknowledged", sequence: message.sequence });
         return true;
       case "stop":
         this.#stopped = true;
-        for (const acceptor of this.#acceptors) acceptor.stop();
+        for (const acceptor of this.listeners) acceptor.stop();
         this.report({ kind: "stopped" });
         this.#reportDrained();
         return true;
@@ -106,6 +108,14 @@ export class EdgeWorker {
       default:
         throw new TypeError(`unknown message: ${JSON.stringify(message satisfies never)}`);
     }
+  }
+
+  setBackend(name: string, addresses: readonly Endpoint[]): void {
+    this.backends.set(name, new Backend(addresses));
+  }
+
+  removeBackend(name: string): void {
+    this.backends.delete(name);
   }
 
   /** Takes up a connection that was accepted. A fault in it is its own. */
@@ -147,7 +157,7 @@ export class EdgeWorker {
     this.#open--;
     if (this.#reportsEnds) {
       this.#addEnd({
-        listener: acceptor.snapshot.addr,
+        listener: acceptor.addr,
         client: connection.source,
         serverName: connection.serverName,
         route: route?.hostname,

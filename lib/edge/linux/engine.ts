@@ -4,11 +4,12 @@
  * @module
  */
 
+import { type EdgeChange, LivingSnapshot } from "../change.ts";
 import type { Counters } from "../counters.ts";
 import type { Engine, EngineEvents } from "../engine.ts";
 import type { EdgeSnapshot } from "../snapshot.ts";
 import { RateLimiter } from "../../rules/rate_limiter.ts";
-import { type Endpoint, formatHostPort } from "../../wire/socket_address.ts";
+import { formatHostPort } from "../../wire/socket_address.ts";
 import { bindListener, type BoundListener } from "./bind.ts";
 import { Libc } from "./libc.ts";
 import type { FromWorker, SharedMemory, ToWorker } from "./messages.ts";
@@ -38,10 +39,12 @@ export class EpollEngine implements Engine {
   readonly #events: EngineEvents;
   readonly #counters: Counters;
   readonly #shared: SharedMemory;
+  readonly #rates: { readonly rateLimit: number; readonly rateWindowMs: number };
   readonly #bound: readonly BoundListener[];
   readonly #places: readonly Place[];
   readonly #acknowledgements = new Map<number, { waiting: Set<number>; done: PromiseWithResolvers<void> }>();
-  #snapshot: EdgeSnapshot;
+  /** What a worker that takes another's place begins with. */
+  readonly #snapshot: LivingSnapshot;
   #sequence = 0;
   #stopping = false;
 
@@ -60,7 +63,10 @@ export class EpollEngine implements Engine {
     workerModule: URL = new URL("./worker.ts", import.meta.url),
   ) {
     this.#workerModule = workerModule;
-    this.#snapshot = shareGeoip(snapshot);
+    const { geoip } = snapshot.firewall;
+    this.#snapshot = new LivingSnapshot(snapshot);
+    if (geoip !== undefined) this.#snapshot.apply(shareGeoip({ kind: "set_geoip", geoip }));
+    this.#rates = snapshot.firewall;
     this.#counters = counters;
     this.#events = events;
     this.#shared = {
@@ -87,16 +93,16 @@ export class EpollEngine implements Engine {
     await Promise.all(this.#places.map(({ ready }) => ready.promise));
   }
 
-  async setBackend(name: string, addresses: readonly Endpoint[]): Promise<void> {
-    const backends = new Map(this.#snapshot.backends).set(name, addresses);
-    this.#snapshot = { ...this.#snapshot, backends }; // what a worker that takes another's place begins with
+  async apply(changes: readonly EdgeChange[]): Promise<void> {
+    const shared = changes.map(shareGeoip);
+    for (const change of shared) this.#snapshot.apply(change);
     const sequence = ++this.#sequence;
     const living = this.#places.filter(({ thread }) => thread !== undefined);
     if (living.length === 0) return;
     const waiting = new Set(living.map(({ index }) => index));
     const done = Promise.withResolvers<void>();
     this.#acknowledgements.set(sequence, { waiting, done });
-    for (const place of living) this.#send(place, { kind: "backend", sequence, name, addresses });
+    for (const place of living) this.#send(place, { kind: "change", sequence, changes: shared });
     await done.promise;
   }
 
@@ -130,7 +136,7 @@ export class EpollEngine implements Engine {
       this.#failed(place, event.message);
     };
     const listeners = this.#bound.map(({ fds }) => fds[index] ?? -1);
-    thread.postMessage({ index, snapshot: this.#snapshot, listeners, wakeFd, shared: this.#shared });
+    thread.postMessage({ index, snapshot: this.#snapshot.take(), listeners, wakeFd, shared: this.#shared });
   }
 
   #send(place: Place, message: ToWorker): void {
@@ -191,7 +197,7 @@ export class EpollEngine implements Engine {
   }
 
   #releaseLocksOf(index: number): void {
-    const { rateLimit: limit, rateWindowMs: windowMs } = this.#snapshot.firewall;
+    const { rateLimit: limit, rateWindowMs: windowMs } = this.#rates;
     if (this.#shared.rates === undefined) return;
     new RateLimiter({ limit, windowMs, buffer: this.#shared.rates }).releaseLocksOf(index + 1);
   }
@@ -211,13 +217,12 @@ export class EpollEngine implements Engine {
   }
 }
 
-/** Copies the GeoIP file to where every worker can read it: there is one copy for all. */
-function shareGeoip(snapshot: EdgeSnapshot): EdgeSnapshot {
-  const { geoip } = snapshot.firewall;
-  if (geoip === undefined) return snapshot;
-  const shared = new Uint8Array(new SharedArrayBuffer(geoip.length));
-  shared.set(geoip);
-  return { ...snapshot, firewall: { ...snapshot.firewall, geoip: shared } };
+/** Copies a GeoIP file to where every worker can read it: there is one copy for all. */
+function shareGeoip(change: EdgeChange): EdgeChange {
+  if (change.kind !== "set_geoip") return change;
+  const geoip = new Uint8Array(new SharedArrayBuffer(change.geoip.length));
+  geoip.set(change.geoip);
+  return { ...change, geoip };
 }
 
 function bindAll(libc: Libc, { listeners }: EdgeSnapshot, workers: number): BoundListener[] {

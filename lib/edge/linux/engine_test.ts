@@ -142,7 +142,8 @@ Deno.test({
     const engine = new EpollEngine(snapshotFor(first.port), new Counters(1, 2), new Recorder());
     await engine.start();
     const port = Number(engine.addresses[0]?.split(":")[1]);
-    await engine.setBackend("echo", [{ address: ipv4(127, 0, 0, 1), port: second.addr.port }]);
+    const addresses = [{ address: ipv4(127, 0, 0, 1), port: second.addr.port }];
+    await engine.apply([{ kind: "set_backend", name: "echo", addresses }]);
     for (let i = 0; i < 20; i++) {
       using _client = await open(port);
       using _served = await second.accept();

@@ -4,9 +4,9 @@
  * @module
  */
 
+import type { EdgeChange } from "../change.ts";
 import type { ConnectionEnd } from "../engine.ts";
 import type { EdgeSnapshot } from "../snapshot.ts";
-import type { Endpoint } from "../../wire/socket_address.ts";
 
 /** What a worker is given to begin with. */
 export interface WorkerSetup {
@@ -33,12 +33,7 @@ export interface SharedMemory {
 
 /** From the engine to a worker; each is followed by a wake of its eventfd. */
 export type ToWorker =
-  | {
-    readonly kind: "backend";
-    readonly sequence: number;
-    readonly name: string;
-    readonly addresses: readonly Endpoint[];
-  }
+  | { readonly kind: "change"; readonly sequence: number; readonly changes: readonly EdgeChange[] }
   /** Stop accepting. */
   | { readonly kind: "stop" }
   /** End every connection. */

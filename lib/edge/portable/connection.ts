@@ -131,7 +131,7 @@ async function live(connection: Connection): Promise<End> {
   const { engine, listener } = connection;
   connection.socket.setNoDelay(true);
 
-  if (listener.snapshot.proxyProtocol) {
+  if (listener.proxyProtocol) {
     const refused = await readProxyHeader(connection);
     if (refused !== undefined) return refused;
   }

@@ -5,14 +5,14 @@
  */
 
 import type { Firewall } from "../../rules/firewall.ts";
-import { RouteTable } from "../../rules/route_table.ts";
 import { type Endpoint, formatEndpoint, formatHostPort } from "../../wire/socket_address.ts";
 import { type CounterWriter, isRejection } from "../counters.ts";
 import { refusal, stackOf } from "../end.ts";
 import type { Engine, EngineEvents } from "../engine.ts";
 import { makeFirewall } from "../firewall.ts";
-import type { EdgeSnapshot, EdgeTimeouts, ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
+import type { EdgeSnapshot, EdgeTimeouts, ListenerSnapshot } from "../snapshot.ts";
 import { BufferPool } from "../buffer_pool.ts";
+import { applyChange, type ChangeableListener, type EdgeChange, routeTable, type Serving } from "../change.ts";
 import { Connection, serveConnection } from "./connection.ts";
 import { Backend } from "./dial.ts";
 import { accept, listen } from "../listen.ts";
@@ -22,16 +22,16 @@ import { TimedDeadlines } from "./timed_deadlines.ts";
 const ACCEPT_PAUSE_MS = 100;
 
 /** A bound listener. */
-export interface Listener {
+export interface Listener extends ChangeableListener {
   /** Its place in the snapshot, and in the counters. */
   readonly index: number;
-  readonly snapshot: ListenerSnapshot;
-  readonly routes: RouteTable<RouteSnapshot>;
+  readonly addr: string;
+  readonly proxyProtocol: boolean;
   readonly socket: Deno.TcpListener;
 }
 
 /** See the module. */
-export class PortableEngine implements Engine {
+export class PortableEngine implements Engine, Serving {
   readonly addresses: readonly string[];
   readonly counters: CounterWriter;
   readonly events: EngineEvents;
@@ -41,7 +41,7 @@ export class PortableEngine implements Engine {
   readonly deadlines = new TimedDeadlines();
   readonly pool = new BufferPool();
   readonly open = new Set<Connection>();
-  readonly #listeners: readonly Listener[];
+  readonly listeners: readonly Listener[];
   #accepting: Promise<void>[] = [];
   #stopped = false;
   #closed = false;
@@ -60,23 +60,31 @@ export class PortableEngine implements Engine {
     this.timeouts = snapshot.timeouts;
     this.firewall = makeFirewall(snapshot.firewall);
     this.backends = new Map(snapshot.backends.entries().map(([name, addresses]) => [name, new Backend(addresses)]));
-    this.#listeners = bindAll(snapshot.listeners);
-    this.addresses = this.#listeners.map(({ socket }) => formatHostPort(socket.addr.hostname, socket.addr.port));
+    this.listeners = bindAll(snapshot.listeners);
+    this.addresses = this.listeners.map(({ socket }) => formatHostPort(socket.addr.hostname, socket.addr.port));
   }
 
   start(): Promise<void> {
-    this.#accepting = this.#listeners.map((listener) => this.#acceptLoop(listener));
+    this.#accepting = this.listeners.map((listener) => this.#acceptLoop(listener));
     return Promise.resolve();
   }
 
-  setBackend(name: string, addresses: readonly Endpoint[]): Promise<void> {
-    this.backends.set(name, new Backend(addresses));
+  apply(changes: readonly EdgeChange[]): Promise<void> {
+    for (const change of changes) applyChange(this, change);
     return Promise.resolve();
+  }
+
+  setBackend(name: string, addresses: readonly Endpoint[]): void {
+    this.backends.set(name, new Backend(addresses));
+  }
+
+  removeBackend(name: string): void {
+    this.backends.delete(name);
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const { socket } of this.#listeners) socket.close();
+    for (const { socket } of this.listeners) socket.close();
     await Promise.all(this.#accepting); // the kernel's socket lives until the `accept` that waits on it is over
     this.#closed = true;
     if (this.open.size === 0) this.#drained.resolve();
@@ -97,7 +105,7 @@ export class PortableEngine implements Engine {
     if (isRejection(reason)) this.counters.reject(listener.index, reason);
     this.counters.close(listener.index);
     this.events.connectionEnded({
-      listener: listener.snapshot.addr,
+      listener: listener.addr,
       client: formatEndpoint(connection.client),
       serverName: connection.serverName,
       route: connection.route?.hostname,
@@ -117,13 +125,13 @@ export class PortableEngine implements Engine {
     while (!this.#stopped) {
       try {
         this.#admit(listener, await accept(listener.socket));
-        if (failing) this.events.acceptRecovered(listener.snapshot.addr);
+        if (failing) this.events.acceptRecovered(listener.addr);
         failing = false;
       } catch (error) {
         if (this.#stopped) return;
         // EMFILE and the like last: without a rest this loop would spin.
         if (!failing) {
-          this.events.acceptFailed(listener.snapshot.addr, error instanceof Error ? error.message : String(error));
+          this.events.acceptFailed(listener.addr, error instanceof Error ? error.message : String(error));
         }
         failing = true;
         await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
@@ -132,10 +140,10 @@ export class PortableEngine implements Engine {
   }
 
   #admit(listener: Listener, socket: Deno.TcpConn): void {
-    if (!this.counters.open(listener.index, listener.snapshot.maxConnections)) {
+    if (!this.counters.open(listener.index, listener.maxConnections)) {
       socket.close();
       const { hostname, port } = socket.remoteAddr;
-      this.events.connectionEnded(refusal(listener.snapshot.addr, formatHostPort(hostname, port)));
+      this.events.connectionEnded(refusal(listener.addr, formatHostPort(hostname, port)));
       return;
     }
     try {
@@ -151,10 +159,9 @@ export class PortableEngine implements Engine {
 function bindAll(snapshots: readonly ListenerSnapshot[]): Listener[] {
   const bound: Listener[] = [];
   try {
-    for (const [index, snapshot] of snapshots.entries()) {
-      const routes = new RouteTable<RouteSnapshot>();
-      for (const route of snapshot.routes) routes.set(route.hostname, route);
-      bound.push({ index, snapshot, routes, socket: listen(snapshot.addr, snapshot.hostname, snapshot.port) });
+    for (const [index, { addr, hostname, port, proxyProtocol, maxConnections, routes }] of snapshots.entries()) {
+      const socket = listen(addr, hostname, port);
+      bound.push({ index, addr, proxyProtocol, maxConnections, routes: routeTable(routes), socket });
     }
     return bound;
   } catch (error) {

@@ -4,17 +4,20 @@
  * @module
  */
 
-import type { Config, ConfigProblem, StoredState } from "../control/config_types.ts";
+import type { Config, ConfigProblem, RouteConfig, StoredState } from "./config_types.ts";
 
 const NO_L7 = '"l7" is not available in this version; use "l4"';
 
 /** What in a file keeps the server from starting; the paths are the file's. */
 export function unsupported({ listeners }: Pick<Config, "listeners">): ConfigProblem[] {
   return listeners.flatMap(({ routes }, i) =>
-    routes.flatMap(({ mode }, j) =>
-      mode === "l7" ? [{ path: `listeners[${i}].routes[${j}].mode`, message: NO_L7 }] : []
-    )
+    routes.flatMap((route, j) => unsupportedRoute(route, `listeners[${i}].routes[${j}]`))
   );
+}
+
+/** What of a route is not served; its own path is `at`. */
+export function unsupportedRoute({ mode }: Pick<RouteConfig, "mode">, at: string): ConfigProblem[] {
+  return mode === "l7" ? [{ path: `${at}.mode`, message: NO_L7 }] : [];
 }
 
 /** What in a database keeps the server from starting; the paths name the route. */
@@ -27,9 +30,9 @@ export function unsupportedState({ listeners }: Pick<StoredState, "listeners">):
 }
 
 /** What in a file the server passes over. */
-export function ignored({ grpc, metrics, proxy }: Pick<Config, "grpc" | "metrics" | "proxy">): ConfigProblem[] {
-  const message = "is ignored: not available in this version";
-  const problems = Object.entries({ grpc, metrics }).flatMap(([path, section]) => section ? [{ path, message }] : []);
+export function ignored({ metrics, proxy }: Pick<Config, "metrics" | "proxy">): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  if (metrics !== undefined) problems.push({ path: "metrics", message: "is ignored: not available in this version" });
   if (proxy.workers > 1 && proxy.engine === "portable") {
     problems.push({ path: "proxy.workers", message: "is ignored: the portable engine has one thread" });
   }

@@ -1,0 +1,278 @@
+/**
+ * A client of the admin API.
+ *
+ * @module
+ */
+
+import {
+  create,
+  type DescMessage,
+  type DescMethodUnary,
+  type MessageInitShape,
+  type MessageShape,
+} from "@bufbuild/protobuf";
+import { Client, credentials, type MethodDefinition, type ServiceError, status } from "@grpc/grpc-js";
+import { service as healthService } from "grpc-health-check";
+import type { L7PolicyConfig, RouteConfig } from "../control/config_types.ts";
+import { printable } from "../control/quote.ts";
+import type { FieldViolation } from "../control/refusal.ts";
+import type { FirewallRule } from "../rules/firewall.ts";
+import {
+  policyMessage,
+  policyOf,
+  routeMessage,
+  routeOf,
+  ruleMessage,
+  ruleOf,
+  type ServerStatus,
+  statusOfMessage,
+} from "./convert.ts";
+import { violationsOf } from "./errors.ts";
+import { ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
+import { methodDefinition } from "./grpc.ts";
+
+export type { ServedListener, ServerStatus } from "./convert.ts";
+
+/** The longest that a call may take, by default. */
+const TIMEOUT_MS = 10_000;
+
+/** How long to wait for a socket that exists to answer. */
+const CONNECT_MS = 2_000;
+
+/** Why a call failed: the name of its gRPC status. */
+export type AdminErrorCode = keyof typeof status;
+
+/** A call that failed. Nothing has changed; only after `DEADLINE_EXCEEDED`, `CANCELLED` or `INTERNAL` that is not sure. */
+export class AdminError extends Error {
+  override readonly name = "AdminError";
+  readonly code: AdminErrorCode;
+  /** The fields at fault, where the code is `INVALID_ARGUMENT`: `route.backend`, and what would be right. */
+  readonly violations: readonly FieldViolation[];
+
+  constructor(
+    code: AdminErrorCode,
+    message: string,
+    violations: readonly FieldViolation[] = [],
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.code = code;
+    this.violations = violations;
+  }
+
+  /** The first field at fault. */
+  get field(): string | undefined {
+    return this.violations[0]?.field;
+  }
+}
+
+/** A route to add: what is left out has the default of the configuration file. */
+export type NewRoute = Pick<RouteConfig, "hostname" | "backend"> & Partial<RouteConfig>;
+
+const ROUTE_DEFAULTS: Omit<RouteConfig, "hostname" | "backend"> = {
+  mode: "l4",
+  sendProxyProtocol: false,
+  tlsCert: "",
+  tlsKey: "",
+  backendTls: false,
+  backendProtocol: "",
+  backendCa: "",
+  backendServerName: "",
+  l7Policies: [],
+};
+
+/** What {@linkcode AdminClient.addRoute} did. */
+export interface AddRouteResult {
+  /** The route as it is stored and served. */
+  readonly route: RouteConfig;
+  /** The route that it took the place of; equal to `route` where it was there already. */
+  readonly replaced: RouteConfig | undefined;
+  /** What is right but may not be meant: a backend whose name has no address at this moment. */
+  readonly warnings: readonly string[];
+}
+
+/** Settings of an {@linkcode AdminClient}. */
+export interface AdminClientOptions {
+  /** The longest that a call may take, in milliseconds. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Administers a running mc-proxy through its Unix socket.
+ *
+ * Listeners are named by their `addr` as configured, `:443`. A method that changes something resolves when the change is
+ * stored and in effect. All throw an {@linkcode AdminError} where the server refuses, or cannot be reached.
+ *
+ * @example A proxy without an admin API
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { AdminClient } from "@mc-proxy/mc-proxy";
+ *
+ * using client = new AdminClient("/nonexistent/mc-proxy.sock");
+ * await assert.rejects(client.addRoute(":443", { hostname: "git.example.net", backend: "127.0.0.1:8443" }), {
+ *   code: "UNAVAILABLE",
+ *   message: "no admin API at /nonexistent/mc-proxy.sock (is the server running?)",
+ * });
+ * ```
+ */
+export class AdminClient implements Disposable {
+  /** The path of the socket. */
+  readonly path: string;
+  readonly #client: Client;
+  readonly #timeoutMs: number;
+
+  /** @param path Of the Unix socket: `grpc.addr` of the server's configuration. */
+  constructor(path: string, { timeoutMs = TIMEOUT_MS }: AdminClientOptions = {}) {
+    this.path = path;
+    this.#timeoutMs = timeoutMs;
+    this.#client = new Client(`unix:${path}`, credentials.createInsecure(), {
+      "grpc.max_receive_message_length": -1, // all routes may be a lot; the server is trusted
+      "grpc.initial_reconnect_backoff_ms": 100,
+      "grpc.max_reconnect_backoff_ms": CONNECT_MS,
+    });
+  }
+
+  /** Closes the connection. */
+  close(): void {
+    this.#client.close();
+  }
+
+  /** Closes the connection. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** The routes of a listener, in the order in which they were added. */
+  async listRoutes(listenerAddr: string): Promise<RouteConfig[]> {
+    const { routes } = await this.#call(ProxyAdminService.method.listRoutes, { listenerAddr });
+    return routes.map(routeOf);
+  }
+
+  /** Adds a route, or replaces the one of its host name; one that is replaced keeps its policies where none are given. */
+  async addRoute(listenerAddr: string, route: NewRoute): Promise<AddRouteResult> {
+    const message = routeMessage({ ...ROUTE_DEFAULTS, ...route });
+    const added = await this.#call(ProxyAdminService.method.addRoute, { listenerAddr, route: message });
+    return {
+      route: routeOf(added.route),
+      replaced: added.replaced && routeOf(added.replaced),
+      warnings: added.warnings,
+    };
+  }
+
+  /** Removes a route and its policies, and returns what it was. */
+  async removeRoute(listenerAddr: string, hostname: string): Promise<RouteConfig> {
+    return routeOf((await this.#call(ProxyAdminService.method.removeRoute, { listenerAddr, hostname })).route);
+  }
+
+  /** The policies of an L7 route, in the order in which they are tried. */
+  async listL7Policies(listenerAddr: string, hostname: string): Promise<L7PolicyConfig[]> {
+    const { policies } = await this.#call(ProxyAdminService.method.listL7Policies, { listenerAddr, hostname });
+    return policies.map(policyOf);
+  }
+
+  /** Adds a policy behind those of an L7 route; `false` where it was there. */
+  async addL7Policy(listenerAddr: string, hostname: string, policy: L7PolicyConfig): Promise<boolean> {
+    const request = { listenerAddr, hostname, policy: policyMessage(policy) };
+    return (await this.#call(ProxyAdminService.method.addL7Policy, request)).added;
+  }
+
+  /** Removes a policy of an L7 route. */
+  async removeL7Policy(listenerAddr: string, hostname: string, policy: L7PolicyConfig): Promise<void> {
+    const request = { listenerAddr, hostname, policy: policyMessage(policy) };
+    await this.#call(ProxyAdminService.method.removeL7Policy, request);
+  }
+
+  /** The rules of the firewall: addresses, prefixes, countries, each in the order in which they were added. */
+  async getFirewallRules(): Promise<FirewallRule[]> {
+    return (await this.#call(ProxyAdminService.method.getFirewallRules, {})).rules.map(ruleOf);
+  }
+
+  /** Adds a rule; returns its canonical form, and whether it was not there. */
+  async addFirewallRule(rule: FirewallRule): Promise<{ readonly rule: FirewallRule; readonly added: boolean }> {
+    const answer = await this.#call(ProxyAdminService.method.addFirewallRule, { rule: ruleMessage(rule) });
+    return { rule: ruleOf(answer.rule), added: answer.added };
+  }
+
+  /** Removes a rule, in whatever spelling. */
+  async removeFirewallRule(rule: FirewallRule): Promise<void> {
+    await this.#call(ProxyAdminService.method.removeFirewallRule, { rule: ruleMessage(rule) });
+  }
+
+  /** Limits the open connections of a listener, 0 for no limit, and returns the limit before. */
+  async setListenerMaxConnections(listenerAddr: string, maxConnections: number): Promise<number> {
+    const request = { listenerAddr, maxConnections };
+    return (await this.#call(ProxyAdminService.method.setListenerMaxConnections, request)).previous;
+  }
+
+  /** What the server is and does at this moment. */
+  async getStatus({ omitRoutes = false }: { readonly omitRoutes?: boolean } = {}): Promise<ServerStatus> {
+    return statusOfMessage(await this.#call(ProxyAdminService.method.getStatus, { omitRoutes }));
+  }
+
+  /** Whether the server serves; not while it shuts down. By `grpc.health.v1.Health`. */
+  async isServing(): Promise<boolean> {
+    const check = healthService["Check"] as MethodDefinition<{ service: string }, { status: string }>;
+    const { status } = await this.#unary(check, { service: ProxyAdminService.typeName });
+    return status === "SERVING";
+  }
+
+  #call<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+  ): Promise<MessageShape<O>> {
+    return this.#unary(methodDefinition(method), create(method.input, request));
+  }
+
+  #unary<Request, Response>(
+    { path, requestSerialize, responseDeserialize }: MethodDefinition<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    const deadline = Date.now() + this.#timeoutMs;
+    this.#client.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      { deadline },
+      (error, answer) => {
+        if (error !== null) reject(this.#errorOf(error));
+        else if (answer === undefined) reject(new AdminError("INTERNAL", `${path} has no answer`));
+        else resolve(answer);
+      },
+    );
+    return promise;
+  }
+
+  #errorOf(error: ServiceError): AdminError {
+    const options = { cause: error };
+    switch (error.code) {
+      case status.UNAVAILABLE:
+        if (!/^No connection established|ENOENT|ECONNREFUSED|EACCES/.test(error.details)) break;
+        return new AdminError(
+          "UNAVAILABLE",
+          `no admin API at ${printable(this.path)} (${reasonOf(error)})`,
+          [],
+          options,
+        );
+      case status.DEADLINE_EXCEEDED:
+        return new AdminError(
+          "DEADLINE_EXCEEDED",
+          `no answer from ${
+            printable(this.path)
+          } within ${this.#timeoutMs} ms; a change may have been made all the same`,
+          [],
+          options,
+        );
+    }
+    return new AdminError(codeName(error.code), error.details, violationsOf(error), options);
+  }
+}
+
+function reasonOf({ details }: ServiceError): string {
+  return details.includes("EACCES") || details.includes("EPERM") ? "permission denied" : "is the server running?";
+}
+
+function codeName(code: status): AdminErrorCode {
+  return status[code] as AdminErrorCode;
+}

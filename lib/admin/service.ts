@@ -1,0 +1,76 @@
+/**
+ * The RPCs of the admin API.
+ *
+ * @module
+ */
+
+import type { Administration } from "../control/administration.ts";
+import {
+  policyInputOf,
+  policyMessage,
+  routeInputOf,
+  routeMessage,
+  ruleInputOf,
+  ruleMessage,
+  statusMessage,
+} from "./convert.ts";
+import type { ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
+import type { Handlers } from "./grpc.ts";
+import type { GenService } from "@bufbuild/protobuf/codegenv2";
+
+type MethodsOf<Service> = Service extends GenService<infer Methods> ? Methods : never;
+
+/** Answers each RPC; what a handler throws is the call's error. */
+export function makeHandlers(
+  administration: Administration,
+  version: string,
+): Handlers<MethodsOf<typeof ProxyAdminService>> {
+  return {
+    listRoutes: ({ listenerAddr }) => ({ routes: administration.routes(listenerAddr).map(routeMessage) }),
+    addRoute: async ({ listenerAddr, route }) => {
+      const added = await administration.addRoute(listenerAddr, routeInputOf(route));
+      return {
+        route: routeMessage(added.route),
+        ...added.replaced && { replaced: routeMessage(added.replaced) },
+        warnings: [...added.warnings],
+      };
+    },
+    removeRoute: async ({ listenerAddr, hostname }) => ({
+      route: routeMessage(await administration.removeRoute(listenerAddr, hostname)),
+    }),
+
+    listL7Policies: ({ listenerAddr, hostname }) => ({
+      policies: administration.policies(listenerAddr, hostname).map(policyMessage),
+    }),
+    addL7Policy: async ({ listenerAddr, hostname, policy }) => ({
+      added: await administration.addPolicy(listenerAddr, hostname, policyInputOf(policy)),
+    }),
+    removeL7Policy: async ({ listenerAddr, hostname, policy }) => {
+      await administration.removePolicy(listenerAddr, hostname, policyInputOf(policy));
+      return {};
+    },
+
+    getFirewallRules: () => ({ rules: administration.firewallRules().map(ruleMessage) }),
+    addFirewallRule: async ({ rule }) => {
+      const { rule: canonical, added } = await administration.addRule(ruleInputOf(rule));
+      return { rule: ruleMessage(canonical), added };
+    },
+    removeFirewallRule: async ({ rule }) => {
+      await administration.removeRule(ruleInputOf(rule));
+      return {};
+    },
+
+    setListenerMaxConnections: async ({ listenerAddr, maxConnections }) => ({
+      previous: await administration.setMaxConnections(listenerAddr, maxConnections),
+    }),
+
+    getStatus: ({ omitRoutes }) => {
+      const status = administration.status;
+      const listeners = status.listeners.map((listener) => ({
+        ...listener,
+        routes: omitRoutes ? [] : administration.routes(listener.addr),
+      }));
+      return statusMessage({ ...status, version, listeners });
+    },
+  };
+}

@@ -1,0 +1,106 @@
+/**
+ * The Unix socket of the admin API: whose it is, and that nobody else may open it.
+ *
+ * @module
+ */
+
+import { dirname, join } from "node:path";
+import { fileErrorReason } from "../control/file_access.ts";
+import { printable } from "../control/quote.ts";
+
+/** An admin socket that cannot be had. Its message is one line: the path, what is wrong, and mostly what to do. */
+export class AdminSocketError extends Error {
+  override readonly name = "AdminSocketError";
+
+  constructor(path: string, reason: string, options?: ErrorOptions) {
+    super(`grpc.addr ${printable(path)}: ${reason}`, options);
+  }
+}
+
+/** A socket of this process at its path. */
+export class AdminSocket {
+  readonly path: string;
+  readonly #identity: string;
+
+  private constructor(path: string, identity: string) {
+    this.path = path;
+    this.#identity = identity;
+  }
+
+  /**
+   * Puts a listening socket at `path`. One that a dead process left is replaced.
+   *
+   * The socket is made in a folder that nobody else may enter, and moved to its path when it has mode 0600: so at no
+   * moment can another user connect, nor is there a moment without a socket where there was one. (umask(2) would do it
+   * too, but Deno allows it only to a program that may ask the system anything.)
+   *
+   * @param listen Listens on a Unix socket at the path that it is given.
+   * @throws {AdminSocketError} If a server that runs has it, or it cannot be made.
+   */
+  static async open(path: string, listen: (path: string) => Promise<void>): Promise<AdminSocket> {
+    await refuseTaken(path);
+    const folder = makeFolder(path);
+    const made = join(folder, "s");
+    try {
+      await listen(made);
+      Deno.chmodSync(made, 0o600);
+      const identity = identityOf(made);
+      Deno.renameSync(made, path);
+      return new AdminSocket(path, identity);
+    } catch (error) {
+      if (error instanceof Error && /ENAMETOOLONG|path must be shorter|SUN_LEN/i.test(error.message)) {
+        throw new AdminSocketError(path, "its path is too long; use a shorter one", { cause: error });
+      }
+      throw new AdminSocketError(path, error instanceof Error ? error.message : String(error), { cause: error });
+    } finally {
+      Deno.removeSync(folder, { recursive: true });
+    }
+  }
+
+  /** Removes the socket from its path, unless another one is there by now. */
+  remove(): void {
+    try {
+      if (identityOf(this.path) === this.#identity) Deno.removeSync(this.path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // somebody removed it before us
+    }
+  }
+}
+
+/** Device and number of what is at `path`. */
+function identityOf(path: string): string {
+  const { dev, ino } = Deno.lstatSync(path);
+  return `${dev}:${ino}`;
+}
+
+/** @throws {AdminSocketError} If there is something at `path` that is not a socket of a dead process. */
+async function refuseTaken(path: string): Promise<void> {
+  try {
+    if (!Deno.lstatSync(path).isSocket) {
+      throw new AdminSocketError(path, "there is something else that is not a socket; remove it, or use another path");
+    }
+    const conn = await Deno.connect({ transport: "unix", path });
+    conn.close();
+  } catch (error) {
+    if (error instanceof AdminSocketError) throw error;
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) return;
+    throw new AdminSocketError(path, fileErrorReason(error), { cause: error });
+  }
+  throw new AdminSocketError(path, "a server that runs has it; stop that one, or use another path");
+}
+
+/** Makes a folder beside `path` for this user alone. */
+function makeFolder(path: string): string {
+  const parent = dirname(path);
+  for (;;) {
+    const name = crypto.getRandomValues(new Uint32Array(1))[0]?.toString(36) ?? "";
+    const folder = join(parent, `.${name}`); // short: the path of a socket has 107 octets at most
+    try {
+      Deno.mkdirSync(folder, { mode: 0o700 });
+      return folder;
+    } catch (error) {
+      if (error instanceof Deno.errors.AlreadyExists) continue;
+      throw new AdminSocketError(path, `its folder ${printable(parent)}: ${fileErrorReason(error)}`, { cause: error });
+    }
+  }
+}

@@ -1,0 +1,370 @@
+/**
+ * What may be changed and asked while the program runs.
+ *
+ * @module
+ */
+
+import type { EdgeChange } from "../edge/change.ts";
+import type { ListenerCounts } from "../edge/counters.ts";
+import type { RouteSnapshot } from "../edge/snapshot.ts";
+import type { FirewallRule } from "../rules/firewall.ts";
+import type { Endpoint } from "../wire/socket_address.ts";
+import type { Config, L7PolicyConfig, RouteConfig, StoredState } from "./config_types.ts";
+import type { GeoipFile, GeoipStatus } from "./geoip_file.ts";
+import type { Log, LogFields } from "./log.ts";
+import { quote } from "./quote.ts";
+import { Refusal } from "./refusal.ts";
+import {
+  type PolicyInput,
+  readHostname,
+  readMaxConnections,
+  readPolicy,
+  readRoute,
+  readRule,
+  type RouteInput,
+} from "./requests.ts";
+import { type Store, StoreError } from "./store/store.ts";
+import { rulesOf } from "./store/stored_state.ts";
+
+/** What serves, as far as changes concern it: the supervisor. */
+export interface Served {
+  readonly status: {
+    readonly engine: "epoll" | "portable";
+    readonly workers: number;
+    readonly workerFailures: number;
+    readonly listeners: readonly {
+      readonly addr: string;
+      readonly boundAddr: string;
+      readonly counts: ListenerCounts;
+    }[];
+  };
+  listenerIndex(addr: string): number;
+  apply(changes: readonly EdgeChange[]): Promise<void>;
+  useBackend(backend: string): Promise<readonly Endpoint[]>;
+  releaseBackend(backend: string): Promise<void>;
+}
+
+/** What an {@linkcode Administration} works on. */
+export interface AdministrationOptions {
+  readonly config: Config;
+  /** What the database held when the program started. */
+  readonly state: StoredState;
+  readonly store: Store;
+  readonly served: Served;
+  /** Where the configuration names a GeoIP file. */
+  readonly geoip: GeoipFile | undefined;
+  readonly log: Log;
+}
+
+/** A running program at one moment. */
+export interface Status {
+  readonly startedAt: Date;
+  readonly engine: "epoll" | "portable";
+  readonly workers: number;
+  readonly workerFailures: number;
+  /** Whether it is shutting down. */
+  readonly draining: boolean;
+  readonly listeners: readonly ListenerStatus[];
+  readonly firewall: {
+    readonly ruleCount: number;
+    readonly rateLimit: number;
+    readonly rateWindowMs: number;
+    readonly geoip: GeoipStatus | undefined;
+  };
+}
+
+/** One listener at one moment. */
+export interface ListenerStatus {
+  readonly addr: string;
+  readonly boundAddr: string;
+  readonly proxyProtocol: boolean;
+  readonly maxConnections: number;
+  readonly counts: ListenerCounts;
+  readonly routeCount: number;
+}
+
+interface Listener {
+  readonly index: number;
+  readonly proxyProtocol: boolean;
+  maxConnections: number;
+  routeCount: number;
+}
+
+/**
+ * Every change is checked, committed to the database, made in the workers, and written to the log, one after the other
+ * and in this order; its promise resolves when every worker goes by it. One that is refused has changed nothing.
+ *
+ * Methods that change something throw a {@linkcode Refusal} where they cannot.
+ */
+export class Administration {
+  readonly #config: Config;
+  readonly #store: Store;
+  readonly #served: Served;
+  readonly #geoip: GeoipFile | undefined;
+  readonly #log: Log;
+  readonly #startedAt = new Date();
+  readonly #listeners: ReadonlyMap<string, Listener>;
+  #ruleCount: number;
+  #draining = false;
+  /** The end of the last change that was asked for. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor({ config, state, store, served, geoip, log }: AdministrationOptions) {
+    this.#config = config;
+    this.#store = store;
+    this.#served = served;
+    this.#geoip = geoip;
+    this.#log = log;
+    this.#listeners = new Map(
+      state.listeners.map(({ addr, proxyProtocol, maxConnections, routes }) => [
+        addr,
+        { index: served.listenerIndex(addr), proxyProtocol, maxConnections, routeCount: routes.length },
+      ]),
+    );
+    this.#ruleCount = rulesOf(state.firewall).length;
+  }
+
+  /** From now on nothing is changed any more; what is under way is finished. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    await this.#last;
+  }
+
+  get status(): Status {
+    const { engine, workers, workerFailures, listeners } = this.#served.status;
+    return {
+      startedAt: this.#startedAt,
+      engine,
+      workers,
+      workerFailures,
+      draining: this.#draining,
+      listeners: listeners.map(({ addr, boundAddr, counts }) => {
+        const { proxyProtocol, maxConnections, routeCount } = this.#listener(addr);
+        return { addr, boundAddr, proxyProtocol, maxConnections, counts, routeCount };
+      }),
+      firewall: {
+        ruleCount: this.#ruleCount,
+        rateLimit: this.#config.firewall.rateLimit,
+        rateWindowMs: this.#config.firewall.rateWindowMs,
+        geoip: this.#geoip?.status,
+      },
+    };
+  }
+
+  /** The routes of a listener, in the order in which they were added. */
+  routes(addr: string): RouteConfig[] {
+    this.#listener(addr);
+    return stored(() => this.#store.routes(addr));
+  }
+
+  /**
+   * Adds a route, or replaces the one of its host name, whose policies it keeps where it brings none.
+   *
+   * @returns The route as it is now, the one that it replaced, and what may not be meant.
+   */
+  addRoute(addr: string, input: RouteInput): Promise<AddedRoute> {
+    return this.#change(async () => {
+      const listener = this.#listener(addr);
+      const given = readRoute(input);
+      const old = stored(() => this.#store.route(addr, given.hostname));
+      const keeps = old?.mode === "l7" && given.mode === "l7" && given.l7Policies.length === 0;
+      const route = keeps ? { ...given, l7Policies: old.l7Policies } : given;
+      if (old !== undefined && isSame(old, route)) return { route, replaced: old, warnings: [] };
+      const addresses = await this.#served.useBackend(route.backend);
+      try {
+        stored(() => this.#store.putRoute(addr, route));
+      } catch (error) {
+        await this.#served.releaseBackend(route.backend);
+        throw error;
+      }
+      if (old === undefined) listener.routeCount++;
+      await this.#served.apply([
+        { kind: "set_backend", name: route.backend, addresses },
+        { kind: "set_route", listener: listener.index, route: routeSnapshot(route) },
+      ]);
+      if (old !== undefined) await this.#served.releaseBackend(old.backend);
+      this.#audit("route_set", { listener: addr, hostname: route.hostname }, old && describe(old), describe(route));
+      const warnings = addresses.length > 0
+        ? []
+        : [`${quote(route.backend)} has no address at this moment; the route works once its name resolves`];
+      return { route, replaced: old, warnings };
+    });
+  }
+
+  /** Removes a route and its policies; returns what it was. */
+  removeRoute(addr: string, hostname: string): Promise<RouteConfig> {
+    return this.#change(async () => {
+      const listener = this.#listener(addr);
+      const old = this.#route(addr, hostname);
+      stored(() => this.#store.removeRoute(addr, old.hostname));
+      listener.routeCount--;
+      await this.#served.apply([{ kind: "remove_route", listener: listener.index, hostname: old.hostname }]);
+      await this.#served.releaseBackend(old.backend);
+      this.#audit("route_removed", { listener: addr, hostname: old.hostname }, describe(old), undefined);
+      return old;
+    });
+  }
+
+  /** The policies of an L7 route, in the order in which they are tried. */
+  policies(addr: string, hostname: string): readonly L7PolicyConfig[] {
+    return this.#l7Route(addr, hostname).l7Policies;
+  }
+
+  /** Adds a policy behind those of an L7 route; `false` where it was there. */
+  addPolicy(addr: string, hostname: string, input: PolicyInput): Promise<boolean> {
+    return this.#change(() => {
+      const policy = readPolicy(input);
+      const route = this.#l7Route(addr, hostname);
+      if (route.l7Policies.some((other) => isSame(other, policy))) return false;
+      stored(() => this.#store.putRoute(addr, { ...route, l7Policies: [...route.l7Policies, policy] }));
+      this.#audit("policy_added", { listener: addr, hostname: route.hostname }, undefined, describePair(policy));
+      return true;
+    });
+  }
+
+  /** Removes a policy of an L7 route. */
+  removePolicy(addr: string, hostname: string, input: PolicyInput): Promise<void> {
+    return this.#change(() => {
+      const policy = readPolicy(input);
+      const route = this.#l7Route(addr, hostname);
+      const rest = route.l7Policies.filter((other) => !isSame(other, policy));
+      if (rest.length === route.l7Policies.length) {
+        throw new Refusal("not_found", `route ${quote(route.hostname)} on ${quote(addr)} has no such policy`);
+      }
+      stored(() => this.#store.putRoute(addr, { ...route, l7Policies: rest }));
+      this.#audit("policy_removed", { listener: addr, hostname: route.hostname }, describePair(policy), undefined);
+    });
+  }
+
+  /** The rules of the firewall: addresses, prefixes, countries, each in the order in which they were added. */
+  firewallRules(): FirewallRule[] {
+    return rulesOf(stored(() => this.#store.firewallRules()));
+  }
+
+  /** Adds a rule; returns it in canonical form, and whether it was not there. */
+  addRule(input: PolicyInput): Promise<{ readonly rule: FirewallRule; readonly added: boolean }> {
+    return this.#change(async () => {
+      const rule = readRule(input);
+      if (rule.type === "country" && this.#geoip === undefined) {
+        const message = "a country can be blocked only where firewall.geoip_db names a GeoIP file; " +
+          "add it to the configuration and restart the server";
+        throw new Refusal("precondition", message);
+      }
+      if (!stored(() => this.#store.addRule(rule))) return { rule, added: false };
+      this.#ruleCount++;
+      await this.#served.apply([{ kind: "add_rule", rule }]);
+      this.#audit("firewall_rule_added", {}, undefined, describePair(rule));
+      return { rule, added: true };
+    });
+  }
+
+  /** Removes a rule. */
+  removeRule(input: PolicyInput): Promise<void> {
+    return this.#change(async () => {
+      const rule = readRule(input);
+      if (!stored(() => this.#store.removeRule(rule))) {
+        throw new Refusal("not_found", `there is no firewall rule ${rule.type} ${quote(rule.value)}`);
+      }
+      this.#ruleCount--;
+      await this.#served.apply([{ kind: "remove_rule", rule }]);
+      this.#audit("firewall_rule_removed", {}, describePair(rule), undefined);
+    });
+  }
+
+  /** Limits the open connections of a listener, 0 for no limit; returns the limit before. */
+  setMaxConnections(addr: string, max: number): Promise<number> {
+    return this.#change(async () => {
+      const listener = this.#listener(addr);
+      const maxConnections = readMaxConnections(max);
+      const previous = listener.maxConnections;
+      if (previous === maxConnections) return previous;
+      stored(() => this.#store.setMaxConnections(addr, maxConnections));
+      listener.maxConnections = maxConnections;
+      await this.#served.apply([{ kind: "set_max_connections", listener: listener.index, maxConnections }]);
+      this.#audit("max_connections_set", { listener: addr }, String(previous), String(maxConnections));
+      return previous;
+    });
+  }
+
+  /** Reads the GeoIP file anew, where there is one; a file that cannot be used leaves the one before in use. */
+  reloadGeoip(): Promise<void> {
+    return this.#change(async () => {
+      const geoip = this.#geoip?.reload(this.#log);
+      if (geoip !== undefined) await this.#served.apply([{ kind: "set_geoip", geoip }]);
+    });
+  }
+
+  /** Makes one change after the other: whoever asks for two at once gets them in the order in which they came. */
+  #change<T>(change: () => T | Promise<T>): Promise<T> {
+    const made = this.#last.then(() => {
+      if (this.#draining) throw new Refusal("unavailable", "the server is shutting down");
+      return change();
+    });
+    this.#last = made.catch(() => {}); // whoever asked for it is told
+    return made;
+  }
+
+  #listener(addr: string): Listener {
+    const listener = this.#listeners.get(addr);
+    if (listener !== undefined) return listener;
+    const known = [...this.#listeners.keys()].map((other) => quote(other)).join(", ");
+    const description = `${addr === "" ? "is missing" : `there is no listener ${quote(addr)}`}; known: ${known}`;
+    throw Refusal.invalid([{ field: "listener_addr", description }]);
+  }
+
+  #route(addr: string, hostname: string): RouteConfig {
+    this.#listener(addr);
+    const pattern = readHostname(hostname);
+    const route = stored(() => this.#store.route(addr, pattern));
+    if (route === undefined) throw new Refusal("not_found", `there is no route ${quote(pattern)} on ${quote(addr)}`);
+    return route;
+  }
+
+  #l7Route(addr: string, hostname: string): RouteConfig {
+    const route = this.#route(addr, hostname);
+    if (route.mode === "l7") return route;
+    const message = `route ${quote(route.hostname)} on ${quote(addr)} is one of L4, which has no policies`;
+    throw new Refusal("precondition", message);
+  }
+
+  #audit(what: string, about: LogFields, old: string | undefined, now: string | undefined): void {
+    this.#log.info("change", { what, ...about, old, new: now });
+  }
+}
+
+/** See {@linkcode Administration.addRoute}. */
+export interface AddedRoute {
+  readonly route: RouteConfig;
+  readonly replaced: RouteConfig | undefined;
+  readonly warnings: readonly string[];
+}
+
+/** @throws {Refusal} If the database fails. */
+function stored<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    throw new Refusal("unavailable", error.message, [], { cause: error });
+  }
+}
+
+/** A route as the data plane wants it. */
+function routeSnapshot({ hostname, backend, sendProxyProtocol }: RouteConfig): RouteSnapshot {
+  return { hostname, backend, sendProxyProtocol };
+}
+
+function isSame(a: RouteConfig | L7PolicyConfig, b: RouteConfig | L7PolicyConfig): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** A route in one line: what differs from the defaults. */
+function describe({ hostname: _, backend, mode, l7Policies, ...rest }: RouteConfig): string {
+  const set = Object.entries(rest).filter(([, value]) => value !== "" && value !== false)
+    .map(([key, value]) => value === true ? key : `${key}=${value}`);
+  return [backend, mode, ...set, ...l7Policies.map(describePair)].join(" ");
+}
+
+function describePair({ type, value }: L7PolicyConfig | FirewallRule): string {
+  return `${type} ${value}`;
+}
