@@ -17,5 +17,3 @@
 export * from "./lib/admin/client.ts";
 export * from "./lib/wire/mod.ts";
 export type * from "./lib/control/config_types.ts";
-export type { FieldViolation } from "./lib/control/refusal.ts";
-export type { FirewallRule } from "./lib/rules/firewall.ts";

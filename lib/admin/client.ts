@@ -31,6 +31,8 @@ import { violationsOf } from "./errors.ts";
 import { ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { methodDefinition } from "./grpc.ts";
 
+export type { FieldViolation } from "../control/refusal.ts";
+export type { FirewallRule } from "../rules/firewall.ts";
 export type { ServedListener, ServerStatus } from "./convert.ts";
 
 /** The longest that a call may take, by default. */

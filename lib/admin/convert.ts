@@ -6,10 +6,9 @@
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { ListenerStatus, Status } from "../control/administration.ts";
+import type { ListenerCounts, ListenerStatus, Status } from "../control/administration.ts";
 import type { L7PolicyConfig, RouteConfig } from "../control/config_types.ts";
 import type { PolicyInput, RouteInput } from "../control/requests.ts";
-import type { ListenerCounts } from "../edge/counters.ts";
 import type { FirewallRule } from "../rules/firewall.ts";
 import {
   BackendProtocol,
@@ -17,7 +16,7 @@ import {
   FirewallRuleSchema,
   FirewallRuleType,
   type GetStatusResponse,
-  GetStatusResponseSchema,
+  type GetStatusResponseSchema,
   type L7Policy,
   L7PolicySchema,
   L7PolicyType,

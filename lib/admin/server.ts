@@ -6,7 +6,14 @@
 
 import { type DescFile, type DescMethodUnary, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import { type handleUnaryCall, Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import {
+  type handleUnaryCall,
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  setLogVerbosity,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation, protoPath as healthProtoPath } from "grpc-health-check";
 import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
@@ -24,8 +31,8 @@ import { AdminSocket } from "./socket.ts";
 /** Requests are small; answers may hold every route. */
 const MAX_REQUEST = 256 * 1024;
 
-/** How long calls under way may take once the server is closed. */
-const CLOSE_MS = 1_000;
+/** How long calls under way may take once the server is closed. Changes are finished by then; a watched health never is. */
+const CLOSE_MS = 100;
 
 /** What the server reports. */
 export interface AdminServerEvents {
@@ -43,6 +50,7 @@ export class AdminServer {
 
   private constructor(path: string, administration: Administration, version: string, events: AdminServerEvents) {
     this.path = path;
+    setLogVerbosity(logVerbosity.NONE); // its own lines on standard error are none of our log's; errors are returned too
     this.#server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST });
     this.#server.addService(
       serviceDefinition(ProxyAdminService),

@@ -8,6 +8,8 @@ import { dirname, join } from "node:path";
 import { fileErrorReason } from "../control/file_access.ts";
 import { printable } from "../control/quote.ts";
 
+const MAX_PATH = 107; // octets; unix(7): sun_path holds 108 with the NUL at its end
+
 /** An admin socket that cannot be had. Its message is one line: the path, what is wrong, and mostly what to do. */
 export class AdminSocketError extends Error {
   override readonly name = "AdminSocketError";
@@ -40,17 +42,20 @@ export class AdminSocket {
   static async open(path: string, listen: (path: string) => Promise<void>): Promise<AdminSocket> {
     await refuseTaken(path);
     const folder = makeFolder(path);
-    const made = join(folder, "s");
     try {
+      const made = join(folder, "s");
+      const length = new TextEncoder().encode(made).length;
+      if (length > MAX_PATH) {
+        const shorter = length - MAX_PATH;
+        throw new AdminSocketError(path, `its folder's path is too long; use one that is ${shorter} octets shorter`);
+      }
       await listen(made);
       Deno.chmodSync(made, 0o600);
       const identity = identityOf(made);
       Deno.renameSync(made, path);
       return new AdminSocket(path, identity);
     } catch (error) {
-      if (error instanceof Error && /ENAMETOOLONG|path must be shorter|SUN_LEN/i.test(error.message)) {
-        throw new AdminSocketError(path, "its path is too long; use a shorter one", { cause: error });
-      }
+      if (error instanceof AdminSocketError) throw error;
       throw new AdminSocketError(path, error instanceof Error ? error.message : String(error), { cause: error });
     } finally {
       Deno.removeSync(folder, { recursive: true });

@@ -5,6 +5,7 @@
  */
 
 import { Command, CommanderError } from "commander";
+import { AdminSocketError } from "../admin/socket.ts";
 import { ConfigError } from "../control/config.ts";
 import { printable } from "../control/quote.ts";
 import { StoreError } from "../control/store/store_error.ts";
@@ -104,7 +105,7 @@ function explainErrors(command: Command): void {
 /** What to print of an error: those that a user can mend explain themselves, the others are ours. */
 function messageOf(error: unknown, debug: boolean): string {
   if (error instanceof ConfigError || error instanceof StoreError) return error.message; // each begins with its file
-  if (error instanceof ListenError) return `mc-proxy: ${error.message}`;
+  if (error instanceof ListenError || error instanceof AdminSocketError) return `mc-proxy: ${error.message}`;
   const thrown = error instanceof Error ? error : new Error(String(error));
   if (debug) return thrown.stack ?? String(thrown);
   const line = printable(`${thrown.name}: ${thrown.message}`);

@@ -64,7 +64,6 @@ Deno.test("check warns of what has no effect, and still passes", async () => {
     out: "DIR/warn.toml: OK (1 listener, 1 route)\n",
     err: [
       'DIR/warn.toml: listeners[0].routes[0].backend_tls: warning: has no effect where mode is "l4"',
-      "DIR/warn.toml: grpc: warning: is ignored: not available in this version",
       "DIR/warn.toml: metrics: warning: is ignored: not available in this version",
       "",
     ].join("\n"),

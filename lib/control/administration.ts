@@ -26,6 +26,8 @@ import {
 import { type Store, StoreError } from "./store/store.ts";
 import { rulesOf } from "./store/stored_state.ts";
 
+export type { ListenerCounts } from "../edge/counters.ts";
+
 /** What serves, as far as changes concern it: the supervisor. */
 export interface Served {
   readonly status: {
@@ -361,6 +363,7 @@ function isSame(a: RouteConfig | L7PolicyConfig, b: RouteConfig | L7PolicyConfig
 /** A route in one line: what differs from the defaults. */
 function describe({ hostname: _, backend, mode, l7Policies, ...rest }: RouteConfig): string {
   const set = Object.entries(rest).filter(([, value]) => value !== "" && value !== false)
+    .map(([key, value]) => [key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value] as const)
     .map(([key, value]) => value === true ? key : `${key}=${value}`);
   return [backend, mode, ...set, ...l7Policies.map(describePair)].join(" ");
 }

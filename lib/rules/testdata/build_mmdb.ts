@@ -18,6 +18,8 @@ export interface MmdbOptions {
   readonly ipVersion?: 4 | 6;
   readonly recordSize?: 24 | 28 | 32;
   readonly databaseType?: string;
+  /** Seconds since 1970. */
+  readonly buildEpoch?: number;
 }
 
 const METADATA_MARKER = [0xab, 0xcd, 0xef, ...new TextEncoder().encode("MaxMind.com")];
@@ -54,7 +56,7 @@ const EMPTY = -1;
  * ```
  */
 export function buildMmdb(entries: readonly MmdbEntry[], options: MmdbOptions = {}): Uint8Array<ArrayBuffer> {
-  const { ipVersion = 6, recordSize = 28, databaseType = "Test-Country" } = options;
+  const { ipVersion = 6, recordSize = 28, databaseType = "Test-Country", buildEpoch = 1_700_000_000 } = options;
   const records = new Map<string, { readonly index: number; readonly offset: number }>();
   const data: number[] = [];
   const networks = entries.map(({ cidr, record }) => {
@@ -71,7 +73,7 @@ export function buildMmdb(entries: readonly MmdbEntry[], options: MmdbOptions = 
   const metadata = map([
     ["binary_format_major_version", uint(UINT16, 2)],
     ["binary_format_minor_version", uint(UINT16, 0)],
-    ["build_epoch", uint(UINT64, 1_700_000_000)],
+    ["build_epoch", uint(UINT64, buildEpoch)],
     ["database_type", encode(databaseType)],
     ["description", encode({ en: "made for a test" })],
     ["ip_version", uint(UINT16, ipVersion)],

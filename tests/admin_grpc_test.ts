@@ -1,0 +1,196 @@
+/** The admin API as a gRPC client sees it that knows only the .proto files, and those that it finds by reflection. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import {
+  Client,
+  type ClientReadableStream,
+  credentials,
+  makeGenericClientConstructor,
+  Metadata,
+  type ServiceClientConstructor,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
+import { loadSync, type Options, type ServiceDefinition } from "@grpc/proto-loader";
+import { fromBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { protoPath as healthProtoPath } from "grpc-health-check";
+import { BadRequestSchema } from "../lib/admin/gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../lib/admin/gen/google/rpc/status_pb.ts";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { ADDR, administered } from "./harness/admin.ts";
+import { Backend, readExactly, sayHello } from "./harness/peers.ts";
+
+const PROTO = fileURLToPath(new URL("../proto/", import.meta.url));
+const OPTIONS: Options = { enums: String, defaults: true, includeDirs: [PROTO] };
+
+/** A client of one service, made from its .proto file. */
+function clientOf(protoFile: string, service: string, socket: string) {
+  const definition = loadSync(protoFile, OPTIONS)[service] as ServiceDefinition;
+  const Constructor: ServiceClientConstructor = makeGenericClientConstructor(definition, service);
+  const client = new Constructor(`unix:${socket}`, credentials.createInsecure());
+  return {
+    /** A unary call. */
+    call(method: string, request: object): Promise<Record<string, unknown>> {
+      const { path, requestSerialize, responseDeserialize } = methodOf(definition, method);
+      const { promise, resolve, reject } = Promise.withResolvers<Record<string, unknown>>();
+      client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, (error, answer) => {
+        if (error === null) resolve(answer as Record<string, unknown>);
+        else reject(error);
+      });
+      return promise;
+    },
+    /** A call whose answers stream. */
+    stream(method: string, request: object): ClientReadableStream<Record<string, unknown>> {
+      const { path, requestSerialize, responseDeserialize } = methodOf(definition, method);
+      return client.makeServerStreamRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+      ) as ClientReadableStream<
+        Record<string, unknown>
+      >;
+    },
+    [Symbol.dispose]: () => client.close(),
+  };
+}
+
+function methodOf(definition: ServiceDefinition, name: string) {
+  const method = definition[name];
+  assert.ok(method, name);
+  return method;
+}
+
+function adminOf(socket: string) {
+  return clientOf("mc_proxy/v1/admin.proto", "mc_proxy.v1.ProxyAdminService", socket);
+}
+
+/** The code and the fields at fault of a call that fails. */
+async function refusal(call: Promise<unknown>): Promise<{ code: string; fields: readonly string[] }> {
+  const error = await call.then(() => assert.fail("it was taken"), (error: ServiceError) => error);
+  const [bytes] = error.metadata.get("grpc-status-details-bin");
+  const details = bytes === undefined ? [] : fromBinary(StatusSchema, bytes as Uint8Array).details;
+  const violations = details.flatMap((detail) => anyUnpack(detail, BadRequestSchema)?.fieldViolations ?? []);
+  return { code: String(status[error.code]), fields: violations.map(({ field }) => field) };
+}
+
+Deno.test("a client that knows only admin.proto adds a route and reads it back", async () => {
+  using backend = new Backend();
+  await using test = await administered();
+  using admin = adminOf(test.socket);
+  const route = { hostname: "a.test", backend: backend.addr };
+  const { replaced, warnings } = await admin.call("AddRoute", { listenerAddr: ADDR, route });
+  assert.deepEqual([replaced, warnings], [undefined, []]);
+  using client = await sayHello(test.proxy.address(), "a.test");
+  using served = await backend.accept();
+  await readExactly(served, 1);
+  const { routes } = await admin.call("ListRoutes", { listenerAddr: ADDR });
+  assert.deepEqual(routes, [{
+    ...route,
+    mode: "ROUTE_MODE_L4",
+    sendProxyProtocol: false,
+    tlsCert: "",
+    tlsKey: "",
+    backendTls: false,
+    backendProtocol: "BACKEND_PROTOCOL_UNSPECIFIED",
+    backendCa: "",
+    backendServerName: "",
+    l7Policies: [],
+  }]);
+  assert.ok(client.localAddr);
+});
+
+Deno.test("what is missing or unknown in a request is told by field", async () => {
+  await using test = await administered([{ hostname: "a.test", backend: "127.0.0.1:1" }]);
+  using admin = adminOf(test.socket);
+  const route = { hostname: "b.test", backend: "127.0.0.1:1" };
+  const wrong: readonly (readonly [string, object, readonly string[]])[] = [
+    ["AddRoute", {}, ["listener_addr"]],
+    ["AddRoute", { listenerAddr: ADDR }, ["route.hostname", "route.backend"]],
+    ["AddRoute", { listenerAddr: ADDR, route: { ...route, mode: 99 } }, ["route.mode"]],
+    ["AddRoute", { listenerAddr: ADDR, route: { ...route, mode: 1, backendProtocol: 99 } }, ["route.backend_protocol"]],
+    ["AddRoute", { listenerAddr: ADDR, route: { ...route, l7Policies: [{ type: 99, value: "X" }] } }, [
+      "route.l7_policies[0].type",
+      "route.l7_policies",
+    ]],
+    ["RemoveRoute", { listenerAddr: ADDR }, ["hostname"]],
+    ["ListL7Policies", { listenerAddr: ADDR }, ["hostname"]],
+    ["AddL7Policy", { listenerAddr: ADDR, hostname: "a.test" }, ["policy.type", "policy.value"]],
+    ["AddL7Policy", { listenerAddr: ADDR, hostname: "a.test", policy: { type: 2, value: "a b" } }, ["policy.value"]],
+    ["RemoveL7Policy", { listenerAddr: ADDR, hostname: "a.test", policy: { type: 99, value: "X" } }, ["policy.type"]],
+    ["AddFirewallRule", {}, ["rule.type"]],
+    ["AddFirewallRule", { rule: { value: "192.0.2.1" } }, ["rule.type"]],
+    ["AddFirewallRule", { rule: { type: 99, value: "192.0.2.1" } }, ["rule.type"]],
+    ["RemoveFirewallRule", {}, ["rule.type"]],
+    ["SetListenerMaxConnections", { listenerAddr: ADDR, maxConnections: -(2 ** 31) }, ["max_connections"]],
+  ];
+  for (const [method, request, fields] of wrong) {
+    const found = await refusal(admin.call(method, request));
+    assert.deepEqual(found, { code: "INVALID_ARGUMENT", fields }, `${method} ${JSON.stringify(request)}`);
+  }
+  const { routes } = await admin.call("ListRoutes", { listenerAddr: ADDR });
+  assert.equal((routes as unknown[]).length, 1);
+});
+
+Deno.test("health is watched: serving, then not serving while the proxy drains", async () => {
+  using backend = new Backend();
+  await using test = await administered([{ hostname: "a.test", backend: backend.addr }]);
+  using health = clientOf(healthProtoPath, "grpc.health.v1.Health", test.socket);
+  const service = "mc_proxy.v1.ProxyAdminService";
+  assert.deepEqual(await health.call("Check", { service }), { status: "SERVING" });
+  assert.deepEqual(await health.call("Check", { service: "" }), { status: "SERVING" });
+  assert.equal((await refusal(health.call("Check", { service: "none" }))).code, "NOT_FOUND");
+
+  const watch = health.stream("Watch", { service });
+  watch.on("error", () => {}); // the end of the program ends it
+  assert.deepEqual(await once(watch, "data"), [{ status: "SERVING" }]);
+  const client = await sayHello(test.proxy.address(), "a.test");
+  const served = await backend.accept();
+  await readExactly(served, 1);
+  const changed = once(watch, "data");
+  test.proxy.signal("SIGTERM");
+  assert.deepEqual(await changed, [{ status: "NOT_SERVING" }]);
+  await test.proxy.event("draining");
+  assert.equal((await test.admin.getStatus()).draining, true);
+  assert.equal(await test.admin.isServing(), false);
+  await assert.rejects(test.admin.addRoute(ADDR, { hostname: "b.test", backend: "127.0.0.1:1" }), {
+    code: "UNAVAILABLE",
+    message: "the server is shutting down",
+  });
+  client.close();
+  served.close();
+  assert.equal((await test.proxy.exit()).code, 0);
+  assert.throws(() => Deno.lstatSync(test.socket), Deno.errors.NotFound);
+});
+
+Deno.test("a tool without .proto files finds every service and message by reflection", async () => {
+  await using test = await administered();
+  const reflection = loadSync("grpc/reflection/v1/reflection.proto", {
+    ...OPTIONS,
+    includeDirs: [fileURLToPath(new URL("testdata", import.meta.url))],
+  });
+  const definition = reflection["grpc.reflection.v1.ServerReflection"] as ServiceDefinition;
+  const { path, requestSerialize, responseDeserialize } = methodOf(definition, "ServerReflectionInfo");
+  const client = new Client(`unix:${test.socket}`, credentials.createInsecure());
+  const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata());
+  const ask = async (request: object): Promise<Record<string, Record<string, unknown>>> => {
+    const answer = once(call, "data");
+    call.write(request);
+    return (await answer)[0];
+  };
+  const { listServicesResponse } = await ask({ listServices: "" });
+  const services = (listServicesResponse?.["service"] as { name: string }[]).map(({ name }) => name).sort();
+  assert.deepEqual(services, ["grpc.health.v1.Health", "mc_proxy.v1.ProxyAdminService"]);
+  for (const symbol of ["mc_proxy.v1.ProxyAdminService", "mc_proxy.v1.Route", "google.rpc.BadRequest"]) {
+    const { fileDescriptorResponse } = await ask({ fileContainingSymbol: symbol });
+    const files = fileDescriptorResponse?.["fileDescriptorProto"] as Uint8Array[];
+    const names = files.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes).package);
+    assert.ok(names.includes(symbol.slice(0, symbol.lastIndexOf("."))), `${symbol}: ${names}`);
+  }
+  const ended = once(call, "status");
+  call.end();
+  assert.equal((await ended)[0].code, status.OK);
+  client.close();
+});
