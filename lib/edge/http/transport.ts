@@ -1,0 +1,37 @@
+/**
+ * A stream of bytes both ways, under an HTTP connection.
+ *
+ * @module
+ */
+
+/** What a transport tells its owner. */
+export interface TransportEvents {
+  /** @param bytes Valid during the call only. */
+  received(bytes: Uint8Array): void;
+  /** The peer sends no more. */
+  ended(): void;
+  /** What was written has left, or most of it: more may be written. */
+  drained(): void;
+  /** It is over. Told once, and not where the owner destroyed it. @param error `undefined` where both sides had ended. */
+  closed(error: string | undefined): void;
+}
+
+/** Above this many bytes that wait to leave, a connection should write no more than it must. */
+export const HIGH_WATER = 128 * 1024;
+
+/** See the module. Nothing is told before `start`. */
+export interface Transport {
+  /** How many bytes were written and have not left. */
+  readonly backlog: number;
+  /** Tells `events` from now on. */
+  start(events: TransportEvents): void;
+  /** Takes the bytes for itself: they must not be changed any more. */
+  write(bytes: Uint8Array<ArrayBuffer>): void;
+  /** Stops reading, so that the peer has to wait, until `resume`. */
+  pause(): void;
+  resume(): void;
+  /** Sends what waits, and then says that no more comes. */
+  end(): void;
+  /** Ends it at once. Nothing is told after it. */
+  destroy(): void;
+}
