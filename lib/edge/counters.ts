@@ -22,6 +22,9 @@ export const REJECT_REASONS = [
   "hello_timeout",
   /** The client left before its PROXY header or ClientHello was whole. */
   "client_gone",
+  /** L7: the client and we have no TLS version, cipher or protocol in common, or it broke off. */
+  "tls_failed",
+  "tls_timeout",
   /** No route matches the server name. */
   "no_route",
   /** The backend's host name has no address. */

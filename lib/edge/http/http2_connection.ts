@@ -329,8 +329,7 @@ export abstract class Http2Connection implements TransportEvents {
 
   #flush(): void {
     if (this.out.length === 0 || this.over) return;
-    const bytes = this.out.bytes.slice(0, this.out.length);
-    this.out.clear();
+    const bytes = this.out.taken();
     this.#lastData = -1;
     this.transport.write(bytes);
     if (this.#ready.size > 0) this.#pump();
@@ -375,14 +374,12 @@ export abstract class Http2Connection implements TransportEvents {
       partial.put(bytes.subarray(at, at + taken));
       at += taken;
     }
-    const length = frameLength(partial.taken(), 0);
+    const length = frameLength(partial.written, 0);
     if (length === undefined) return at;
     const taken = Math.min(length - partial.length, bytes.length - at);
     partial.put(bytes.subarray(at, at + taken));
     if (partial.length === length) {
-      const frame = partial.bytes.slice(0, length);
-      partial.clear();
-      this.#frame(frame, 0, length);
+      this.#frame(partial.taken(), 0, length);
     }
     return at + taken;
   }
@@ -482,7 +479,6 @@ export abstract class Http2Connection implements TransportEvents {
     if ((flags & h2.END_HEADERS) === 0) return;
     this.#blockStream = 0;
     const block = this.#decoder.decode(this.#block.taken());
-    this.#block.clear();
     this.headers(id, block, this.#blockEnds);
   }
 

@@ -7,16 +7,26 @@
 import type { Duplex } from "node:stream";
 import type { Transport, TransportEvents } from "./transport.ts";
 
+/** Counts what passes, as it does. */
+export interface Counting {
+  read(bytes: number): void;
+  written(bytes: number): void;
+}
+
 /** See the module. The socket's `error` events are taken from the moment of construction. */
 export class SocketTransport implements Transport {
   readonly #socket: Duplex;
+  readonly #counting: Counting;
+  bytesRead = 0;
+  bytesWritten = 0;
   #events: TransportEvents | undefined;
   #error: string | undefined;
   #destroyed = false;
 
   /** @param socket With `allowHalfOpen`, and nothing read from it. */
-  constructor(socket: Duplex) {
+  constructor(socket: Duplex, counting: Counting) {
     this.#socket = socket;
+    this.#counting = counting;
     socket.on("error", (error: Error) => this.#error ??= error.message);
     socket.on("close", () => this.#closed());
   }
@@ -28,7 +38,10 @@ export class SocketTransport implements Transport {
   start(events: TransportEvents): void {
     this.#events = events;
     this.#socket.on("data", (bytes: Uint8Array) => {
-      if (!this.#destroyed) events.received(bytes);
+      if (this.#destroyed) return;
+      this.bytesRead += bytes.length;
+      this.#counting.read(bytes.length);
+      events.received(bytes);
     });
     this.#socket.on("end", () => {
       if (!this.#destroyed) events.ended();
@@ -39,7 +52,10 @@ export class SocketTransport implements Transport {
   }
 
   write(bytes: Uint8Array<ArrayBuffer>): void {
-    if (!this.#destroyed && this.#socket.writable) this.#socket.write(bytes);
+    if (this.#destroyed || !this.#socket.writable) return;
+    this.bytesWritten += bytes.length;
+    this.#counting.written(bytes.length);
+    this.#socket.write(bytes);
   }
 
   pause(): void {
