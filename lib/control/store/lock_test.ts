@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ServerLock } from "./lock.ts";
 import { StoreError } from "./store_error.ts";
@@ -34,13 +35,13 @@ function refusal(database: string): string {
   let message = "";
   assert.throws(() => ServerLock.take(database), (error) => {
     assert.ok(error instanceof StoreError);
-    message = error.message.replaceAll(database, "DB");
+    message = error.message.replaceAll(dirname(database), "DIR");
     return true;
   });
   return message;
 }
 
-const TAKEN = "DB: is served by another mc-proxy; stop that one, or use another database.path";
+const TAKEN = "DIR/x.db: is served by another mc-proxy; stop that one, or use another database.path";
 
 Deno.test("one process at a time may serve from a database; the next one when it is over, however it ended", async () => {
   await withDatabase(async (database, folder) => {
@@ -90,11 +91,8 @@ Deno.test("discarding removes a lock file that was made, and leaves one that was
 
 Deno.test("a lock file that cannot be made is told as what it is", async () => {
   await withDatabase((database, folder) => {
-    assert.equal(
-      refusal(`${folder}/none/x.db`).replaceAll(folder, "DIR"),
-      "DIR/none/x.db: its folder DIR/none does not exist",
-    );
+    assert.equal(refusal(`${folder}/none/x.db`), "DIR/x.db: its folder DIR does not exist");
     Deno.mkdirSync(`${database}.lock`);
-    assert.match(refusal(database), /^DB\.lock: is a folder, not a file$/);
+    assert.match(refusal(database), /^DIR\/x\.db\.lock: is a folder, not a file$/);
   });
 });
