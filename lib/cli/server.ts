@@ -15,6 +15,7 @@ import { Store } from "../control/store/store.ts";
 import { Supervisor } from "../control/supervisor.ts";
 import { ignored, unsupported, unsupportedState } from "../control/unsupported.ts";
 import { LibcError } from "../edge/linux/libc.ts";
+import { stackOf } from "../edge/thrown.ts";
 import { version } from "./version.ts";
 
 /** How long the last lines of the log may take: who reads it may have stopped. */
@@ -74,7 +75,8 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
   const geoip = geoipDb === undefined ? undefined : new GeoipFile(geoipDb);
   const supervisor = new Supervisor(config, state, geoip?.bytes, log);
   const administration = new Administration({ config, state, store, served: supervisor, geoip, log });
-  const internalError = (stack: string) => log.error("internal_error", { stack });
+  const internalError = (method: string, thrown: unknown) =>
+    log.error("internal_error", { method, stack: stackOf(thrown) });
   const admin = config.grpc && await AdminServer.open(config.grpc.addr, administration, version, { internalError });
   log.info("starting", { version, config: file, database: config.database.path });
   if (seeded) log.info("database_seeded", { database: config.database.path });

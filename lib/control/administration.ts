@@ -7,6 +7,7 @@
 import type { EdgeChange } from "../edge/change.ts";
 import type { ListenerCounts } from "../edge/counters.ts";
 import type { RouteSnapshot } from "../edge/snapshot.ts";
+import { messageOf } from "../edge/thrown.ts";
 import type { FirewallRule } from "../rules/firewall.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
 import type { Config, L7PolicyConfig, RouteConfig, StoredState } from "./config_types.ts";
@@ -41,9 +42,10 @@ export interface Served {
     }[];
   };
   listenerIndex(addr: string): number;
+  /** Rejects where a worker does not confirm the changes; they are under way all the same. */
   apply(changes: readonly EdgeChange[]): Promise<void>;
   useBackend(backend: string): Promise<readonly Endpoint[]>;
-  releaseBackend(backend: string): Promise<void>;
+  releaseBackend(backend: string): void;
 }
 
 /** What an {@linkcode Administration} works on. */
@@ -90,6 +92,14 @@ interface Listener {
   readonly proxyProtocol: boolean;
   maxConnections: number;
   routeCount: number;
+}
+
+/** How to take a change back. */
+interface Undo {
+  /** In the database, and in what is counted of it. */
+  store(): void;
+  /** In the workers. */
+  readonly changes: readonly EdgeChange[];
 }
 
 /**
@@ -166,7 +176,7 @@ export class Administration {
    */
   addRoute(addr: string, input: RouteInput): Promise<AddedRoute> {
     return this.#change(async () => {
-      const listener = this.#listener(addr);
+      this.#listener(addr);
       const given = readRoute(input);
       const old = stored(() => this.#store.route(addr, given.hostname));
       const keeps = old?.mode === "l7" && given.mode === "l7" && given.l7Policies.length === 0;
@@ -174,23 +184,48 @@ export class Administration {
       if (old !== undefined && isSame(old, route)) return { route, replaced: old, warnings: [] };
       const addresses = await this.#served.useBackend(route.backend);
       try {
-        stored(() => this.#store.putRoute(addr, route));
+        await this.#putRoute(addr, route, old, addresses);
       } catch (error) {
-        await this.#served.releaseBackend(route.backend);
+        if (error instanceof Refusal) this.#served.releaseBackend(route.backend);
         throw error;
       }
-      if (old === undefined) listener.routeCount++;
-      await this.#served.apply([
-        { kind: "set_backend", name: route.backend, addresses },
-        { kind: "set_route", listener: listener.index, route: routeSnapshot(route) },
-      ]);
-      if (old !== undefined) await this.#served.releaseBackend(old.backend);
+      if (old !== undefined) this.#served.releaseBackend(old.backend);
       this.#audit("route_set", { listener: addr, hostname: route.hostname }, old && describe(old), describe(route));
       const warnings = addresses.length > 0
         ? []
         : [`${quote(route.backend)} has no address at this moment; the route works once its name resolves`];
       return { route, replaced: old, warnings };
     });
+  }
+
+  async #putRoute(
+    addr: string,
+    route: RouteConfig,
+    old: RouteConfig | undefined,
+    addresses: readonly Endpoint[],
+  ): Promise<void> {
+    const listener = this.#listener(addr);
+    stored(() => this.#store.putRoute(addr, route));
+    if (old === undefined) listener.routeCount++;
+    const changes: EdgeChange[] = [
+      { kind: "set_backend", name: route.backend, addresses },
+      { kind: "set_route", listener: listener.index, route: routeSnapshot(route) },
+    ];
+    await this.#serve(
+      changes,
+      old === undefined
+        ? {
+          store: () => {
+            this.#store.removeRoute(addr, route.hostname);
+            listener.routeCount--;
+          },
+          changes: [{ kind: "remove_route", listener: listener.index, hostname: route.hostname }],
+        }
+        : {
+          store: () => this.#store.putRoute(addr, old),
+          changes: [{ kind: "set_route", listener: listener.index, route: routeSnapshot(old) }],
+        },
+    );
   }
 
   /** Removes a route and its policies; returns what it was. */
@@ -200,8 +235,14 @@ export class Administration {
       const old = this.#route(addr, hostname);
       stored(() => this.#store.removeRoute(addr, old.hostname));
       listener.routeCount--;
-      await this.#served.apply([{ kind: "remove_route", listener: listener.index, hostname: old.hostname }]);
-      await this.#served.releaseBackend(old.backend);
+      await this.#serve([{ kind: "remove_route", listener: listener.index, hostname: old.hostname }], {
+        store: () => {
+          this.#store.putRoute(addr, old);
+          listener.routeCount++;
+        },
+        changes: [{ kind: "set_route", listener: listener.index, route: routeSnapshot(old) }],
+      });
+      this.#served.releaseBackend(old.backend);
       this.#audit("route_removed", { listener: addr, hostname: old.hostname }, describe(old), undefined);
       return old;
     });
@@ -254,7 +295,13 @@ export class Administration {
       }
       if (!stored(() => this.#store.addRule(rule))) return { rule, added: false };
       this.#ruleCount++;
-      await this.#served.apply([{ kind: "add_rule", rule }]);
+      await this.#serve([{ kind: "add_rule", rule }], {
+        store: () => {
+          this.#store.removeRule(rule);
+          this.#ruleCount--;
+        },
+        changes: [{ kind: "remove_rule", rule }],
+      });
       this.#audit("firewall_rule_added", {}, undefined, describePair(rule));
       return { rule, added: true };
     });
@@ -268,7 +315,13 @@ export class Administration {
         throw new Refusal("not_found", `there is no firewall rule ${rule.type} ${quote(rule.value)}`);
       }
       this.#ruleCount--;
-      await this.#served.apply([{ kind: "remove_rule", rule }]);
+      await this.#serve([{ kind: "remove_rule", rule }], {
+        store: () => {
+          this.#store.addRule(rule);
+          this.#ruleCount++;
+        },
+        changes: [{ kind: "add_rule", rule }],
+      });
       this.#audit("firewall_rule_removed", {}, describePair(rule), undefined);
     });
   }
@@ -282,7 +335,13 @@ export class Administration {
       if (previous === maxConnections) return previous;
       stored(() => this.#store.setMaxConnections(addr, maxConnections));
       listener.maxConnections = maxConnections;
-      await this.#served.apply([{ kind: "set_max_connections", listener: listener.index, maxConnections }]);
+      await this.#serve([{ kind: "set_max_connections", listener: listener.index, maxConnections }], {
+        store: () => {
+          this.#store.setMaxConnections(addr, previous);
+          listener.maxConnections = previous;
+        },
+        changes: [{ kind: "set_max_connections", listener: listener.index, maxConnections: previous }],
+      });
       this.#audit("max_connections_set", { listener: addr }, String(previous), String(maxConnections));
       return previous;
     });
@@ -304,6 +363,28 @@ export class Administration {
     });
     this.#last = made.catch(() => {}); // whoever asked for it is told
     return made;
+  }
+
+  /**
+   * Makes in the workers what the database has.
+   *
+   * Where one does not confirm it in time, it is taken back in both. Workers make changes in the order in which they were
+   * told of them, so that one which is late makes this one and its undoing, or neither.
+   */
+  async #serve(changes: readonly EdgeChange[], undo: Undo): Promise<void> {
+    try {
+      await this.#served.apply(changes);
+    } catch (error) {
+      const reason = messageOf(error);
+      try {
+        undo.store();
+      } catch (second) {
+        throw new Error(`${reason}, and the change cannot be taken back: ${messageOf(second)}`, { cause: second });
+      }
+      this.#log.error("change_undone", { error: reason });
+      this.#served.apply(undo.changes).catch(() => {}); // the same worker is late again
+      throw new Refusal("unavailable", `${reason}; nothing was changed`, [], { cause: error });
+    }
   }
 
   #listener(addr: string): Listener {

@@ -11,6 +11,7 @@ import { EpollEngine } from "../edge/linux/engine.ts";
 import { Libc, LibcError } from "../edge/linux/libc.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
 import type { EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
+import { messageOf } from "../edge/thrown.ts";
 import { type Endpoint, parseListenAddress } from "../wire/socket_address.ts";
 import type { Config, ListenerConfig, StoredState } from "./config_types.ts";
 import type { Log, LogFields } from "./log.ts";
@@ -23,7 +24,7 @@ const PROXY_HEADER_TIMEOUT_MS = 5_000;
 const RESOLVE_MS = 5_000;
 
 /** How long the workers may take to confirm a change: they do it between two turns of their loops. */
-const APPLY_MS = 10_000;
+const APPLY_MS = 5_000;
 
 /** What serves, and what it did so far. */
 export interface ServingStatus {
@@ -142,9 +143,12 @@ export class Supervisor {
     return this.#resolver.addresses.get(backend) ?? [];
   }
 
-  /** Takes a user of a backend away: one that has no other is forgotten. */
-  async releaseBackend(backend: string): Promise<void> {
-    if (this.#resolver.remove(backend)) await this.apply([{ kind: "remove_backend", name: backend }]);
+  /**
+   * Takes a user of a backend away: one that has no other is forgotten. Nobody waits for that: a worker makes changes in
+   * the order in which it is told of them, so the backend's next user comes later.
+   */
+  releaseBackend(backend: string): void {
+    if (this.#resolver.remove(backend)) void this.#engine.apply([{ kind: "remove_backend", name: backend }]);
   }
 
   /** Ends every open connection at once, so that a `stop` under way is soon over. */
@@ -243,8 +247,4 @@ async function within(ms: number, work: Promise<void>): Promise<boolean> {
 
 function prefixed(prefix: string, fields: LogFields): LogFields {
   return Object.fromEntries(Object.entries(fields).map(([key, value]) => [prefix + key, value]));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

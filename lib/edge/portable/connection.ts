@@ -9,9 +9,10 @@ import { encodeProxyHeaderV2, parseProxyHeader } from "../../wire/proxy_protocol
 import type { Endpoint } from "../../wire/socket_address.ts";
 import { parseIpAddress } from "../../wire/ip_address.ts";
 import type { Expirable } from "../deadlines.ts";
-import { BLOCKED, type End, stackOf } from "../end.ts";
+import { BLOCKED, type End } from "../end.ts";
 import type { EndReason } from "../engine.ts";
 import type { RouteSnapshot } from "../snapshot.ts";
+import { stackOf } from "../thrown.ts";
 import { dial, type DialAttempt } from "./dial.ts";
 import type { Listener, PortableEngine } from "./engine.ts";
 import { relay, writeAll } from "./relay.ts";

@@ -7,10 +7,11 @@
 import type { Firewall } from "../../rules/firewall.ts";
 import { type Endpoint, formatEndpoint, formatHostPort } from "../../wire/socket_address.ts";
 import { type CounterWriter, isRejection } from "../counters.ts";
-import { refusal, stackOf } from "../end.ts";
+import { refusal } from "../end.ts";
 import type { Engine, EngineEvents } from "../engine.ts";
 import { makeFirewall } from "../firewall.ts";
 import type { EdgeSnapshot, EdgeTimeouts, ListenerSnapshot } from "../snapshot.ts";
+import { messageOf, stackOf } from "../thrown.ts";
 import { BufferPool } from "../buffer_pool.ts";
 import { applyChange, type ChangeableListener, type EdgeChange, routeTable, type Serving } from "../change.ts";
 import { Connection, serveConnection } from "./connection.ts";
@@ -130,9 +131,7 @@ export class PortableEngine implements Engine, Serving {
       } catch (error) {
         if (this.#stopped) return;
         // EMFILE and the like last: without a rest this loop would spin.
-        if (!failing) {
-          this.events.acceptFailed(listener.addr, error instanceof Error ? error.message : String(error));
-        }
+        if (!failing) this.events.acceptFailed(listener.addr, messageOf(error));
         failing = true;
         await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
       }
