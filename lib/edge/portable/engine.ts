@@ -17,7 +17,7 @@ import { applyChange, type ChangeableListener, type EdgeChange, routeTable, type
 import { Connection, serveConnection } from "./connection.ts";
 import { Backend } from "./dial.ts";
 import { accept, listen } from "../listen.ts";
-import { TimedDeadlines } from "./timed_deadlines.ts";
+import { TimedDeadlines } from "../timed_deadlines.ts";
 
 /** How long accepting rests after the system refused it. */
 const ACCEPT_PAUSE_MS = 100;
