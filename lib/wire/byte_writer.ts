@@ -1,0 +1,53 @@
+/**
+ * Octets that grow as they are written.
+ *
+ * @module
+ */
+
+/** A buffer that is written from its start and grows by doubling. */
+export class ByteWriter {
+  /** What is written, in its first `length` octets. */
+  bytes: Uint8Array<ArrayBuffer>;
+  length = 0;
+
+  constructor(capacity = 1024) {
+    this.bytes = new Uint8Array(capacity);
+  }
+
+  /** Makes room for `count` more octets. */
+  reserve(count: number): void {
+    const needed = this.length + count;
+    if (needed <= this.bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, 2 * this.bytes.length));
+    grown.set(this.bytes.subarray(0, this.length));
+    this.bytes = grown;
+  }
+
+  octet(value: number): void {
+    this.reserve(1);
+    this.bytes[this.length++] = value;
+  }
+
+  put(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
+  /** Writes a text whose every character is one octet. */
+  latin1(text: string): void {
+    this.reserve(text.length);
+    for (let i = 0; i < text.length; i++) this.bytes[this.length++] = text.charCodeAt(i);
+  }
+
+  clear(): void {
+    this.length = 0;
+  }
+
+  /** A copy of what was written. */
+  taken(): Uint8Array<ArrayBuffer> {
+    const written = this.bytes.slice(0, this.length);
+    this.length = 0;
+    return written;
+  }
+}
