@@ -10,6 +10,7 @@ import { BufferPool } from "../buffer_pool.ts";
 import type { Deadlines, Expirable } from "../deadlines.ts";
 import { type BackendSettings, dialBackend, DialError, type Dialled } from "./backend_dial.ts";
 import { ConnTransport } from "./conn_transport.ts";
+import { HEAD_LIMITS } from "./head_limits.ts";
 import { Http1ClientConnection } from "./http1_client.ts";
 import { Http2ClientConnection } from "./http2_client.ts";
 import type { ClientConnection, ClientConnectionEvents, ClientStreamEvents, HttpStream, RequestHead } from "./message.ts";
@@ -62,7 +63,7 @@ class Pooled implements ClientConnectionEvents, Expirable {
     const transport = new ConnTransport(conn, buffers);
     this.connection = protocol === "h2"
       ? new Http2ClientConnection(transport, this, scheme)
-      : new Http1ClientConnection(transport, this);
+      : new Http1ClientConnection(transport, this, { limits: HEAD_LIMITS });
   }
 
   changed(): void {

@@ -14,11 +14,12 @@ import { type HeaderBlock, HpackDecoder, HpackError } from "../../wire/hpack_dec
 import { HpackEncoder } from "../../wire/hpack_encoder.ts";
 import * as h2 from "../../wire/http2_frames.ts";
 import type { ErrorCode } from "../../wire/http2_frames.ts";
+import { HEAD_LIMITS } from "./head_limits.ts";
 import type { Http2Stream } from "./http2_stream.ts";
 import { HIGH_WATER, type Transport, type TransportEvents } from "./transport.ts";
 
 /** The longest list of fields, each with 32 octets more (RFC 9113 §6.5.2). */
-export const MAX_HEADER_LIST = 64 * 1024;
+export const MAX_HEADER_LIST = HEAD_LIMITS.maxLength;
 /** The longest header block, and the most frames it may come in: more is an attack (CVE-2024-27316). */
 const MAX_BLOCK = 64 * 1024;
 const MAX_BLOCK_FRAMES = 64;

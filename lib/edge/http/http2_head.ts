@@ -7,6 +7,7 @@
 import type { FieldList } from "../../wire/field_list.ts";
 import type { HeaderBlock } from "../../wire/hpack_decoder.ts";
 import { isFieldValue, isToken, readContentLength } from "../../wire/http_fields.ts";
+import { HEAD_LIMITS } from "./head_limits.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
 
 /** A head that breaks a rule. */
@@ -22,9 +23,6 @@ const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
-
-/** More fields than this are an attack, however short they are. */
-const MAX_FIELDS = 256;
 
 /** Names are checked once: those that were right are remembered, as many as there may be in sound traffic. */
 const KNOWN_NAMES = new Set<string>();
@@ -101,7 +99,7 @@ function readPseudo(fields: FieldList): Pseudo | MalformedHead {
 
 /** Checks fields and leaves out `host`, whose place is the authority. */
 function readFields(fields: FieldList, start: number): { list: FieldList; host: string | undefined } | MalformedHead {
-  if (fields.length - start > MAX_FIELDS * 2) return { malformed: "too_many_fields" };
+  if (fields.length - start > HEAD_LIMITS.maxFields * 2) return { malformed: "too_many_fields" };
   const list: FieldList = [];
   let host: string | undefined;
   for (let i = start; i < fields.length; i += 2) {

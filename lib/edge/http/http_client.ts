@@ -14,6 +14,7 @@ import type { ConnectionEnd, EndReason, HttpProtocol, RequestEnd } from "../engi
 import type { EdgeTimeouts } from "../snapshot.ts";
 import type { BackendPool } from "./backend_pool.ts";
 import { Exchange } from "./exchange.ts";
+import { HEAD_LIMITS } from "./head_limits.ts";
 import { Http1ServerConnection } from "./http1_server.ts";
 import { Http2ServerConnection } from "./http2_server.ts";
 import type {
@@ -185,10 +186,11 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     this.#protocol = this.#tls.alpnProtocol === "h2" ? "h2" : "http/1.1";
     this.deadlines.set(this, this.timeouts.helloMs); // for the first request
     this.#transport = new SocketTransport(this.#tls, this.#service.counting(this.#accepted.listener));
-    this.#connection = this.#protocol === "h2"
+    const connection: ServerConnection = this.#protocol === "h2"
       ? new Http2ServerConnection(this.#transport, this, this)
-      : new Http1ServerConnection(this.#transport, this, this);
-    if (this.#draining) this.#connection.drain();
+      : new Http1ServerConnection(this.#transport, this, this, { limits: HEAD_LIMITS });
+    this.#connection = connection;
+    if (this.#draining) connection.drain();
   };
 
   #finish(end: EndReason, detail: string | undefined): void {

@@ -37,7 +37,7 @@ function snapshotFor(port: number): EdgeSnapshot {
       port: 0,
       proxyProtocol: false,
       maxConnections: 0,
-      routes: [{ hostname: "*", backend: "echo", sendProxyProtocol: false }],
+      routes: [{ hostname: "*", backend: "echo", sendProxyProtocol: false, http: undefined }],
     }],
     firewall: {
       rules: { blockedIps: [], blockedCidrs: [], blockedCountries: [] },
@@ -52,6 +52,7 @@ function snapshotFor(port: number): EdgeSnapshot {
 }
 
 class Recorder implements EngineEvents {
+  requestEnded(): void {}
   readonly ends: ConnectionEnd[] = [];
   readonly failures: string[] = [];
   readonly failed = Promise.withResolvers<void>();
@@ -102,7 +103,7 @@ Deno.test({
     const counters = new Counters(1, 2);
     const recorder = new Recorder();
     const faulty = new URL("./testdata/faulty_worker.ts", import.meta.url);
-    const engine = new EpollEngine(snapshotFor(echo.port), counters, recorder, faulty);
+    const engine = new EpollEngine(snapshotFor(echo.port), 2, counters, recorder, faulty);
     await engine.start();
     const port = Number(engine.addresses[0]?.split(":")[1]);
 
@@ -139,7 +140,7 @@ Deno.test({
   ignore: !onLinux,
   async fn() {
     const [first, second] = [startEcho(), Deno.listen({ hostname: "127.0.0.1", port: 0 })];
-    const engine = new EpollEngine(snapshotFor(first.port), new Counters(1, 2), new Recorder());
+    const engine = new EpollEngine(snapshotFor(first.port), 2, new Counters(1, EpollEngine.writers(2)), new Recorder());
     await engine.start();
     const port = Number(engine.addresses[0]?.split(":")[1]);
     const addresses = [{ address: ipv4(127, 0, 0, 1), port: second.addr.port }];
@@ -163,7 +164,7 @@ Deno.test({
     const [first, second] = [startEcho(), Deno.listen({ hostname: "127.0.0.1", port: 0 })];
     const recorder = new Recorder();
     const faulty = new URL("./testdata/faulty_worker.ts", import.meta.url);
-    const engine = new EpollEngine(snapshotFor(first.port), new Counters(1, 2), recorder, faulty);
+    const engine = new EpollEngine(snapshotFor(first.port), 2, new Counters(1, EpollEngine.writers(2)), recorder, faulty);
     await engine.start();
     const port = Number(engine.addresses[0]?.split(":")[1]);
     const change = (port: number) =>
