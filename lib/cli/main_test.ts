@@ -103,6 +103,7 @@ Deno.test("check refuses what the server would refuse, with the files that are n
       'DIR/refused.toml: listeners[0].routes[0].mode: "l7" is not available in this version; use "l4"',
       "DIR/refused.toml: database.path: DIR/none/x.db: its folder DIR/none does not exist",
       "DIR/refused.toml: listeners[0].routes[0].tls_cert: DIR/none.pem: does not exist",
+      'DIR/refused.toml: listeners[0].routes[0].tls_key: DIR/refused.toml: is not PEM: it has no "-----BEGIN " line',
       "",
     ].join("\n"),
   });

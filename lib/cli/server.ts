@@ -39,7 +39,8 @@ interface Parts {
  */
 export async function runServer(file: string): Promise<number> {
   const { config, warnings } = loadConfig(file);
-  refuse(file, [...unsupported(config), ...checkFiles(config)]);
+  const files = checkFiles(config);
+  refuse(file, [...unsupported(config), ...files.problems]);
   const log = new Log(config.log.level, config.log.format);
   const lock = ServerLock.take(config.database.path);
   let store: Store | undefined;
@@ -56,7 +57,9 @@ export async function runServer(file: string): Promise<number> {
     const message = `"epoll" cannot run here: ${error.message}; use "auto" or "portable"`;
     throw new ConfigError(file, [{ path: "proxy.engine", message }]);
   }
-  for (const { path, message } of [...warnings, ...ignored(config)]) log.warn("config", { file, key: path, message });
+  for (const { path, message } of [...warnings, ...ignored(config), ...files.warnings]) {
+    log.warn("config", { file, key: path, message });
+  }
   await serve(parts);
   log.info("stopped", { worker_failures: parts.supervisor.status.workerFailures });
   store.close();

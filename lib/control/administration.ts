@@ -167,11 +167,11 @@ export class Administration {
   addRoute(addr: string, input: RouteInput): Promise<AddedRoute> {
     return this.#change(async () => {
       const listener = this.#listener(addr);
-      const given = readRoute(input);
+      const { route: given, warnings } = readRoute(input);
       const old = stored(() => this.#store.route(addr, given.hostname));
       const keeps = old?.mode === "l7" && given.mode === "l7" && given.l7Policies.length === 0;
       const route = keeps ? { ...given, l7Policies: old.l7Policies } : given;
-      if (old !== undefined && isSame(old, route)) return { route, replaced: old, warnings: [] };
+      if (old !== undefined && isSame(old, route)) return { route, replaced: old, warnings };
       const addresses = await this.#served.useBackend(route.backend);
       try {
         stored(() => this.#store.putRoute(addr, route));
@@ -186,10 +186,11 @@ export class Administration {
       ]);
       if (old !== undefined) await this.#served.releaseBackend(old.backend);
       this.#audit("route_set", { listener: addr, hostname: route.hostname }, old && describe(old), describe(route));
-      const warnings = addresses.length > 0
-        ? []
-        : [`${quote(route.backend)} has no address at this moment; the route works once its name resolves`];
-      return { route, replaced: old, warnings };
+      if (addresses.length > 0) return { route, replaced: old, warnings };
+      const unresolved = `${
+        quote(route.backend)
+      } has no address at this moment; the route works once its name resolves`;
+      return { route, replaced: old, warnings: [...warnings, unresolved] };
     });
   }
 
