@@ -6,10 +6,11 @@
 
 import type { EdgeChange } from "../edge/change.ts";
 import type { ListenerCounts } from "../edge/counters.ts";
-import type { RouteSnapshot } from "../edge/snapshot.ts";
 import { messageOf } from "../edge/thrown.ts";
 import type { FirewallRule } from "../rules/firewall.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
+import { type CertificateFiles, certificateName } from "./certificate_files.ts";
+import type { Certificate } from "./certificates.ts";
 import type { Config, L7PolicyConfig, RouteConfig, StoredState } from "./config_types.ts";
 import type { GeoipFile, GeoipStatus } from "./geoip_file.ts";
 import type { Log, LogFields } from "./log.ts";
@@ -24,6 +25,7 @@ import {
   readRule,
   type RouteInput,
 } from "./requests.ts";
+import { routeSnapshot } from "./route_snapshot.ts";
 import { type Store, StoreError } from "./store/store.ts";
 import { rulesOf } from "./store/stored_state.ts";
 
@@ -57,6 +59,8 @@ export interface AdministrationOptions {
   readonly served: Served;
   /** Where the configuration names a GeoIP file. */
   readonly geoip: GeoipFile | undefined;
+  /** Those of the state's routes, already added. */
+  readonly certificates: CertificateFiles;
   readonly log: Log;
 }
 
@@ -113,6 +117,7 @@ export class Administration {
   readonly #store: Store;
   readonly #served: Served;
   readonly #geoip: GeoipFile | undefined;
+  readonly #certificates: CertificateFiles;
   readonly #log: Log;
   readonly #startedAt = new Date();
   readonly #listeners: ReadonlyMap<string, Listener>;
@@ -121,11 +126,12 @@ export class Administration {
   /** The end of the last change that was asked for. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor({ config, state, store, served, geoip, log }: AdministrationOptions) {
+  constructor({ config, state, store, served, geoip, certificates, log }: AdministrationOptions) {
     this.#config = config;
     this.#store = store;
     this.#served = served;
     this.#geoip = geoip;
+    this.#certificates = certificates;
     this.#log = log;
     this.#listeners = new Map(
       state.listeners.map(({ addr, proxyProtocol, maxConnections, routes }) => [
@@ -177,24 +183,32 @@ export class Administration {
   addRoute(addr: string, input: RouteInput): Promise<AddedRoute> {
     return this.#change(async () => {
       this.#listener(addr);
-      const given = readRoute(input);
+      const { route: given, warnings } = readRoute(input);
       const old = stored(() => this.#store.route(addr, given.hostname));
       const keeps = old?.mode === "l7" && given.mode === "l7" && given.l7Policies.length === 0;
       const route = keeps ? { ...given, l7Policies: old.l7Policies } : given;
-      if (old !== undefined && isSame(old, route)) return { route, replaced: old, warnings: [] };
+      if (old !== undefined && isSame(old, route)) return { route, replaced: old, warnings };
       const addresses = await this.#served.useBackend(route.backend);
+      this.#certificates.add(route);
       try {
         await this.#putRoute(addr, route, old, addresses);
       } catch (error) {
-        if (error instanceof Refusal) this.#served.releaseBackend(route.backend);
+        if (error instanceof Refusal) {
+          this.#served.releaseBackend(route.backend);
+          await this.#forgetCertificate(route);
+        }
         throw error;
       }
-      if (old !== undefined) this.#served.releaseBackend(old.backend);
+      if (old !== undefined) {
+        this.#served.releaseBackend(old.backend);
+        await this.#forgetCertificate(old);
+      }
       this.#audit("route_set", { listener: addr, hostname: route.hostname }, old && describe(old), describe(route));
-      const warnings = addresses.length > 0
-        ? []
-        : [`${quote(route.backend)} has no address at this moment; the route works once its name resolves`];
-      return { route, replaced: old, warnings };
+      if (addresses.length > 0) return { route, replaced: old, warnings };
+      const unresolved = `${
+        quote(route.backend)
+      } has no address at this moment; the route works once its name resolves`;
+      return { route, replaced: old, warnings: [...warnings, unresolved] };
     });
   }
 
@@ -209,6 +223,7 @@ export class Administration {
     if (old === undefined) listener.routeCount++;
     const changes: EdgeChange[] = [
       { kind: "set_backend", name: route.backend, addresses },
+      ...this.#certificateOf(route),
       { kind: "set_route", listener: listener.index, route: routeSnapshot(route) },
     ];
     await this.#serve(
@@ -228,6 +243,25 @@ export class Administration {
     );
   }
 
+  /** What has the workers know the certificate of a route, where it has one. */
+  #certificateOf(route: RouteConfig): EdgeChange[] {
+    const certificate = this.#certificates.current(route);
+    if (certificate === undefined) return [];
+    const { cert, key } = certificate;
+    return [{ kind: "set_certificate", name: certificateName(route), certificate: { cert, key } }];
+  }
+
+  /** Takes a user of a certificate away. That a worker still knows one which nothing uses is no harm. */
+  async #forgetCertificate(route: RouteConfig): Promise<void> {
+    if (!this.#certificates.remove(route)) return;
+    await this.#served.apply([{ kind: "remove_certificate", name: certificateName(route) }]).catch(() => {});
+  }
+
+  /** Has new connections get a certificate whose files were renewed. */
+  renewCertificate(name: string, { cert, key }: Certificate): Promise<void> {
+    return this.#change(() => this.#served.apply([{ kind: "set_certificate", name, certificate: { cert, key } }]));
+  }
+
   /** Removes a route and its policies; returns what it was. */
   removeRoute(addr: string, hostname: string): Promise<RouteConfig> {
     return this.#change(async () => {
@@ -243,6 +277,7 @@ export class Administration {
         changes: [{ kind: "set_route", listener: listener.index, route: routeSnapshot(old) }],
       });
       this.#served.releaseBackend(old.backend);
+      await this.#forgetCertificate(old);
       this.#audit("route_removed", { listener: addr, hostname: old.hostname }, describe(old), undefined);
       return old;
     });
@@ -255,11 +290,11 @@ export class Administration {
 
   /** Adds a policy behind those of an L7 route; `false` where it was there. */
   addPolicy(addr: string, hostname: string, input: PolicyInput): Promise<boolean> {
-    return this.#change(() => {
+    return this.#change(async () => {
       const policy = readPolicy(input);
       const route = this.#l7Route(addr, hostname);
       if (route.l7Policies.some((other) => isSame(other, policy))) return false;
-      stored(() => this.#store.putRoute(addr, { ...route, l7Policies: [...route.l7Policies, policy] }));
+      await this.#putPolicies(addr, route, [...route.l7Policies, policy]);
       this.#audit("policy_added", { listener: addr, hostname: route.hostname }, undefined, describePair(policy));
       return true;
     });
@@ -267,15 +302,26 @@ export class Administration {
 
   /** Removes a policy of an L7 route. */
   removePolicy(addr: string, hostname: string, input: PolicyInput): Promise<void> {
-    return this.#change(() => {
+    return this.#change(async () => {
       const policy = readPolicy(input);
       const route = this.#l7Route(addr, hostname);
       const rest = route.l7Policies.filter((other) => !isSame(other, policy));
       if (rest.length === route.l7Policies.length) {
         throw new Refusal("not_found", `route ${quote(route.hostname)} on ${quote(addr)} has no such policy`);
       }
-      stored(() => this.#store.putRoute(addr, { ...route, l7Policies: rest }));
+      await this.#putPolicies(addr, route, rest);
       this.#audit("policy_removed", { listener: addr, hostname: route.hostname }, describePair(policy), undefined);
+    });
+  }
+
+  /** For the next request, on open connections too. */
+  async #putPolicies(addr: string, old: RouteConfig, l7Policies: readonly L7PolicyConfig[]): Promise<void> {
+    const { index: listener } = this.#listener(addr);
+    const route = { ...old, l7Policies };
+    stored(() => this.#store.putRoute(addr, route));
+    await this.#serve([{ kind: "set_route", listener, route: routeSnapshot(route) }], {
+      store: () => this.#store.putRoute(addr, old),
+      changes: [{ kind: "set_route", listener, route: routeSnapshot(old) }],
     });
   }
 
@@ -430,11 +476,6 @@ function stored<T>(action: () => T): T {
     if (!(error instanceof StoreError)) throw error;
     throw new Refusal("unavailable", error.message, [], { cause: error });
   }
-}
-
-/** A route as the data plane wants it. */
-function routeSnapshot({ hostname, backend, sendProxyProtocol }: RouteConfig): RouteSnapshot {
-  return { hostname, backend, sendProxyProtocol };
 }
 
 function isSame(a: RouteConfig | L7PolicyConfig, b: RouteConfig | L7PolicyConfig): boolean {

@@ -5,6 +5,7 @@ import type { RouteSnapshot } from "../edge/snapshot.ts";
 import { buildMmdb } from "../rules/testdata/build_mmdb.ts";
 import type { Administration } from "./administration.ts";
 import type { L7PolicyConfig, RouteConfig, StoredState } from "./config_types.ts";
+import { routeSnapshot } from "./route_snapshot.ts";
 import { Refusal, type RefusalKind } from "./refusal.ts";
 import type { RouteInput } from "./requests.ts";
 import { type Store, StoreError } from "./store/store.ts";
@@ -113,7 +114,7 @@ function traces({ administration, served, stored }: Administered) {
     living: {
       listeners: edge.listeners.map(({ routes, ...listener }) => ({
         ...listener,
-        routes: byHostname(routes).map(asServed),
+        routes: byHostname(routes),
       })),
       rules: edge.firewall.rules,
     },
@@ -126,10 +127,6 @@ function traces({ administration, served, stored }: Administered) {
 /** A removed route that is put back has lost its turn; nothing else has. */
 function byHostname<Route extends { readonly hostname: string }>(routes: readonly Route[]): Route[] {
   return routes.toSorted((a, b) => a.hostname < b.hostname ? -1 : 1);
-}
-
-function asServed({ hostname, backend, sendProxyProtocol }: RouteSnapshot): RouteSnapshot {
-  return { hostname, backend, sendProxyProtocol };
 }
 
 async function refusal(change: Promise<unknown>): Promise<{ kind: RefusalKind; message: string }> {
@@ -442,7 +439,7 @@ Deno.test("whichever changes fail, and at whatever step, database, workers, back
         if (!isMade) assert.deepEqual(traces(test), before);
         const served = listeners.map(({ routes, ...listener }) => ({
           ...listener,
-          routes: routes.map(asServed),
+          routes: routes.map(routeSnapshot),
         }));
         assert.deepEqual(living.listeners.map(({ hostname: _, port: __, ...listener }) => listener), served);
         assert.deepEqual(new Set(living.rules.blockedIps), new Set(firewall.blockedIps));

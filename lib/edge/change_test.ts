@@ -5,7 +5,7 @@ import { type IpAddress, parseIpAddress } from "../wire/ip_address.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
 import { applyChange, type EdgeChange, LivingSnapshot, routeTable, type Serving } from "./change.ts";
 import { makeFirewall } from "./firewall.ts";
-import type { EdgeSnapshot, RouteSnapshot } from "./snapshot.ts";
+import type { EdgeSnapshot, HttpRoute, RouteSnapshot } from "./snapshot.ts";
 
 const HOSTNAMES = ["a.test", "b.a.test", "c.b.a.test", "*.a.test", "*.b.a.test", "*.test", "*"];
 const SERVER_NAMES = [undefined, "test", "a.test", "b.a.test", "c.b.a.test", "d.c.b.a.test", "z.a.test", "z.test", "z"];
@@ -34,6 +34,15 @@ function ip(text: string): IpAddress {
   return address;
 }
 
+const HTTP: HttpRoute = {
+  certificate: "one",
+  backendTls: false,
+  backendProtocol: "",
+  backendCa: "",
+  backendServerName: "",
+  policies: [],
+};
+
 const listenerNumber = fc.nat(1);
 const maxConnections = fc.nat(3);
 const addresses: fc.Arbitrary<readonly Endpoint[]> = fc.subarray(CLIENTS)
@@ -42,6 +51,7 @@ const route: fc.Arbitrary<RouteSnapshot> = fc.record({
   hostname: fc.constantFrom(...HOSTNAMES),
   backend: fc.constantFrom(...BACKENDS),
   sendProxyProtocol: fc.boolean(),
+  http: fc.constantFrom(undefined, HTTP),
 }, { noNullPrototype: true });
 
 const change: fc.Arbitrary<EdgeChange> = fc.oneof(
@@ -55,6 +65,12 @@ const change: fc.Arbitrary<EdgeChange> = fc.oneof(
   }),
   fc.record({ kind: fc.constant("set_max_connections" as const), listener: listenerNumber, maxConnections }),
   fc.record({ kind: fc.constantFrom("add_rule" as const, "remove_rule" as const), rule: fc.constantFrom(...RULES) }),
+  fc.record({
+    kind: fc.constant("set_certificate" as const),
+    name: fc.constantFrom("one", "two"),
+    certificate: fc.constantFrom({ cert: "a", key: "b" }, { cert: "c", key: "d" }),
+  }),
+  fc.record({ kind: fc.constant("remove_certificate" as const), name: fc.constantFrom("one", "two") }),
   fc.record({ kind: fc.constant("set_geoip" as const), geoip: fc.constantFrom(...GEOIP_FILES) }),
 );
 
@@ -84,7 +100,9 @@ const snapshot: fc.Arbitrary<EdgeSnapshot> = fc.record({
     },
     backends: new Map(backends.map((name) => [name, addresses])),
     timeouts: { proxyHeaderMs: 1, helloMs: 2, connectMs: 3, idleMs: 4 },
+    certificates: new Map([["one", { cert: "e", key: "f" }]]),
     reportsConnections: true,
+    reportsRequests: true,
   };
 });
 
@@ -160,7 +178,11 @@ Deno.test("a change of a listener that is not there is refused by both, and chan
   const before = behaviour(serving);
   for (
     const change of [
-      { kind: "set_route", listener: 2, route: { hostname: "*", backend: "one:1", sendProxyProtocol: false } },
+      {
+        kind: "set_route",
+        listener: 2,
+        route: { hostname: "*", backend: "one:1", sendProxyProtocol: false, http: undefined },
+      },
       { kind: "remove_route", listener: -1, hostname: "*" },
       { kind: "set_max_connections", listener: 2, maxConnections: 1 },
     ] as const

@@ -16,11 +16,19 @@ export interface EdgeSnapshot {
   readonly firewall: FirewallSnapshot;
   /** The addresses of every backend that a route names, by that name; empty where it could not be resolved. */
   readonly backends: ReadonlyMap<string, readonly Endpoint[]>;
+  /** The certificates of L7 routes by name; one that is missing has connections refused. */
+  readonly certificates: ReadonlyMap<string, CertificateSnapshot>;
   readonly timeouts: EdgeTimeouts;
   /** Whether each ended connection is reported. They are counted all the same. */
   readonly reportsConnections: boolean;
   /** Whether each request is reported. */
   readonly reportsRequests: boolean;
+}
+
+/** A certificate chain and its key, PEM. */
+export interface CertificateSnapshot {
+  readonly cert: string;
+  readonly key: string;
 }
 
 /** One listening address and its routes. */
@@ -51,8 +59,8 @@ export interface RouteSnapshot {
 
 /** What an L7 route has beside. */
 export interface HttpRoute {
-  /** The certificate chain and its key, PEM. */
-  readonly certificate: { readonly cert: string; readonly key: string };
+  /** A key of {@linkcode EdgeSnapshot.certificates}. */
+  readonly certificate: string;
   readonly backendTls: boolean;
   /** `""`: h2c, or what ALPN chooses where `backendTls` is set. */
   readonly backendProtocol: "" | "h2" | "http1";

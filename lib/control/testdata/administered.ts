@@ -13,6 +13,7 @@ import type { StoredState } from "../config_types.ts";
 import { GeoipFile } from "../geoip_file.ts";
 import { Log } from "../log.ts";
 import { Store } from "../store/store.ts";
+import { CertificateFiles } from "../certificate_files.ts";
 import { makeSnapshot } from "../supervisor.ts";
 
 /** Serves nothing: it remembers what it was told. */
@@ -69,6 +70,9 @@ export class FakeServed implements Served {
   }
 }
 
+/** Takes what is logged of certificates, which these states name and do not have. */
+const NOWHERE = { write: (bytes: Uint8Array) => Promise.resolve(bytes.length) };
+
 /** See {@linkcode administer}. */
 export interface Administered extends Disposable {
   readonly administration: Administration;
@@ -102,8 +106,15 @@ export function administer(
   if (geoip !== undefined) Deno.writeFileSync(geoipPath, geoip);
   const addresses = (backend: string) => [parseEndpoint(backend)].filter((endpoint) => endpoint !== undefined);
   const backends = state.listeners.flatMap(({ routes }) => routes.map(({ backend }) => backend));
+  const certificates = new CertificateFiles({ log: new Log("error", "text", NOWHERE), events: { changed: () => {} } });
+  for (const route of state.listeners.flatMap(({ routes }) => routes)) certificates.add(route);
   const served = new FakeServed(
-    makeSnapshot(config, state, geoip, new Map(backends.map((backend) => [backend, addresses(backend)]))),
+    makeSnapshot(
+      config,
+      state,
+      { geoip, certificates },
+      new Map(backends.map((backend) => [backend, addresses(backend)])),
+    ),
   );
   let text = "";
   const log = new Log("debug", "text", {
@@ -118,6 +129,7 @@ export function administer(
     store: wrap(store),
     served,
     geoip: geoip === undefined ? undefined : new GeoipFile(geoipPath),
+    certificates,
     log,
   });
   return {

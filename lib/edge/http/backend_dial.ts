@@ -120,7 +120,9 @@ async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
 function asDialError(error: unknown): DialError {
   if (error instanceof DialError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof Deno.errors.ConnectionRefused) return new DialError("refused", "the backend refuses connections");
+  if (error instanceof Deno.errors.ConnectionRefused) {
+    return new DialError("refused", "the backend refuses connections");
+  }
   if (error instanceof Deno.errors.TimedOut) return new DialError("timeout", "the backend does not answer");
   return new DialError(error instanceof Deno.errors.InvalidData ? "tls" : "unreachable", message);
 }

@@ -13,7 +13,13 @@ import { ConnTransport } from "./conn_transport.ts";
 import { HEAD_LIMITS } from "./head_limits.ts";
 import { Http1ClientConnection } from "./http1_client.ts";
 import { Http2ClientConnection } from "./http2_client.ts";
-import type { ClientConnection, ClientConnectionEvents, ClientStreamEvents, HttpStream, RequestHead } from "./message.ts";
+import type {
+  ClientConnection,
+  ClientConnectionEvents,
+  ClientStreamEvents,
+  HttpStream,
+  RequestHead,
+} from "./message.ts";
 
 /** Connections of one pool at once, those that are being dialled included. */
 const MAX_CONNECTIONS = 256;
@@ -181,7 +187,8 @@ export class BackendPool {
   /** A connection of HTTP/1.1 carries one request, one of HTTP/2 many: how many is known once it is there. */
   #dialMore(): void {
     const { backendProtocol, backendTls } = this.#options.settings;
-    const http1 = backendProtocol === "http1" || this.#connections.some((p) => p.connection instanceof Http1ClientConnection);
+    const http1 = backendProtocol === "http1" ||
+      this.#connections.some((p) => p.connection instanceof Http1ClientConnection);
     const websocket = this.#needsHttp1();
     if (websocket && backendProtocol === "h2") {
       const message = "the backend's HTTP/2 takes no WebSockets (RFC 8441)";

@@ -40,7 +40,12 @@ const GRPC_CODES: Readonly<Record<ErrorStatus, number | undefined>> = {
 const encoder = new TextEncoder();
 
 /** Answers with a short page, or with a gRPC status where a gRPC client asks. @returns The status that the client sees. */
-export function answerWithError(stream: ServerStream, head: RequestHead, status: ErrorStatus, requestId: string): number {
+export function answerWithError(
+  stream: ServerStream,
+  head: RequestHead,
+  status: ErrorStatus,
+  requestId: string,
+): number {
   const grpcCode = isGrpc(head) ? GRPC_CODES[status] : undefined;
   if (grpcCode !== undefined) {
     const message = `mc-proxy: ${ERROR_TITLES[status]} (request id ${requestId})`;

@@ -5,7 +5,7 @@
  */
 
 import type { Duplex } from "node:stream";
-import { TLSSocket } from "node:tls";
+import { type SecureContext, TLSSocket } from "node:tls";
 import { encodeProxyHeaderV2 } from "../../wire/proxy_protocol.ts";
 import { formatIpAddress } from "../../wire/ip_address.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
@@ -17,13 +17,7 @@ import { Exchange } from "./exchange.ts";
 import { HEAD_LIMITS } from "./head_limits.ts";
 import { Http1ServerConnection } from "./http1_server.ts";
 import { Http2ServerConnection } from "./http2_server.ts";
-import type {
-  RequestHandler,
-  RequestHead,
-  ServerConnection,
-  ServerConnectionEvents,
-  ServerStream,
-} from "./message.ts";
+import type { RequestHandler, RequestHead, ServerConnection, ServerConnectionEvents, ServerStream } from "./message.ts";
 import type { HttpService, ServedRoute } from "./service.ts";
 import { SocketTransport } from "./socket_transport.ts";
 
@@ -65,7 +59,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     service: HttpService,
     socket: Duplex,
     accepted: Accepted,
-    route: ServedRoute,
+    secureContext: SecureContext,
     ended: (end: ConnectionEnd) => void,
   ) {
     this.#service = service;
@@ -78,7 +72,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     socket.on("error", () => {}); // told by the TLS socket too
     this.#tls = new TLSSocket(socket as never, {
       isServer: true,
-      secureContext: service.secureContextOf(route),
+      secureContext,
       ALPNProtocols: ["h2", "http/1.1"],
     });
     this.#tls.on("error", this.#onTlsError);

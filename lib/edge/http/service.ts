@@ -12,8 +12,8 @@ import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
 import type { EdgeChange } from "../change.ts";
 import type { CounterWriter } from "../counters.ts";
 import type { Deadlines } from "../deadlines.ts";
-import type { ConnectionEnd, RequestEnd } from "../engine.ts";
-import type { EdgeSnapshot, EdgeTimeouts, HttpRoute, RouteSnapshot } from "../snapshot.ts";
+import type { ConnectionEnd, EndReason, RequestEnd } from "../engine.ts";
+import type { CertificateSnapshot, EdgeSnapshot, EdgeTimeouts, HttpRoute, RouteSnapshot } from "../snapshot.ts";
 import { BackendPool } from "./backend_pool.ts";
 import { type Accepted, HttpClient } from "./http_client.ts";
 import type { Counting } from "./socket_transport.ts";
@@ -27,6 +27,11 @@ export interface ServiceOptions {
   readonly deadlines: Deadlines;
   requestEnded(end: RequestEnd): void;
   dialFailed(backend: string): void;
+}
+
+interface Certificate {
+  readonly pem: CertificateSnapshot;
+  context: SecureContext | undefined;
 }
 
 interface SharedPool {
@@ -45,7 +50,7 @@ export class HttpService {
   /** Connections to backends, by what they have in common. */
   readonly #pools = new Map<string, SharedPool>();
   readonly #keys = new WeakMap<RouteSnapshot, string>();
-  readonly #contexts = new WeakMap<HttpRoute["certificate"], SecureContext>();
+  readonly #certificates = new Map<string, Certificate>();
   readonly #clients = new Set<HttpClient>();
   #drained: PromiseWithResolvers<void> | undefined;
 
@@ -56,6 +61,7 @@ export class HttpService {
     this.#reportsRequests = snapshot.reportsRequests;
     this.#listeners = snapshot.listeners.map(({ addr }) => ({ addr, routes: new RouteTable<RouteSnapshot>() }));
     this.#backends = new Map(snapshot.backends);
+    for (const [name, pem] of snapshot.certificates) this.#certificates.set(name, { pem, context: undefined });
     for (const [listener, { routes }] of snapshot.listeners.entries()) {
       for (const route of routes) this.#setRoute(listener, route);
     }
@@ -74,11 +80,13 @@ export class HttpService {
    */
   take(socket: Duplex, accepted: Accepted, ended: (end: ConnectionEnd) => void): void {
     const route = this.#listeners[accepted.listener]?.routes.get(accepted.route);
-    if (route === undefined || !isHttp(route)) { // removed a moment ago
+    const context = route && isHttp(route) ? this.secureContextOf(route) : undefined;
+    if (context === undefined) { // removed a moment ago, or its files have never been sound
       socket.destroy();
-      return ended(gone(this.listenerAddr(accepted.listener), accepted));
+      const addr = this.listenerAddr(accepted.listener);
+      return ended(route === undefined ? refused(addr, accepted, "no_route") : refused(addr, accepted, "tls_failed"));
     }
-    const client = new HttpClient(this, socket, accepted, route, ended);
+    const client = new HttpClient(this, socket, accepted, context, ended);
     this.#clients.add(client);
     if (this.#drained !== undefined) client.drain();
   }
@@ -109,13 +117,11 @@ export class HttpService {
     return route !== undefined && route.hostname === pattern && isHttp(route) ? route : undefined;
   }
 
-  secureContextOf({ http: { certificate } }: ServedRoute): SecureContext {
-    let context = this.#contexts.get(certificate);
-    if (context === undefined) {
-      context = createSecureContext({ ...certificate, minVersion: "TLSv1.2" });
-      this.#contexts.set(certificate, context);
-    }
-    return context;
+  /** What the TLS of a route needs; `undefined` where its certificate is missing. It is made when it is first used. */
+  secureContextOf({ http }: ServedRoute): SecureContext | undefined {
+    const certificate = this.#certificates.get(http.certificate);
+    if (certificate === undefined) return undefined;
+    return certificate.context ??= createSecureContext({ ...certificate.pem, minVersion: "TLSv1.2" });
   }
 
   /** What connections to a route's backend have in common. */
@@ -184,6 +190,12 @@ export class HttpService {
         return this.#setRoute(change.listener, change.route);
       case "remove_route":
         return this.#removeRoute(change.listener, change.hostname);
+      case "set_certificate":
+        this.#certificates.set(change.name, { pem: change.certificate, context: undefined });
+        return;
+      case "remove_certificate":
+        this.#certificates.delete(change.name);
+        return;
       default: // of the rest, nothing is decided here
         return;
     }
@@ -227,17 +239,17 @@ function isHttp(route: RouteSnapshot): route is ServedRoute {
   return route.http !== undefined;
 }
 
-function gone(listener: string, { client, serverName }: Accepted): ConnectionEnd {
+function refused(listener: string, { client, serverName, route }: Accepted, end: EndReason): ConnectionEnd {
   return {
     listener,
     client: formatEndpoint(client),
     serverName,
-    route: undefined,
+    route,
     backend: undefined,
     bytesIn: 0,
     bytesOut: 0,
     durationMs: 0,
-    end: "no_route",
-    detail: undefined,
+    end,
+    detail: end === "tls_failed" ? "the route has no certificate" : undefined,
   };
 }

@@ -157,7 +157,14 @@ export class EdgeWorker implements Serving {
     this.loop.remove(client);
     client.fd = -1; // its owner, should a thread die, is told by the engine
     this.#open--;
-    const handed = { fd, listener: acceptor.index, client: source, destination, serverName, route: route?.hostname ?? "" };
+    const handed = {
+      fd,
+      listener: acceptor.index,
+      client: source,
+      destination,
+      serverName,
+      route: route?.hostname ?? "",
+    };
     this.report({ kind: "handed_over", connection: handed });
     this.#reportDrained();
   }

@@ -107,7 +107,7 @@ export class EpollEngine implements Engine {
     for (const change of shared) this.#snapshot.apply(change);
     // Before any worker goes by them: it may hand over a connection of a new route at once.
     const inHttp = this.#http.apply(shared);
-    await Promise.all([this.#applyInWorkers(shared.map(withoutHttpDetails)), inHttp]);
+    await Promise.all([this.#applyInWorkers(withoutHttpDetails(shared)), inHttp]);
   }
 
   async #applyInWorkers(changes: readonly EdgeChange[]): Promise<void> {

@@ -164,7 +164,13 @@ Deno.test({
     const [first, second] = [startEcho(), Deno.listen({ hostname: "127.0.0.1", port: 0 })];
     const recorder = new Recorder();
     const faulty = new URL("./testdata/faulty_worker.ts", import.meta.url);
-    const engine = new EpollEngine(snapshotFor(first.port), 2, new Counters(1, EpollEngine.writers(2)), recorder, faulty);
+    const engine = new EpollEngine(
+      snapshotFor(first.port),
+      2,
+      new Counters(1, EpollEngine.writers(2)),
+      recorder,
+      faulty,
+    );
     await engine.start();
     const port = Number(engine.addresses[0]?.split(":")[1]);
     const change = (port: number) =>

@@ -201,7 +201,7 @@ function send(thread: Worker | undefined, message: ToHttpWorker): void {
 
 /** What a worker that hands connections over needs to know of HTTP: that it is. Certificates would be in each otherwise. */
 const DETAILS_LEFT_OUT: HttpRoute = {
-  certificate: { cert: "", key: "" },
+  certificate: "",
   backendTls: false,
   backendProtocol: "",
   backendCa: "",
@@ -209,9 +209,11 @@ const DETAILS_LEFT_OUT: HttpRoute = {
   policies: [],
 };
 
-/** A change as a worker that hands connections over needs it. */
-export function withoutHttpDetails(change: EdgeChange): EdgeChange {
-  return change.kind === "set_route" ? { ...change, route: routeWithoutHttpDetails(change.route) } : change;
+/** Changes as a worker that hands connections over needs them. */
+export function withoutHttpDetails(changes: readonly EdgeChange[]): EdgeChange[] {
+  return changes.filter(({ kind }) => kind !== "set_certificate" && kind !== "remove_certificate").map((change) =>
+    change.kind === "set_route" ? { ...change, route: routeWithoutHttpDetails(change.route) } : change
+  );
 }
 
 /** A snapshot, likewise. */
@@ -220,7 +222,7 @@ export function snapshotWithoutHttpDetails(snapshot: EdgeSnapshot): EdgeSnapshot
     ...listener,
     routes: listener.routes.map(routeWithoutHttpDetails),
   }));
-  return { ...snapshot, listeners };
+  return { ...snapshot, listeners, certificates: new Map() };
 }
 
 function routeWithoutHttpDetails(route: RouteSnapshot): RouteSnapshot {
