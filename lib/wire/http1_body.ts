@@ -63,12 +63,13 @@ function declaredFraming(
   return length === undefined ? undefined : { kind: "length", length };
 }
 
+const CHUNKED_ALONE = /^chunked$/i; // without the u flag, i folds no letter from outside ASCII (KELVIN SIGN) onto one inside
 const CODINGS = /^[!#$%&'*+.^_`|~0-9a-z-]+(?:[ \t]*,[ \t]*[!#$%&'*+.^_`|~0-9a-z-]+)*$/i;
 
 /** Only `chunked`, alone, is taken: no recipient can disagree about what that means. */
 function codedFraming(values: readonly string[], minor: 0 | 1): { readonly kind: "chunked" } | HeadError {
   if (minor === 0) return malformed("transfer_encoding_in_http_1_0");
   const codings = values.join(", ");
-  if (codings.toLowerCase() === "chunked") return CHUNKED;
+  if (CHUNKED_ALONE.test(codings)) return CHUNKED;
   return malformed(CODINGS.test(codings) ? "transfer_coding" : "transfer_encoding");
 }

@@ -10,7 +10,10 @@ import { parseHostPort } from "./socket_address.ts";
 /** What the target and the Host field of a request say. */
 export interface Target {
   readonly kind: "target";
-  /** host or host:port as the client spelt it; `undefined` where a request of HTTP/1.0 names none. */
+  /**
+   * host or host:port as the client spelt it, to be passed on as Host whatever Host was received; `undefined` where a
+   * request of HTTP/1.0 names none.
+   */
   readonly authority: string | undefined;
   /** The same host in its canonical spelling, without port and brackets. */
   readonly host: string | undefined;

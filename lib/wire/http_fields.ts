@@ -4,7 +4,7 @@
  * @module
  */
 
-import { consistsOf, HTAB, SP, TOKEN, VALUE } from "./_octets.ts";
+import { consistsOf, HTAB, SP, TOKEN } from "./_octets.ts";
 import type { FieldList } from "./field_list.ts";
 
 /** Tells whether `text` is a token (RFC 9110 §5.6.2), as field names and methods are. */
@@ -17,10 +17,11 @@ export function isToken(text: string): boolean {
  * either end, every character an octet. Octets from 0x80 are allowed: they are opaque.
  */
 export function isFieldValue(text: string): boolean {
-  if (text === "") return true;
-  return !isWhitespace(text.charCodeAt(0)) && !isWhitespace(text.charCodeAt(text.length - 1)) &&
-    consistsOf(text, VALUE);
+  if (NO_VALUE_OCTET.test(text)) return false;
+  return !isWhitespace(text.charCodeAt(0)) && !isWhitespace(text.charCodeAt(text.length - 1));
 }
+
+const NO_VALUE_OCTET = /[^\t\x20-\x7e\x80-\xff]/; // for values half the time of a loop, which is as fast for names
 
 function isWhitespace(octet: number): boolean {
   return octet === SP || octet === HTAB;
