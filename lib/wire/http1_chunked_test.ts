@@ -112,6 +112,8 @@ Deno.test("what is not spelt as demanded breaks a rule", () => {
       [`3;${"a".repeat(257)}`, "chunk_extension_too_long"],
       [`1\r\nx\r\n1;${";".repeat(257)}`, "chunk_extension_too_long"],
       ["3\r\nabcd\r\n", "chunk_end"],
+      ["3\r\nabcd\n0\r\n", "chunk_end"],
+      ["3\r\nabc\n\n", "chunk_end"],
       ["3\r\nabc0\r\n", "chunk_end"],
       ["3\r\nabc\n0\r\n", "chunk_end"],
       ["3\r\nabc\r0\r\n", "chunk_end"],

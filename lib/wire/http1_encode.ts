@@ -110,8 +110,8 @@ const utf8 = new TextEncoder();
 /** Writes the octets that are the characters of `text`. */
 function putText(out: ByteWriter, text: string): void {
   out.reserve(text.length);
-  // For 650 characters a third of the time of a loop over them. Only ASCII text has as many octets as characters.
-  const { read, written } = utf8.encodeInto(text, out.bytes.subarray(out.length, out.length + text.length));
-  if (read === text.length && written === text.length) out.length += written;
+  // For 650 characters a third of the time of a loop over them. Only ASCII text fits into as many octets as characters.
+  const { read } = utf8.encodeInto(text, out.bytes.subarray(out.length, out.length + text.length));
+  if (read === text.length) out.length += read;
   else out.latin1(text);
 }

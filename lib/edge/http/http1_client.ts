@@ -6,6 +6,7 @@
 
 import { responseFraming } from "../../wire/http1_body.ts";
 import { type HeadLimits, type HeadProgress, parseResponseHead, type ResponseHead } from "../../wire/http1_head.ts";
+import { readContentLength } from "../../wire/http_fields.ts";
 import { type ConnectionFields, removeField, takeConnectionFields, unifyContentLength } from "./connection_fields.ts";
 import { type BodyContent, Http1BodyReader } from "./http1_body_reader.ts";
 import { Http1BodyWriter } from "./http1_body_writer.ts";
@@ -183,6 +184,7 @@ export class Http1ClientConnection
     if (head.status < 200) {
       if (++this.#interimAnswers > MAX_INTERIM_ANSWERS) return this.#refuse(bytes, "too many interim answers");
       takeConnectionFields(head.fields);
+      removeField(head.fields, "content-length");
       stream.events.informational({ status: head.status, fields: head.fields, neverIndexed: undefined });
       return head.length;
     }
@@ -198,7 +200,8 @@ export class Http1ClientConnection
     const framing = responseFraming(isWebSocket ? "GET" : stream.head.method, status, fields, head.minor);
     if (framing.kind === "malformed") return this.#refuse(bytes, framing.rule);
     const connection = takeConnectionFields(fields);
-    if (framing.kind === "length") unifyContentLength(fields, framing.length);
+    const length = readContentLength(fields); // one of what has no body tells of the body that is not sent
+    if (typeof length === "number") unifyContentLength(fields, length);
     this.idleLimitMs = connection.idleLimitMs;
     this.#isPersistent = framing.kind !== "until_close" && isKeptOpen(head, connection);
     this.#responseBody.begin(framing);

@@ -46,9 +46,9 @@ export class Http1ClientStream implements HttpStream {
     this.#phase = webSocketKey !== undefined ? "held" : end ? "sent" : "sending";
   }
 
-  /** Whether all of the request is written. */
+  /** Whether all of the request is written; a handshake is one without a body. */
   get isSent(): boolean {
-    return this.#phase === "sent";
+    return this.#phase === "sent" || this.#phase === "held";
   }
 
   sendData(bytes: Uint8Array): void {

@@ -1,0 +1,128 @@
+/**
+ * A transport in memory, for tests: its peer is the test.
+ *
+ * @module
+ */
+
+import { HIGH_WATER, type Transport, type TransportEvents } from "../transport.ts";
+
+/** The text's characters, one octet each. */
+export function octets(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+/** Each octet as one character. */
+export function latin1(bytes: Uint8Array): string {
+  let text = "";
+  for (const octet of bytes) text += String.fromCharCode(octet);
+  return text;
+}
+
+/** Lets everything run that is due in this turn of the event loop. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+/** See the module. What the peer sends while the transport is paused waits, as in a network. */
+export class FakeTransport implements Transport {
+  backlog = 0;
+  isPaused = false;
+  /** Ended by the connection. */
+  isEnded = false;
+  /** Destroyed by the connection. */
+  isDestroyed = false;
+  /** What the connection wrote, a write each. */
+  readonly writes: string[] = [];
+  #events: TransportEvents | undefined;
+  #isStalled = false;
+  #hasPeerEnded = false;
+  #isClosed = false;
+  #unread: Uint8Array[] = [];
+
+  /** What the connection wrote. */
+  get written(): string {
+    return this.writes.join("");
+  }
+
+  /** How many octets the peer has sent and the connection not read. */
+  get unread(): number {
+    return this.#unread.reduce((sum, bytes) => sum + bytes.length, 0);
+  }
+
+  start(events: TransportEvents): void {
+    this.#events = events;
+  }
+
+  write(bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.isEnded || this.isDestroyed) return;
+    this.writes.push(latin1(bytes));
+    if (this.#isStalled) this.backlog += bytes.length;
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    queueMicrotask(() => this.#deliver());
+  }
+
+  end(): void {
+    this.isEnded = true;
+    if (this.#hasPeerEnded) queueMicrotask(() => this.#close(undefined));
+  }
+
+  destroy(): void {
+    this.isDestroyed = true;
+  }
+
+  // What the peer does.
+
+  /** The peer sends octets. */
+  receive(bytes: string | Uint8Array): void {
+    this.#unread.push(typeof bytes === "string" ? octets(bytes) : bytes);
+    this.#deliver();
+  }
+
+  /** The peer ends its side. */
+  receiveEnd(): void {
+    this.#hasPeerEnded = true;
+    if (!this.isDestroyed) this.#events?.ended();
+    if (this.isEnded) this.#close(undefined);
+  }
+
+  /** The connection breaks. */
+  lose(error: string): void {
+    this.#close(error);
+  }
+
+  /** The peer reads nothing any more: what is written from now on waits. */
+  stall(): void {
+    this.#isStalled = true;
+  }
+
+  /** The peer reads all that waits. */
+  drain(): void {
+    const wasFull = this.backlog >= HIGH_WATER;
+    this.backlog = 0;
+    if (wasFull && !this.isDestroyed) this.#events?.drained();
+  }
+
+  #deliver(): void {
+    while (!this.isPaused && !this.isDestroyed) {
+      const bytes = this.#unread.shift();
+      if (bytes === undefined) return;
+      // What was received is valid during the call only: a connection that keeps it finds it overwritten.
+      const lent = bytes.slice();
+      this.#events?.received(lent);
+      lent.fill(0x21);
+    }
+  }
+
+  #close(error: string | undefined): void {
+    if (this.#isClosed || this.isDestroyed) return;
+    this.#isClosed = true;
+    this.#events?.closed(error);
+  }
+}
