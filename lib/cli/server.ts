@@ -72,9 +72,9 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
   refuse(config.database.path, unsupportedState(state));
   refuse(file, unservable(config, state));
   const { geoipDb } = config.firewall;
-  const geoip = geoipDb === undefined ? undefined : new GeoipFile(geoipDb);
+  const geoip = geoipDb === undefined ? undefined : GeoipFile.load(geoipDb);
   const supervisor = new Supervisor(config, state, geoip?.bytes, log);
-  const administration = new Administration({ config, state, store, served: supervisor, geoip, log });
+  const administration = new Administration({ config, state, store, served: supervisor, geoip: geoip?.file, log });
   const internalError = (method: string, thrown: unknown) =>
     log.error("internal_error", { method, stack: stackOf(thrown) });
   const admin = config.grpc && await AdminServer.open(config.grpc.addr, administration, version, { internalError });

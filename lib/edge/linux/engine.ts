@@ -66,14 +66,15 @@ export class EpollEngine implements Engine {
     const { geoip } = snapshot.firewall;
     this.#snapshot = new LivingSnapshot(snapshot);
     if (geoip !== undefined) this.#snapshot.apply(shareGeoip({ kind: "set_geoip", geoip }));
-    this.#rates = snapshot.firewall;
+    const { rateLimit, rateWindowMs } = snapshot.firewall;
+    this.#rates = { rateLimit, rateWindowMs };
     this.#counters = counters;
     this.#events = events;
     this.#shared = {
       workers: counters.workers,
       counters: counters.memory,
       owners: new SharedArrayBuffer(DESCRIPTORS * 2),
-      rates: snapshot.firewall.rateLimit > 0 ? new SharedArrayBuffer(RateLimiter.byteLength()) : undefined,
+      rates: rateLimit > 0 ? new SharedArrayBuffer(RateLimiter.byteLength()) : undefined,
     };
     this.#bound = bindAll(this.#libc, snapshot, counters.workers);
     this.addresses = this.#bound.map(({ hostname, port }) => formatHostPort(hostname, port));
