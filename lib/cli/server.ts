@@ -16,8 +16,7 @@ import { Store } from "../control/store/store.ts";
 import { Supervisor } from "../control/supervisor.ts";
 import { ignored } from "../control/ignored.ts";
 import { LibcError } from "../edge/linux/libc.ts";
-import { messageOf } from "../edge/thrown.ts";
-import { stackOf } from "../edge/thrown.ts";
+import { messageOf, stackOf } from "../edge/thrown.ts";
 import { version } from "./version.ts";
 
 /** How long the last lines of the log may take: who reads it may have stopped. */
@@ -77,7 +76,7 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
   const { state, seeded, differs } = store.prepare(config);
   refuse(file, unservable(config, state));
   const { geoipDb } = config.firewall;
-  const geoip = geoipDb === undefined ? undefined : new GeoipFile(geoipDb);
+  const geoip = geoipDb === undefined ? undefined : GeoipFile.load(geoipDb);
   const certificates = new CertificateFiles({
     log,
     events: {
@@ -89,7 +88,15 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
   });
   for (const route of state.listeners.flatMap(({ routes }) => routes)) certificates.add(route);
   const supervisor = new Supervisor(config, state, { geoip: geoip?.bytes, certificates }, log);
-  const administration = new Administration({ config, state, store, served: supervisor, geoip, certificates, log });
+  const administration = new Administration({
+    config,
+    state,
+    store,
+    served: supervisor,
+    geoip: geoip?.file,
+    certificates,
+    log,
+  });
   const internalError = (method: string, thrown: unknown) =>
     log.error("internal_error", { method, stack: stackOf(thrown) });
   const admin = config.grpc && await AdminServer.open(config.grpc.addr, administration, version, { internalError });

@@ -427,7 +427,7 @@ export class Administration {
       } catch (second) {
         throw new Error(`${reason}, and the change cannot be taken back: ${messageOf(second)}`, { cause: second });
       }
-      this.#log.error("change_undone", { error: reason });
+      this.#log.error("change_undone", { what: changes.map(({ kind }) => kind).join(), error: reason });
       this.#served.apply(undo.changes).catch(() => {}); // the same worker is late again
       throw new Refusal("unavailable", `${reason}; nothing was changed`, [], { cause: error });
     }

@@ -193,7 +193,8 @@ Deno.test("a change that a worker does not confirm is taken back, in the databas
       message: "a worker is late; nothing was changed",
     }, name);
     assert.deepEqual(traces(test), before, name);
-    assert.deepEqual(await test.lines(), ['error change_undone error="a worker is late"'], name);
+    const [undone] = await test.lines();
+    assert.match(undone ?? "", /^error change_undone what=(set|remove|add)_[a-z_,]+ error="a worker is late"$/, name);
 
     test.served.confirm = () => Promise.resolve();
     await change(test.administration);

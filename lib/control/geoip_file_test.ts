@@ -17,7 +17,7 @@ async function withFile(use: (geoip: GeoipFile, path: string, reload: Reload) =>
   const path = `${folder}/geo.mmdb`;
   try {
     Deno.writeFileSync(path, fileOf("NL", 1_700_000_000));
-    const geoip = new GeoipFile(path);
+    const { file: geoip } = GeoipFile.load(path);
     await use(geoip, path, async () => {
       const lines: string[] = [];
       const log = new Log("info", "text", {
@@ -40,7 +40,7 @@ type Reload = () => Promise<{ readonly bytes: Uint8Array | undefined; readonly l
 
 Deno.test("the file that is there at the start is in use, and told of", async () => {
   await withFile((geoip, path) => {
-    assert.equal(GeoIp.open(geoip.bytes).country(CLIENT), "NL");
+    assert.equal(GeoIp.open(GeoipFile.load(path).bytes).country(CLIENT), "NL");
     const { builtAt, loadedAt, ...rest } = geoip.status;
     assert.deepEqual(rest, { path, reloadFailures: 0 });
     assert.equal(builtAt.getTime(), 1_700_000_000_000);
@@ -103,8 +103,8 @@ Deno.test("a file that cannot be used leaves the one before in use; each time is
 Deno.test("a file that cannot be used at the start is an error", async () => {
   await withFile((_, path) => {
     Deno.writeTextFileSync(path, "not a database");
-    assert.throws(() => new GeoipFile(path), GeoIpError);
+    assert.throws(() => GeoipFile.load(path), GeoIpError);
     Deno.removeSync(path);
-    assert.throws(() => new GeoipFile(path), Deno.errors.NotFound);
+    assert.throws(() => GeoipFile.load(path), Deno.errors.NotFound);
   });
 });

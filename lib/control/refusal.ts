@@ -24,7 +24,7 @@ export interface FieldViolation {
  * - `invalid`: a field of the request is wrong.
  * - `not_found`: what it is about is not there.
  * - `precondition`: the server, as it is configured, lacks what the change needs.
- * - `unavailable`: the database cannot be written, or the server is shutting down.
+ * - `unavailable`: the database cannot be written, a worker does not confirm the change, or the server is shutting down.
  */
 export type RefusalKind = "invalid" | "not_found" | "precondition" | "unavailable";
 

@@ -108,9 +108,10 @@ export class LivingSnapshot {
 
   constructor(snapshot: EdgeSnapshot) {
     const { rules, geoip } = snapshot.firewall;
-    this.#snapshot = snapshot;
+    // What changes is kept below, and only there: a GeoIP file may have a hundred megabytes.
+    this.#snapshot = { ...snapshot, listeners: [], firewall: { ...snapshot.firewall, geoip: undefined } };
     this.#listeners = snapshot.listeners.map((listener) => ({
-      snapshot: listener,
+      snapshot: { ...listener, routes: [] },
       routes: new Map(listener.routes.map((route) => [route.hostname, route])),
     }));
     this.#rules = {

@@ -128,7 +128,7 @@ export function administer(
     state,
     store: wrap(store),
     served,
-    geoip: geoip === undefined ? undefined : new GeoipFile(geoipPath),
+    geoip: geoip === undefined ? undefined : GeoipFile.load(geoipPath).file,
     certificates,
     log,
   });

@@ -69,14 +69,15 @@ export class EpollEngine implements Engine {
     const { geoip } = snapshot.firewall;
     this.#snapshot = new LivingSnapshot(snapshot);
     if (geoip !== undefined) this.#snapshot.apply(shareGeoip({ kind: "set_geoip", geoip }));
-    this.#rates = snapshot.firewall;
+    const { rateLimit, rateWindowMs } = snapshot.firewall;
+    this.#rates = { rateLimit, rateWindowMs };
     this.#counters = counters;
     this.#events = events;
     this.#shared = {
       writers: counters.workers,
       counters: counters.memory,
       owners: new SharedArrayBuffer(DESCRIPTORS * 2),
-      rates: snapshot.firewall.rateLimit > 0 ? new SharedArrayBuffer(RateLimiter.byteLength()) : undefined,
+      rates: rateLimit > 0 ? new SharedArrayBuffer(RateLimiter.byteLength()) : undefined,
     };
     this.#http = new HttpWorkers(workers, this.#snapshot, this.#shared, counters, events);
     this.#bound = bindAll(this.#libc, snapshot, workers);

@@ -10,7 +10,7 @@ import { Socket } from "node:net";
 import { Counters, type CounterWriter, isRejection } from "../counters.ts";
 import type { ConnectionEnd, RequestEnd } from "../engine.ts";
 import { HttpService } from "../http/service.ts";
-import { stackOf } from "../end.ts";
+import { stackOf } from "../thrown.ts";
 import { TimedDeadlines } from "../timed_deadlines.ts";
 import { parseEndpoint } from "../../wire/socket_address.ts";
 import type { FromHttpWorker, HandedOver, HttpWorkerSetup, ToHttpWorker } from "./messages.ts";
