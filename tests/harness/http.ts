@@ -322,6 +322,7 @@ export class L7 implements AsyncDisposable {
     routes: readonly L7Route[],
     config: ProxyConfig = {},
     listener: Readonly<Record<string, unknown>> = {},
+    environment: Record<string, string> = {},
   ): Promise<L7> {
     const authority = await testAuthority;
     const folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" });
@@ -332,7 +333,7 @@ export class L7 implements AsyncDisposable {
       );
     }
     const listeners = [{ addr: ADDR, routes: complete, ...listener }];
-    return new L7(authority, await administered([], { listeners, ...config }, { folder }));
+    return new L7(authority, await administered([], { listeners, ...config }, { folder, environment }));
   }
 
   /** Writes a certificate for a host name; the keys of a route that name it. */

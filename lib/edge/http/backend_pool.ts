@@ -4,22 +4,14 @@
  * @module
  */
 
-import { formatIpAddress } from "../../wire/ip_address.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
-import { BufferPool } from "../buffer_pool.ts";
 import type { Deadlines, Expirable } from "../deadlines.ts";
-import { type BackendSettings, dialBackend, DialError, type Dialled } from "./backend_dial.ts";
-import { ConnTransport } from "./conn_transport.ts";
+import { addressKey, type BackendSettings, dialBackend, type Dialled } from "./backend_dial.ts";
+import { DialError } from "./dial_error.ts";
 import { HEAD_LIMITS } from "./head_limits.ts";
 import { Http1ClientConnection } from "./http1_client.ts";
 import { Http2ClientConnection } from "./http2_client.ts";
-import type {
-  ClientConnection,
-  ClientConnectionEvents,
-  ClientStreamEvents,
-  HttpStream,
-  RequestHead,
-} from "./message.ts";
+import type { ClientConnectionEvents, ClientStreamEvents, HttpStream, RequestHead } from "./message.ts";
 
 /** Connections of one pool at once, those that are being dialled included. */
 const MAX_CONNECTIONS = 256;
@@ -63,10 +55,9 @@ class Pooled implements ClientConnectionEvents, Expirable {
   deadline = 0;
   slot = -1;
 
-  constructor(pool: BackendPool, { conn, protocol, address }: Dialled, scheme: "http" | "https") {
+  constructor(pool: BackendPool, { transport, protocol, address }: Dialled, scheme: "http" | "https") {
     this.pool = pool;
     this.address = address;
-    const transport = new ConnTransport(conn, buffers);
     this.connection = protocol === "h2"
       ? new Http2ClientConnection(transport, this, scheme)
       : new Http1ClientConnection(transport, this, { limits: HEAD_LIMITS });
@@ -84,8 +75,6 @@ class Pooled implements ClientConnectionEvents, Expirable {
     this.connection.close();
   }
 }
-
-const buffers = new BufferPool();
 
 /** See the module. */
 export class BackendPool {
@@ -267,8 +256,4 @@ function isWebSocket({ head }: Requester): boolean {
 function idleMs(connection: Http1ClientConnection | Http2ClientConnection): number {
   const told = connection instanceof Http1ClientConnection ? connection.idleLimitMs : undefined;
   return told === undefined ? IDLE_MS : Math.max(0, Math.min(IDLE_MS, told - 1_000));
-}
-
-function addressKey({ address, port }: Endpoint): string {
-  return `${formatIpAddress(address)} ${port}`;
 }
