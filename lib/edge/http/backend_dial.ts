@@ -78,7 +78,7 @@ async function connectWithin(ms: number, endpoint: Endpoint, options: DialOption
   } catch (error) {
     if (signal.aborted) throw new DialError("timeout", "the backend does not answer");
     if (error instanceof Error && /no.?application.?protocol/i.test(error.message)) {
-      throw new DialError("tls", NO_HTTP2);
+      throw new DialError("tls", options.settings.backendProtocol === "h2" ? NO_HTTP2 : NO_HTTP1);
     }
     throw error;
   } finally {
