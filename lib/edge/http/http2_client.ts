@@ -122,6 +122,13 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
     return stream;
   }
 
+  override received(bytes: Uint8Array): void {
+    if (this.peerConnectProtocol === undefined && isHttp1(bytes)) {
+      return this.fail("PROTOCOL_ERROR", 'the backend speaks HTTP/1.1; set backend_protocol = "http1"');
+    }
+    super.received(bytes);
+  }
+
   close(): void {
     if (this.over) return;
     this.#draining = true;
@@ -187,6 +194,11 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   protected connectionClosed(): void {
     this.#events.closed();
   }
+}
+
+/** What a server of HTTP/1.1 answers to a preface that is no request of its own. */
+function isHttp1(bytes: Uint8Array): boolean {
+  return [0x48, 0x54, 0x54, 0x50, 0x2f, 0x31].every((octet, i) => bytes[i] === octet); // HTTP/1
 }
 
 function pseudoFields({ method, authority, path, protocol }: RequestHead, scheme: string): FieldList {
