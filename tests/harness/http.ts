@@ -3,8 +3,9 @@ import { once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
-import type { AddressInfo, Server, Socket } from "node:net";
+import { type AddressInfo, connect as connectTcp, type Server, type Socket } from "node:net";
 import type { Readable } from "node:stream";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import type { AdminClient } from "../../mod.ts";
 import { type Authority, createAuthority, type KeyPair } from "../../scripts/dev/certificates.ts";
 import { ADDR, type Administered, administered } from "./admin.ts";
@@ -341,14 +342,30 @@ export class L7 implements AsyncDisposable {
     return certificateFor(this.proxy.folder, hostname);
   }
 
-  /** A connection to the proxy; of HTTP/1.1 it is made with the first request. */
-  async connect(version: Version, serverName: string, authority = serverName): Promise<HttpPeer> {
-    const { hostname, port } = this.proxy.address();
-    const ca = this.authority.cert;
+  /**
+   * A connection to the proxy; of HTTP/1.1 it is made with the first request.
+   *
+   * @param options `authority` where it is not the server name; `prefix` goes before the handshake: a PROXY header.
+   */
+  async connect(
+    version: Version,
+    serverName: string,
+    options: { readonly authority?: string; readonly prefix?: Uint8Array; readonly tls?: ConnectionOptions } = {},
+  ): Promise<HttpPeer> {
+    const { hostname: host, port } = this.proxy.address();
+    const { authority = serverName, prefix } = options;
+    const tls = { host, port, servername: serverName, ca: this.authority.cert, ...options.tls };
+    const socket = prefix && await connectBehind(prefix, host, port);
     if (version === "h1") {
-      return new Http1Peer({ host: hostname, port, servername: serverName, ca }, authority);
+      return new Http1Peer(
+        { ...tls, ...socket && { createConnection: () => connectTls({ ...tls, socket }) } },
+        authority,
+      );
     }
-    const session = http2.connect(`https://${hostname}:${port}`, { servername: serverName, ca });
+    const session = http2.connect(`https://${host}:${port}`, {
+      ...tls,
+      ...socket && { createConnection: () => connectTls({ ...tls, socket, ALPNProtocols: ["h2"] }) },
+    });
     await once(session, "remoteSettings");
     return new Http2Peer(session, authority);
   }
@@ -356,6 +373,13 @@ export class L7 implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#administered[Symbol.asyncDispose]();
   }
+}
+
+async function connectBehind(prefix: Uint8Array, host: string, port: number): Promise<Socket> {
+  const socket = connectTcp({ host, port });
+  await once(socket, "connect");
+  socket.write(prefix);
+  return socket;
 }
 
 const testAuthority = createAuthority("mc-proxy tests");
