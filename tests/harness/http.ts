@@ -5,7 +5,7 @@ import http2 from "node:http2";
 import https from "node:https";
 import { type AddressInfo, connect as connectTcp, type Server, type Socket } from "node:net";
 import type { Readable } from "node:stream";
-import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
 import type { AdminClient } from "../../mod.ts";
 import { type Authority, createAuthority, type KeyPair } from "../../scripts/dev/certificates.ts";
 import { ADDR, type Administered, administered } from "./admin.ts";
@@ -175,8 +175,8 @@ export interface HttpPeer extends Disposable {
   readonly version: Version;
   /** Asks, and reads all of the answer. */
   ask(ask?: Ask): Promise<Answer>;
-  /** Begins a request whose body the test writes. */
-  begin(ask?: Ask): Begun;
+  /** Begins a request whose body the test writes. @param end Whether there is none. */
+  begin(ask?: Ask, end?: boolean): Begun;
 }
 
 /** A request under way. */
@@ -190,12 +190,12 @@ export interface Begun {
 
 abstract class Peer implements HttpPeer {
   abstract readonly version: Version;
-  abstract begin(ask?: Ask): Begun;
+  abstract begin(ask?: Ask, end?: boolean): Begun;
   abstract [Symbol.dispose](): void;
 
   async ask(ask: Ask = {}): Promise<Answer> {
-    const { stream, head, interim } = this.begin(ask);
     const { body: content, trailers: sent } = ask;
+    const { stream, head, interim } = this.begin(ask, content === undefined && sent === undefined);
     if (content !== undefined) stream.write(content);
     if (sent !== undefined) {
       if (stream instanceof http.ClientRequest) stream.addTrailers(sent);
@@ -220,13 +220,13 @@ class Http2Peer extends Peer {
     session.on("error", () => {}); // the streams tell
   }
 
-  begin(ask: Ask = {}): Begun {
+  begin(ask: Ask = {}, end = false): Begun {
     const stream = this.session.request({
       ":method": ask.method ?? "GET",
       ":path": ask.path ?? "/",
       ":authority": ask.authority ?? this.#authority,
       ...ask.headers,
-    }, { endStream: false, ...ask.trailers && { waitForTrailers: true } });
+    }, { endStream: end, ...ask.trailers && { waitForTrailers: true } });
     const interim: Begun["interim"] = [];
     stream.on("headers", (headers) => interim.push({ status: Number(headers[":status"]), headers }));
     let trailers = {};
@@ -254,9 +254,10 @@ class Http1Peer extends Peer {
   readonly #options: https.RequestOptions;
   readonly #authority: string;
 
-  constructor(options: https.RequestOptions, authority: string) {
+  constructor(options: https.RequestOptions, authority: string, connection: (() => TLSSocket) | undefined) {
     super();
     this.#agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+    if (connection !== undefined) this.#agent.createConnection = connection;
     this.#options = options;
     this.#authority = authority;
   }
@@ -356,16 +357,10 @@ export class L7 implements AsyncDisposable {
     const { authority = serverName, prefix } = options;
     const tls = { host, port, servername: serverName, ca: this.authority.cert, ...options.tls };
     const socket = prefix && await connectBehind(prefix, host, port);
-    if (version === "h1") {
-      return new Http1Peer(
-        { ...tls, ...socket && { createConnection: () => connectTls({ ...tls, socket }) } },
-        authority,
-      );
-    }
-    const session = http2.connect(`https://${host}:${port}`, {
-      ...tls,
-      ...socket && { createConnection: () => connectTls({ ...tls, socket, ALPNProtocols: ["h2"] }) },
-    });
+    const behind = (ALPNProtocols: string[]) => socket && (() => connectTls({ ...tls, socket, ALPNProtocols }));
+    if (version === "h1") return new Http1Peer(tls, authority, behind(["http/1.1"]));
+    const createConnection = behind(["h2"]);
+    const session = http2.connect(`https://${host}:${port}`, { ...tls, ...createConnection && { createConnection } });
     await once(session, "remoteSettings");
     return new Http2Peer(session, authority);
   }
