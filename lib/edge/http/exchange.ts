@@ -40,8 +40,10 @@ export class Exchange implements StreamEvents, Expirable {
   readonly #startedAt: number;
   #forwarded: RequestHead | undefined;
   #answer: Answer | undefined;
-  /** What came of the body before there was a stream to send it on. */
+  /** What came of the body before there was a stream to send it on, or while what had come before was sent. */
   #kept: Uint8Array[] = [];
+  /** Where the body goes as it comes: set once all that was kept has gone there. */
+  #bodyStream: HttpStream | undefined;
   #trailers: FieldList | undefined;
   #requestEnded: boolean;
   #attempts = 0;
@@ -85,8 +87,7 @@ export class Exchange implements StreamEvents, Expirable {
   data(bytes: Uint8Array): void {
     this.#progress();
     this.#bytesIn += bytes.length;
-    const stream = this.#answer?.stream;
-    if (stream !== undefined) stream.sendData(bytes);
+    if (this.#bodyStream !== undefined) this.#bodyStream.sendData(bytes);
     else if (this.#over || this.#answerEnded) this.stream.credit(bytes.length);
     else this.#kept.push(bytes.slice());
   }
@@ -94,12 +95,12 @@ export class Exchange implements StreamEvents, Expirable {
   trailers(fields: FieldList): void {
     this.#requestEnded = true;
     this.#trailers = fields;
-    this.#answer?.stream?.sendTrailers(fields);
+    this.#bodyStream?.sendTrailers(fields);
   }
 
   end(): void {
     this.#requestEnded = true;
-    this.#answer?.stream?.sendEnd();
+    this.#bodyStream?.sendEnd();
     this.#finishIfDone();
   }
 
@@ -125,7 +126,9 @@ export class Exchange implements StreamEvents, Expirable {
     this.#sentAt = performance.now();
     const stream = answer.stream;
     if (stream === undefined) return;
-    for (const bytes of this.#kept.splice(0)) stream.sendData(bytes);
+    // What is sent is credited at once, and then more may come before all that was kept has gone.
+    for (let bytes = this.#kept.shift(); bytes !== undefined; bytes = this.#kept.shift()) stream.sendData(bytes);
+    if (!this.#over) this.#bodyStream = stream;
     if (!this.#requestEnded || answer.bodiless) return;
     if (this.#trailers !== undefined) stream.sendTrailers(this.#trailers);
     else stream.sendEnd();
@@ -192,6 +195,7 @@ export class Exchange implements StreamEvents, Expirable {
     const route = this.#client.routeFor(hostOf(this.head.authority));
     if (route === undefined || this.#forwarded === undefined) return this.#refuse(421, "the route was removed");
     this.#attempts++;
+    this.#bodyStream = undefined;
     const bodiless = this.#requestEnded && this.#kept.length === 0 && this.#trailers === undefined;
     const answer = new Answer(this, this.#forwarded, bodiless);
     this.#answer = answer;
@@ -210,7 +214,7 @@ export class Exchange implements StreamEvents, Expirable {
   /** Answers by ourselves. */
   #refuse(status: ErrorStatus, error: string): void {
     if (this.#over) return;
-    this.#answer = undefined;
+    this.#answer = this.#bodyStream = undefined;
     for (const bytes of this.#kept.splice(0)) this.stream.credit(bytes.length);
     answerWithError(this.stream, this.head, status, this.#requestId);
     this.#status = status;
