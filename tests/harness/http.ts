@@ -195,13 +195,14 @@ abstract class Peer implements HttpPeer {
 
   async ask(ask: Ask = {}): Promise<Answer> {
     const { body: content, trailers: sent } = ask;
-    const { stream, head, interim } = this.begin(ask, content === undefined && sent === undefined);
+    const end = content === undefined && sent === undefined;
+    const { stream, head, interim } = this.begin(ask, end);
     if (content !== undefined) stream.write(content);
     if (sent !== undefined) {
       if (stream instanceof http.ClientRequest) stream.addTrailers(sent);
       else stream.on("wantTrailers", () => stream.sendTrailers(sent));
     }
-    stream.end();
+    if (!end) stream.end();
     const { status, headers, body, trailers } = await head;
     const bytes = await bytesOf(body);
     return { status, headers, body: bytes, trailers: trailers(), interim };
@@ -262,7 +263,7 @@ class Http1Peer extends Peer {
     this.#authority = authority;
   }
 
-  begin(ask: Ask = {}): Begun {
+  begin(ask: Ask = {}, end = false): Begun {
     // node frames a body by itself for some methods only
     const length = ask.body === undefined || ask.trailers
       ? {}
@@ -274,6 +275,7 @@ class Http1Peer extends Peer {
       path: ask.path ?? "/",
       headers: { host: ask.authority ?? this.#authority, ...length, ...ask.headers },
     });
+    if (end) request.end();
     const interim: Begun["interim"] = [];
     request.on(
       "information",
