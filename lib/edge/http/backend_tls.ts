@@ -14,6 +14,7 @@ import { formatIpAddress, parseIpAddress } from "../../wire/ip_address.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
 import { DialError } from "./dial_error.ts";
 import { SocketTransport } from "./socket_transport.ts";
+import { tlsSource } from "./tls_source.ts";
 
 /** What the handshake needs. */
 export interface PrivateTls {
@@ -45,6 +46,7 @@ export async function connectPrivateTls(
   try {
     await connected(socket);
     if (prefix !== undefined) socket.write(prefix);
+    const source = tlsSource(socket);
     // A server name is never an address (RFC 6066 §3); `host` is what the certificate is compared with then.
     const whom = parseIpAddress(name) === undefined ? { servername: name } : { host: name };
     const tls = connectTls({ socket, ca, ...whom, ALPNProtocols: [...alpnProtocols], minVersion: "TLSv1.2" });
@@ -55,7 +57,7 @@ export async function connectPrivateTls(
       throw new DialError("tls", error instanceof Error ? error.message : String(error));
     }
     const { alpnProtocol } = tls;
-    return { transport: new SocketTransport(tls, UNCOUNTED), alpnProtocol: alpnProtocol || undefined };
+    return { transport: new SocketTransport(tls, source, UNCOUNTED), alpnProtocol: alpnProtocol || undefined };
   } catch (error) {
     socket.destroy();
     throw error;

@@ -20,6 +20,7 @@ import { Http2ServerConnection } from "./http2_server.ts";
 import type { RequestHandler, RequestHead, ServerConnection, ServerConnectionEvents, ServerStream } from "./message.ts";
 import type { HttpService, ServedRoute } from "./service.ts";
 import { SocketTransport } from "./socket_transport.ts";
+import { type TlsSource, tlsSource } from "./tls_source.ts";
 
 /** A connection whose ClientHello was read, and nothing more. */
 export interface Accepted {
@@ -39,6 +40,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   readonly #accepted: Accepted;
   readonly #socket: Duplex;
   readonly #ended: (end: ConnectionEnd) => void;
+  readonly #source: TlsSource;
   readonly #tls: TLSSocket;
   readonly address: string;
   readonly #name: string;
@@ -70,6 +72,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     this.#name = formatEndpoint(accepted.client);
     service.deadlines.set(this, service.timeouts.helloMs);
     socket.on("error", () => {}); // told by the TLS socket too
+    this.#source = tlsSource(socket);
     this.#tls = new TLSSocket(socket as never, {
       isServer: true,
       secureContext,
@@ -179,7 +182,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     if (this.#over) return;
     this.#protocol = this.#tls.alpnProtocol === "h2" ? "h2" : "http/1.1";
     this.deadlines.set(this, this.timeouts.helloMs); // for the first request
-    this.#transport = new SocketTransport(this.#tls, this.#service.counting(this.#accepted.listener));
+    this.#transport = new SocketTransport(this.#tls, this.#source, this.#service.counting(this.#accepted.listener));
     const connection: ServerConnection = this.#protocol === "h2"
       ? new Http2ServerConnection(this.#transport, this, this)
       : new Http1ServerConnection(this.#transport, this, this, { limits: HEAD_LIMITS });

@@ -1,10 +1,11 @@
 /**
- * A socket of node:net or node:tls as a transport.
+ * A socket of node:tls as a transport.
  *
  * @module
  */
 
 import type { Duplex } from "node:stream";
+import type { TlsSource } from "./tls_source.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
 /** Counts what passes, as it does. */
@@ -16,6 +17,7 @@ export interface Counting {
 /** See the module. The socket's `error` events are taken from the moment of construction. */
 export class SocketTransport implements Transport {
   readonly #socket: Duplex;
+  readonly #source: TlsSource;
   readonly #counting: Counting;
   bytesRead = 0;
   bytesWritten = 0;
@@ -23,9 +25,13 @@ export class SocketTransport implements Transport {
   #error: string | undefined;
   #destroyed = false;
 
-  /** @param socket With `allowHalfOpen`, and nothing read from it. */
-  constructor(socket: Duplex, counting: Counting) {
+  /**
+   * @param socket With `allowHalfOpen`, and nothing read from it.
+   * @param source What is under it.
+   */
+  constructor(socket: Duplex, source: TlsSource, counting: Counting) {
     this.#socket = socket;
+    this.#source = source;
     this.#counting = counting;
     socket.on("error", (error: Error) => this.#error ??= error.message);
     socket.on("close", () => this.#closed());
@@ -60,9 +66,11 @@ export class SocketTransport implements Transport {
 
   pause(): void {
     this.#socket.pause();
+    if (!this.#destroyed) this.#source.hold();
   }
 
   resume(): void {
+    if (!this.#destroyed) this.#source.release();
     this.#socket.resume();
   }
 
