@@ -229,28 +229,54 @@ testEachEngine("a backend that does not read holds up the client, and not the pr
   }
 });
 
-testEachEngine("an upload that is broken off is broken off for the backend", async () => {
-  const aborted: Promise<unknown>[] = [];
+testEachEngine("an upload that is broken off is broken off for an HTTP/2 backend", async () => {
   let arrived = Promise.withResolvers<void>();
-  const handler: Handler = (request) => {
+  let aborted: Promise<unknown> = Promise.resolve();
+  await using backend = await HttpBackend.start("h2c", (request) => {
     request.once("data", () => arrived.resolve());
-    aborted.push(once(request, "aborted"));
-  };
-  await withBackends(handler, async (l7, name) => {
-    for (const version of VERSIONS) {
-      arrived = Promise.withResolvers();
-      using client = await l7.connect(version, name);
-      const id = `upload-${version}-${name}`;
-      const { stream, abort } = client.begin({ method: "POST", headers: { "x-request-id": id } });
-      stream.on("error", () => {});
-      stream.write("a part");
-      await arrived.promise;
-      abort();
-      await aborted.at(-1);
-      assert.equal((await l7.proxy.event("request", { request_id: id }))["status"], 499);
-    }
+    aborted = once(request, "aborted");
   });
+  await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr }]);
+  for (const version of VERSIONS) {
+    arrived = Promise.withResolvers();
+    await breakOff(l7, version, async () => await arrived.promise);
+    await aborted;
+  }
 });
+
+testEachEngine("an upload that is broken off is cut for an HTTP/1.1 backend, and no last chunk is sent", async () => {
+  using backend = new Backend();
+  await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr, ...backendKeys("h1") }]);
+  for (const version of VERSIONS) {
+    let text = "";
+    const buffer = new Uint8Array(10_000);
+    let conn: Deno.TcpConn | undefined;
+    const read = async () => {
+      const length = await conn?.read(buffer).catch(() => null) ?? null;
+      if (length !== null) text += new TextDecoder().decode(buffer.subarray(0, length));
+      return length !== null;
+    };
+    await breakOff(l7, version, async () => {
+      conn = await backend.accept();
+      while (!text.endsWith("a part\r\n")) assert.ok(await read());
+    });
+    while (await read());
+    assert.ok(text.endsWith("\r\n\r\n6\r\na part\r\n"), text);
+    conn?.close();
+  }
+});
+
+/** Uploads a part, and leaves once it has come. */
+async function breakOff(l7: L7, version: Version, arrived: () => Promise<void>): Promise<void> {
+  using client = await l7.connect(version, "a.test");
+  const id = `upload-${version}`;
+  const { stream, abort } = client.begin({ method: "POST", headers: { "x-request-id": id } });
+  stream.on("error", () => {});
+  stream.write("a part");
+  await arrived();
+  abort();
+  assert.equal((await l7.proxy.event("request", { request_id: id }))["status"], 499);
+}
 
 testEachEngine("an answer that breaks off is seen to: no part passes for the whole", async () => {
   const handler: Handler = (request, response) => {
