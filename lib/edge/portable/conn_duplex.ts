@@ -6,6 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
+import { setImmediate } from "node:timers";
 
 const READ_LENGTH = 64 * 1024;
 
@@ -41,7 +42,10 @@ export class ConnDuplex extends Duplex {
     if (this.#before !== undefined) {
       const before = this.#before;
       this.#before = undefined;
-      this.push(Buffer.from(before));
+      // Not in this turn: a TLSSocket that fails before its own first tick throws in it, where nobody can catch that.
+      setImmediate(() => {
+        if (!this.destroyed) this.push(Buffer.from(before));
+      });
     } else if (this.#held) this.#wanted = true;
     else void this.#readSome();
   }
