@@ -135,7 +135,8 @@ testEachEngine("what does not finish within shutdown_timeout is cut", async () =
   for (const version of VERSIONS) {
     const client = await l7.connect(version, "a.test");
     const arrived = arrival();
-    answers.push(assert.rejects(client.ask({ path: "/held" })));
+    // node's client takes the end of an HTTP/2 connection for that of an answer
+    answers.push(client.ask({ path: "/held" }).then(({ body }) => assert.equal(body.toString(), "begun "), () => {}));
     await arrived;
   }
   l7.proxy.signal("SIGTERM");

@@ -34,6 +34,9 @@ export interface Accepted {
   readonly route: string;
 }
 
+/** How long an idle client may take to hear that its connection ends, so that no request of it is lost. */
+const GOODBYE_MS = 2_000;
+
 /** See the module. */
 export class HttpClient implements RequestHandler, ServerConnectionEvents, Expirable {
   readonly #service: HttpService;
@@ -52,6 +55,8 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   readonly #pools = new Map<string, BackendPool>();
   #requests = 0;
   #draining = false;
+  /** It was told that it ends, for want of requests. */
+  #idle = false;
   #over = false;
   deadline = 0;
   slot = -1;
@@ -154,20 +159,24 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   }
 
   activity(active: number): void {
+    if (this.#idle && active === 0) return;
     if (active > 0) this.deadlines.clear(this);
     else this.deadlines.set(this, this.timeouts.idleMs);
   }
 
   closed(error: string | undefined): void {
-    this.#finish(error === undefined ? "closed" : "client_reset", error);
+    const reason = this.#idle ? "idle_timeout" : "closed";
+    this.#finish(error === undefined ? reason : "client_reset", error);
   }
 
   /** No handshake, or no request, for too long. */
   expire(): void {
     if (this.#protocol === undefined) return this.#finish("tls_timeout", undefined);
     if (this.#requests === 0) return this.#finish("idle_timeout", "no request");
+    if (this.#idle) return this.#finish("idle_timeout", undefined);
+    this.#idle = true;
+    this.deadlines.set(this, GOODBYE_MS);
     this.#connection?.drain();
-    this.#finish("idle_timeout", undefined);
   }
 
   readonly #onTlsError = (error: Error): void => {
