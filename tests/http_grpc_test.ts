@@ -71,26 +71,29 @@ async function withClient(
   use: (client: grpc.Client, backend: Awaited<ReturnType<typeof serve>>) => Promise<void>,
   options: grpc.ChannelOptions = {},
 ) {
-  const { cert, key } = await (await authority()).issue({ hostnames: ["backend.test"] });
   const ca = Deno.makeTempFileSync({ suffix: ".pem" });
   Deno.writeTextFileSync(ca, (await authority()).cert);
-  const pair = { cert_chain: Buffer.from(cert), private_key: Buffer.from(key) };
-  const backend = await serve(
-    tls ? grpc.ServerCredentials.createSsl(null, [pair]) : grpc.ServerCredentials.createInsecure(),
-  );
+  const backend = await serve(grpc.ServerCredentials.createInsecure());
+  const name = "a.test";
+  const addr = `127.0.0.1:${backend.port}`;
   try {
-    await using l7 = await L7.start([{
-      hostname: "a.test",
-      backend: `127.0.0.1:${backend.port}`,
-      ...tls && { backend_tls: true, backend_ca: ca, backend_server_name: "backend.test" },
-    }]);
+    // grpc-js serves no TLS on Deno: another proxy does
+    await using origin = tls ? await L7.start([{ hostname: name, backend: addr }]) : undefined;
+    const originKeys = origin && {
+      backend: `127.0.0.1:${origin.proxy.address().port}`,
+      backend_tls: true,
+      backend_ca: ca,
+      backend_server_name: name,
+    };
+    await using l7 = await L7.start([{ hostname: name, backend: addr, ...originKeys }]);
+
     const { hostname, port } = l7.proxy.address();
     const client = new grpc.Client(
       `${hostname}:${port}`,
       grpc.credentials.createSsl(Buffer.from(l7.authority.cert)),
       {
-        "grpc.ssl_target_name_override": "a.test",
-        "grpc.default_authority": "a.test",
+        "grpc.ssl_target_name_override": name,
+        "grpc.default_authority": name,
         "grpc.max_receive_message_length": -1,
         ...options,
       },
