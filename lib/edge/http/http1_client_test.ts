@@ -41,26 +41,42 @@ Deno.test("the head of a request has host first, one cookie and the framing of t
   }
 });
 
-Deno.test("a head that HTTP/1.1 cannot write is not written, and the connection is as before", async () => {
-  const peer = new ClientPeer();
-  for (
-    const head of [
-      { path: "/ HTTP/1.1\r\n\r\n" },
-      { path: "" },
-      { method: "G T" },
-      { fields: ["a", "b\nc"] },
-      { fields: ["a b", "c"] },
-      { authority: "a\r\nb: c" },
-      { method: "CONNECT", path: "" },
-      { method: "CONNECT", protocol: "connect-udp" },
-      { method: "CONNECT", protocol: "websocket", path: "/ " },
-    ]
-  ) {
-    assert.throws(() => peer.request(head), TypeError);
+Deno.test("a request that HTTP/1.1 cannot write fails, and the connection is as before", async () => {
+  const cases: Partial<RequestHead>[] = [
+    { path: "/ HTTP/1.1\r\n\r\n" },
+    { path: "" },
+    { method: "G T" },
+    { fields: ["a", "b\nc"] },
+    { fields: ["a b", "c"] },
+    { authority: "a\r\nb: c" },
+    { method: "CONNECT", path: "/" },
+    { method: "CONNECT", protocol: "connect-udp" },
+    { method: "CONNECT", protocol: "websocket", path: "/ " },
+  ];
+  for (const head of cases) {
+    const peer = new ClientPeer();
+    const { stream, events } = peer.request(head, false);
+    stream.sendData(octets("x"));
+    stream.sendEnd();
+    assert.deepEqual(events, []);
+    await turn();
+    assert.match(events.join("; "), /^failed malformed: [^;]*$/);
+    assert.equal(peer.transport.written, "");
+    assert.deepEqual(peer.log, ["changed"]);
+    peer.request();
+    peer.transport.receive(OK);
+    assert.deepEqual(peer.log, ["changed", "changed"]);
   }
+
+  const closed = new ClientPeer();
+  closed.request({ path: "" });
+  closed.connection.close();
   await turn();
-  assert.equal(peer.transport.written, "");
-  assert.ok(peer.connection.available);
+  assert.deepEqual(closed.log, ["closed"]);
+  const reset = new ClientPeer();
+  reset.request({ path: "" }).stream.reset("cancelled");
+  await turn();
+  assert.deepEqual(reset.log, ["closed"]);
 });
 
 Deno.test("it carries one request at a time", () => {
@@ -394,6 +410,7 @@ Deno.test("a stream that is over does nothing to the request behind it", async (
   first.stream.reset("cancelled");
   second.stream.sendData(octets("second"));
   await turn();
+  assert.ok(peer.transport.written.includes("second"));
   assert.doesNotMatch(peer.transport.written, /first/);
   assert.ok(!peer.transport.isDestroyed);
 });
@@ -403,4 +420,15 @@ Deno.test("the list of fields of a request stays as it was", () => {
   const head = requestHead({ fields });
   new ClientPeer().request(head);
   assert.deepEqual(fields, ["cookie", "a=1", "cookie", "b=2", "te", "trailers"]);
+});
+
+Deno.test("an end told while a body ends is the end of the connection alone", () => {
+  const peer = new ClientPeer();
+  const { stream, events } = peer.request({}, true, false);
+  peer.transport.receive(`HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n${"x".repeat(100_000)}`);
+  peer.transport.receiveEnd();
+  assert.deepEqual(peer.log, []);
+  stream.credit(65536);
+  assert.equal(events.at(-1), "end");
+  assert.deepEqual(peer.log, ["changed", "closed"]);
 });

@@ -76,7 +76,7 @@ export class Http1Output {
     this.open();
   }
 
-  /** Gives to the transport what was written. */
+  /** Gives to the transport what was written, and tells what has left. */
   flush(): void {
     const writer = this.#writer;
     if (writer !== undefined) {
@@ -84,11 +84,6 @@ export class Http1Output {
       this.#release(writer);
     }
     this.#tell();
-  }
-
-  /** The transport took what it had. */
-  drained(): void {
-    this.flush();
   }
 
   /** Says, behind what was written, that no more comes. */

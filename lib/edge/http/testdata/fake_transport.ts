@@ -74,7 +74,7 @@ export class FakeTransport implements Transport {
   }
 
   destroy(): void {
-    this.isDestroyed = true;
+    if (!this.#isClosed) this.isDestroyed = true;
   }
 
   // What the peer does.

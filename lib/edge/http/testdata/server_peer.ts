@@ -48,6 +48,7 @@ export class ServerPeer {
         malformed: (detail, status) => this.log.push(`malformed ${detail} ${status}`),
       },
       {
+        headBegun: () => this.log.push("head begun"),
         activity: (active) => this.log.push(`activity ${active}`),
         closed: (error) => this.log.push(error === undefined ? "closed" : `closed ${error}`),
       },
