@@ -358,3 +358,12 @@ Deno.test("every wrong field of a route is told at once", async () => {
     return true;
   });
 });
+
+Deno.test("of a thousand wrong fields the first are told, and how many more there are", async () => {
+  await using test = await administered();
+  const l7Policies = Array.from({ length: 1000 }, () => ({ type: "require_header", value: "a b" } as const));
+  const error: unknown = await add(test.admin, { l7Policies }).then(() => undefined, (error) => error);
+  assert.ok(error instanceof AdminError);
+  assert.deepEqual([error.code, error.violations.length], ["INVALID_ARGUMENT", 12], error.message);
+  assert.match(error.message, /; and \d+ more$/);
+});

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { buildMmdb } from "../lib/rules/testdata/build_mmdb.ts";
+import { createAuthority } from "../scripts/dev/certificates.ts";
 import { programCommand } from "../scripts/program.ts";
 import { Backend } from "./harness/peers.ts";
 import { Proxy, runProgram } from "./harness/proxy.ts";
@@ -39,6 +40,8 @@ async function refusal(text: string, files: Readonly<Record<string, Uint8Array>>
 }
 
 const text = (value: string) => new TextEncoder().encode(value);
+
+const pair = await (await createAuthority("Test authority")).issue({ hostnames: ["a.test"] });
 
 const BAD: readonly (readonly [what: string, config: string, line: RegExp, files?: Record<string, Uint8Array>])[] = [
   [
@@ -113,7 +116,7 @@ const BAD: readonly (readonly [what: string, config: string, line: RegExp, files
     "an L7 route",
     `${SOUND}mode = "l7"\ntls_cert = "cert.pem"\ntls_key = "key.pem"`,
     /^mc-proxy\.toml: listeners\[0\]\.routes\[0\]\.mode: "l7" is not available in this version/,
-    { "cert.pem": text(""), "key.pem": text("") },
+    { "cert.pem": text(pair.cert), "key.pem": text(pair.key) },
   ],
   ["text that is not TOML", "database = [", /^mc-proxy\.toml: line 1, column \d+: not valid TOML/],
   [

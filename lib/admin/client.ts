@@ -35,8 +35,8 @@ export type { FieldViolation } from "../control/refusal.ts";
 export type { FirewallRule } from "../rules/firewall.ts";
 export type { ServedListener, ServerStatus } from "./convert.ts";
 
-/** The longest that a call may take, by default. */
-const TIMEOUT_MS = 10_000;
+/** The longest that a call may take, by default: a new route waits 5 s for its backend's name, and 5 s for the workers. */
+const TIMEOUT_MS = 15_000;
 
 /** How long to wait for a socket that exists to answer. */
 const CONNECT_MS = 2_000;

@@ -42,7 +42,11 @@ export function statusOf(error: unknown): Partial<ServiceError> {
 export function violationsOf({ metadata }: Pick<ServiceError, "metadata">): readonly FieldViolation[] {
   const [bytes] = metadata.get(DETAILS);
   if (!(bytes instanceof Uint8Array)) return [];
-  const { details } = fromBinary(StatusSchema, bytes);
-  return details.flatMap((detail) => anyUnpack(detail, BadRequestSchema)?.fieldViolations ?? [])
-    .map(({ field, description }) => ({ field, description }));
+  try {
+    const { details } = fromBinary(StatusSchema, bytes);
+    return details.flatMap((detail) => anyUnpack(detail, BadRequestSchema)?.fieldViolations ?? [])
+      .map(({ field, description }) => ({ field, description }));
+  } catch {
+    return []; // no such message, so not of our server: the code and the text of the error stand without it
+  }
 }

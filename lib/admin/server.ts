@@ -36,8 +36,8 @@ const CLOSE_MS = 100;
 
 /** What the server reports. */
 export interface AdminServerEvents {
-  /** A fault of ours in a call: its stack. */
-  internalError(stack: string): void;
+  /** A fault of ours in a call. */
+  internalError(method: string, thrown: unknown): void;
 }
 
 /** See the module. */
@@ -141,9 +141,7 @@ export class AdminServer {
         await this.#started.promise;
         callback(null, await handler(request as never)); // its deserializer made it
       } catch (error) {
-        if (!(error instanceof Refusal)) {
-          events.internalError(`${name}: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
-        }
+        if (!(error instanceof Refusal)) events.internalError(name, error);
         callback(statusOf(error));
       }
     };

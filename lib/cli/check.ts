@@ -6,7 +6,7 @@
 
 import { checkFiles, ConfigError, formatProblem, loadConfig } from "../control/config.ts";
 import type { Output } from "./output.ts";
-import { ignored, unsupported } from "../control/unsupported.ts";
+import { ignored } from "../control/ignored.ts";
 
 /**
  * Checks a configuration and the files that it names.
@@ -15,10 +15,11 @@ import { ignored, unsupported } from "../control/unsupported.ts";
  */
 export function runCheck(file: string, output: Output): void {
   const { config, warnings } = loadConfig(file);
-  for (const { path, message } of [...warnings, ...ignored(config)]) {
+  const files = checkFiles(config);
+  for (const { path, message } of [...warnings, ...ignored(config), ...files.warnings]) {
     output.err(`${formatProblem(file, { path, message: `warning: ${message}` })}\n`);
   }
-  const problems = [...unsupported(config), ...checkFiles(config)];
+  const problems = files.problems;
   if (problems.length > 0) throw new ConfigError(file, problems);
   const routes = config.listeners.reduce((sum, listener) => sum + listener.routes.length, 0);
   const message = `OK (${count(config.listeners.length, "listener")}, ${count(routes, "route")})`;

@@ -3,7 +3,6 @@ import manifest from "../../deno.json" with { type: "json" };
 import { parseConfig } from "../control/config.ts";
 import { Store } from "../control/store/store.ts";
 import { main } from "./main.ts";
-import { unsupportedState } from "../control/unsupported.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -103,6 +102,7 @@ Deno.test("check refuses what the server would refuse, with the files that are n
       'DIR/refused.toml: listeners[0].routes[0].mode: "l7" is not available in this version; use "l4"',
       "DIR/refused.toml: database.path: DIR/none/x.db: its folder DIR/none does not exist",
       "DIR/refused.toml: listeners[0].routes[0].tls_cert: DIR/none.pem: does not exist",
+      'DIR/refused.toml: listeners[0].routes[0].tls_key: DIR/refused.toml: is not PEM: it has no "-----BEGIN " line',
       "",
     ].join("\n"),
   });
@@ -112,14 +112,6 @@ Deno.test("check makes no database", async () => {
   const file = writeConfig("traceless.toml", 'database.path = "traceless.db"');
   assert.equal((await run("check", "-c", file)).code, 0);
   await assert.rejects(Deno.stat(`${folder}/traceless.db`), Deno.errors.NotFound);
-});
-
-Deno.test("an l7 route of a database is named by listener and host name", () => {
-  const route = '{ hostname = "a", backend = "b:1", mode = "l7", tls_cert = "c", tls_key = "k" }';
-  const text = `database.path = "x"\nlisteners = [{ addr = ":1" }, { addr = ":443", routes = [${route}] }]`;
-  assert.deepEqual(unsupportedState(parseConfig(text, { file: "x" }).config), [
-    { path: "route a on :443", message: 'mode "l7" is not available in this version; use "l4"' },
-  ]);
 });
 
 Deno.test("snapshot copies the database and says where to, and how much", async () => {

@@ -8,13 +8,15 @@ import { AdminServer } from "../admin/server.ts";
 import { Administration } from "../control/administration.ts";
 import { checkFiles, ConfigError, loadConfig } from "../control/config.ts";
 import type { Config, ConfigProblem, StoredState } from "../control/config_types.ts";
+import { CertificateFiles } from "../control/certificate_files.ts";
 import { GeoipFile } from "../control/geoip_file.ts";
 import { Log } from "../control/log.ts";
 import { ServerLock } from "../control/store/lock.ts";
 import { Store } from "../control/store/store.ts";
 import { Supervisor } from "../control/supervisor.ts";
-import { ignored, unsupported, unsupportedState } from "../control/unsupported.ts";
+import { ignored } from "../control/ignored.ts";
 import { LibcError } from "../edge/linux/libc.ts";
+import { messageOf, stackOf } from "../edge/thrown.ts";
 import { version } from "./version.ts";
 
 /** How long the last lines of the log may take: who reads it may have stopped. */
@@ -25,6 +27,7 @@ interface Parts {
   readonly log: Log;
   readonly supervisor: Supervisor;
   readonly administration: Administration;
+  readonly certificates: CertificateFiles;
   readonly admin: AdminServer | undefined;
 }
 
@@ -39,7 +42,8 @@ interface Parts {
  */
 export async function runServer(file: string): Promise<number> {
   const { config, warnings } = loadConfig(file);
-  refuse(file, [...unsupported(config), ...checkFiles(config)]);
+  const files = checkFiles(config);
+  refuse(file, files.problems);
   const log = new Log(config.log.level, config.log.format);
   const lock = ServerLock.take(config.database.path);
   let store: Store | undefined;
@@ -56,7 +60,9 @@ export async function runServer(file: string): Promise<number> {
     const message = `"epoll" cannot run here: ${error.message}; use "auto" or "portable"`;
     throw new ConfigError(file, [{ path: "proxy.engine", message }]);
   }
-  for (const { path, message } of [...warnings, ...ignored(config)]) log.warn("config", { file, key: path, message });
+  for (const { path, message } of [...warnings, ...ignored(config), ...files.warnings]) {
+    log.warn("config", { file, key: path, message });
+  }
   await serve(parts);
   log.info("stopped", { worker_failures: parts.supervisor.status.workerFailures });
   store.close();
@@ -68,13 +74,31 @@ export async function runServer(file: string): Promise<number> {
 /** Loads what there is to serve, within the transaction that `prepare` opens, and binds its listeners and socket. */
 async function assemble(file: string, config: Config, store: Store, log: Log): Promise<Parts> {
   const { state, seeded, differs } = store.prepare(config);
-  refuse(config.database.path, unsupportedState(state));
   refuse(file, unservable(config, state));
   const { geoipDb } = config.firewall;
-  const geoip = geoipDb === undefined ? undefined : new GeoipFile(geoipDb);
-  const supervisor = new Supervisor(config, state, geoip?.bytes, log);
-  const administration = new Administration({ config, state, store, served: supervisor, geoip, log });
-  const internalError = (stack: string) => log.error("internal_error", { stack });
+  const geoip = geoipDb === undefined ? undefined : GeoipFile.load(geoipDb);
+  const certificates = new CertificateFiles({
+    log,
+    events: {
+      changed: (name, certificate) => {
+        administration.renewCertificate(name, certificate)
+          .catch((error) => log.error("certificate_not_served", { error: messageOf(error) }));
+      },
+    },
+  });
+  for (const route of state.listeners.flatMap(({ routes }) => routes)) certificates.add(route);
+  const supervisor = new Supervisor(config, state, { geoip: geoip?.bytes, certificates }, log);
+  const administration = new Administration({
+    config,
+    state,
+    store,
+    served: supervisor,
+    geoip: geoip?.file,
+    certificates,
+    log,
+  });
+  const internalError = (method: string, thrown: unknown) =>
+    log.error("internal_error", { method, stack: stackOf(thrown) });
   const admin = config.grpc && await AdminServer.open(config.grpc.addr, administration, version, { internalError });
   log.info("starting", { version, config: file, database: config.database.path });
   if (seeded) log.info("database_seeded", { database: config.database.path });
@@ -84,7 +108,7 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
         "the database has other listeners, routes or firewall rules than the file; those of the database are used",
     });
   }
-  return { log, supervisor, administration, admin };
+  return { log, supervisor, administration, certificates, admin };
 }
 
 /** What a database that has its own truth may lack of its configuration. */
@@ -104,19 +128,23 @@ function refuse(file: string, problems: readonly ConfigProblem[]): void {
 }
 
 /** Serves until the first signal, and then until all is drained; a second signal ends what is still open. */
-async function serve({ log, supervisor, administration, admin }: Parts): Promise<void> {
+async function serve(parts: Parts): Promise<void> {
+  const { log, supervisor, administration, certificates, admin } = parts;
   const stopping = Promise.withResolvers<void>();
   let signals = 0;
   const onStop = () => ++signals === 1 ? stopping.resolve() : supervisor.abort();
   const onReload = () => {
-    administration.reloadGeoip().catch((error) => log.error("reload_failed", { error: String(error) }));
+    Promise.all([administration.reloadGeoip(), certificates.check()]).catch((error) =>
+      log.error("reload_failed", { error: String(error) })
+    );
   };
   const handlers: readonly (readonly [Deno.Signal, () => void])[] = Deno.build.os === "windows"
     ? [["SIGINT", onStop], ["SIGTERM", onStop]]
     : [["SIGINT", onStop], ["SIGTERM", onStop], ["SIGHUP", onReload]];
   for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
-  await Promise.race([start({ log, supervisor, administration, admin }), stopping.promise]);
+  await Promise.race([start(parts), stopping.promise]);
   await stopping.promise;
+  certificates.close();
   admin?.drain();
   await administration.drain();
   await supervisor.stop();
@@ -124,8 +152,9 @@ async function serve({ log, supervisor, administration, admin }: Parts): Promise
   for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
 }
 
-async function start({ log, supervisor, administration, admin }: Parts): Promise<void> {
+async function start({ log, supervisor, administration, certificates, admin }: Parts): Promise<void> {
   if (!await supervisor.start()) return;
+  certificates.start();
   admin?.start();
   if (admin !== undefined) log.info("admin_listening", { addr: admin.path });
   const { engine, workers, listeners } = administration.status;

@@ -6,9 +6,11 @@
 
 import type { EdgeChange } from "../edge/change.ts";
 import type { ListenerCounts } from "../edge/counters.ts";
-import type { RouteSnapshot } from "../edge/snapshot.ts";
+import { messageOf } from "../edge/thrown.ts";
 import type { FirewallRule } from "../rules/firewall.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
+import { type CertificateFiles, certificateName } from "./certificate_files.ts";
+import type { Certificate } from "./certificates.ts";
 import type { Config, L7PolicyConfig, RouteConfig, StoredState } from "./config_types.ts";
 import type { GeoipFile, GeoipStatus } from "./geoip_file.ts";
 import type { Log, LogFields } from "./log.ts";
@@ -23,6 +25,7 @@ import {
   readRule,
   type RouteInput,
 } from "./requests.ts";
+import { routeSnapshot } from "./route_snapshot.ts";
 import { type Store, StoreError } from "./store/store.ts";
 import { rulesOf } from "./store/stored_state.ts";
 
@@ -41,9 +44,10 @@ export interface Served {
     }[];
   };
   listenerIndex(addr: string): number;
+  /** Rejects where a worker does not confirm the changes; they are under way all the same. */
   apply(changes: readonly EdgeChange[]): Promise<void>;
   useBackend(backend: string): Promise<readonly Endpoint[]>;
-  releaseBackend(backend: string): Promise<void>;
+  releaseBackend(backend: string): void;
 }
 
 /** What an {@linkcode Administration} works on. */
@@ -55,6 +59,8 @@ export interface AdministrationOptions {
   readonly served: Served;
   /** Where the configuration names a GeoIP file. */
   readonly geoip: GeoipFile | undefined;
+  /** Those of the state's routes, already added. */
+  readonly certificates: CertificateFiles;
   readonly log: Log;
 }
 
@@ -92,6 +98,14 @@ interface Listener {
   routeCount: number;
 }
 
+/** How to take a change back. */
+interface Undo {
+  /** In the database, and in what is counted of it. */
+  store(): void;
+  /** In the workers. */
+  readonly changes: readonly EdgeChange[];
+}
+
 /**
  * Every change is checked, committed to the database, made in the workers, and written to the log, one after the other
  * and in this order; its promise resolves when every worker goes by it. One that is refused has changed nothing.
@@ -103,6 +117,7 @@ export class Administration {
   readonly #store: Store;
   readonly #served: Served;
   readonly #geoip: GeoipFile | undefined;
+  readonly #certificates: CertificateFiles;
   readonly #log: Log;
   readonly #startedAt = new Date();
   readonly #listeners: ReadonlyMap<string, Listener>;
@@ -111,11 +126,12 @@ export class Administration {
   /** The end of the last change that was asked for. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor({ config, state, store, served, geoip, log }: AdministrationOptions) {
+  constructor({ config, state, store, served, geoip, certificates, log }: AdministrationOptions) {
     this.#config = config;
     this.#store = store;
     this.#served = served;
     this.#geoip = geoip;
+    this.#certificates = certificates;
     this.#log = log;
     this.#listeners = new Map(
       state.listeners.map(({ addr, proxyProtocol, maxConnections, routes }) => [
@@ -166,31 +182,84 @@ export class Administration {
    */
   addRoute(addr: string, input: RouteInput): Promise<AddedRoute> {
     return this.#change(async () => {
-      const listener = this.#listener(addr);
-      const given = readRoute(input);
+      this.#listener(addr);
+      const { route: given, warnings } = readRoute(input);
       const old = stored(() => this.#store.route(addr, given.hostname));
       const keeps = old?.mode === "l7" && given.mode === "l7" && given.l7Policies.length === 0;
       const route = keeps ? { ...given, l7Policies: old.l7Policies } : given;
-      if (old !== undefined && isSame(old, route)) return { route, replaced: old, warnings: [] };
+      if (old !== undefined && isSame(old, route)) return { route, replaced: old, warnings };
       const addresses = await this.#served.useBackend(route.backend);
+      this.#certificates.add(route);
       try {
-        stored(() => this.#store.putRoute(addr, route));
+        await this.#putRoute(addr, route, old, addresses);
       } catch (error) {
-        await this.#served.releaseBackend(route.backend);
+        if (error instanceof Refusal) {
+          this.#served.releaseBackend(route.backend);
+          await this.#forgetCertificate(route);
+        }
         throw error;
       }
-      if (old === undefined) listener.routeCount++;
-      await this.#served.apply([
-        { kind: "set_backend", name: route.backend, addresses },
-        { kind: "set_route", listener: listener.index, route: routeSnapshot(route) },
-      ]);
-      if (old !== undefined) await this.#served.releaseBackend(old.backend);
+      if (old !== undefined) {
+        this.#served.releaseBackend(old.backend);
+        await this.#forgetCertificate(old);
+      }
       this.#audit("route_set", { listener: addr, hostname: route.hostname }, old && describe(old), describe(route));
-      const warnings = addresses.length > 0
-        ? []
-        : [`${quote(route.backend)} has no address at this moment; the route works once its name resolves`];
-      return { route, replaced: old, warnings };
+      if (addresses.length > 0) return { route, replaced: old, warnings };
+      const unresolved = `${
+        quote(route.backend)
+      } has no address at this moment; the route works once its name resolves`;
+      return { route, replaced: old, warnings: [...warnings, unresolved] };
     });
+  }
+
+  async #putRoute(
+    addr: string,
+    route: RouteConfig,
+    old: RouteConfig | undefined,
+    addresses: readonly Endpoint[],
+  ): Promise<void> {
+    const listener = this.#listener(addr);
+    stored(() => this.#store.putRoute(addr, route));
+    if (old === undefined) listener.routeCount++;
+    const changes: EdgeChange[] = [
+      { kind: "set_backend", name: route.backend, addresses },
+      ...this.#certificateOf(route),
+      { kind: "set_route", listener: listener.index, route: routeSnapshot(route) },
+    ];
+    await this.#serve(
+      changes,
+      old === undefined
+        ? {
+          store: () => {
+            this.#store.removeRoute(addr, route.hostname);
+            listener.routeCount--;
+          },
+          changes: [{ kind: "remove_route", listener: listener.index, hostname: route.hostname }],
+        }
+        : {
+          store: () => this.#store.putRoute(addr, old),
+          changes: [{ kind: "set_route", listener: listener.index, route: routeSnapshot(old) }],
+        },
+    );
+  }
+
+  /** What has the workers know the certificate of a route, where it has one. */
+  #certificateOf(route: RouteConfig): EdgeChange[] {
+    const certificate = this.#certificates.current(route);
+    if (certificate === undefined) return [];
+    const { cert, key } = certificate;
+    return [{ kind: "set_certificate", name: certificateName(route), certificate: { cert, key } }];
+  }
+
+  /** Takes a user of a certificate away. That a worker still knows one which nothing uses is no harm. */
+  async #forgetCertificate(route: RouteConfig): Promise<void> {
+    if (!this.#certificates.remove(route)) return;
+    await this.#served.apply([{ kind: "remove_certificate", name: certificateName(route) }]).catch(() => {});
+  }
+
+  /** Has new connections get a certificate whose files were renewed. */
+  renewCertificate(name: string, { cert, key }: Certificate): Promise<void> {
+    return this.#change(() => this.#served.apply([{ kind: "set_certificate", name, certificate: { cert, key } }]));
   }
 
   /** Removes a route and its policies; returns what it was. */
@@ -200,8 +269,15 @@ export class Administration {
       const old = this.#route(addr, hostname);
       stored(() => this.#store.removeRoute(addr, old.hostname));
       listener.routeCount--;
-      await this.#served.apply([{ kind: "remove_route", listener: listener.index, hostname: old.hostname }]);
-      await this.#served.releaseBackend(old.backend);
+      await this.#serve([{ kind: "remove_route", listener: listener.index, hostname: old.hostname }], {
+        store: () => {
+          this.#store.putRoute(addr, old);
+          listener.routeCount++;
+        },
+        changes: [{ kind: "set_route", listener: listener.index, route: routeSnapshot(old) }],
+      });
+      this.#served.releaseBackend(old.backend);
+      await this.#forgetCertificate(old);
       this.#audit("route_removed", { listener: addr, hostname: old.hostname }, describe(old), undefined);
       return old;
     });
@@ -214,11 +290,11 @@ export class Administration {
 
   /** Adds a policy behind those of an L7 route; `false` where it was there. */
   addPolicy(addr: string, hostname: string, input: PolicyInput): Promise<boolean> {
-    return this.#change(() => {
+    return this.#change(async () => {
       const policy = readPolicy(input);
       const route = this.#l7Route(addr, hostname);
       if (route.l7Policies.some((other) => isSame(other, policy))) return false;
-      stored(() => this.#store.putRoute(addr, { ...route, l7Policies: [...route.l7Policies, policy] }));
+      await this.#putPolicies(addr, route, [...route.l7Policies, policy]);
       this.#audit("policy_added", { listener: addr, hostname: route.hostname }, undefined, describePair(policy));
       return true;
     });
@@ -226,15 +302,26 @@ export class Administration {
 
   /** Removes a policy of an L7 route. */
   removePolicy(addr: string, hostname: string, input: PolicyInput): Promise<void> {
-    return this.#change(() => {
+    return this.#change(async () => {
       const policy = readPolicy(input);
       const route = this.#l7Route(addr, hostname);
       const rest = route.l7Policies.filter((other) => !isSame(other, policy));
       if (rest.length === route.l7Policies.length) {
         throw new Refusal("not_found", `route ${quote(route.hostname)} on ${quote(addr)} has no such policy`);
       }
-      stored(() => this.#store.putRoute(addr, { ...route, l7Policies: rest }));
+      await this.#putPolicies(addr, route, rest);
       this.#audit("policy_removed", { listener: addr, hostname: route.hostname }, describePair(policy), undefined);
+    });
+  }
+
+  /** For the next request, on open connections too. */
+  async #putPolicies(addr: string, old: RouteConfig, l7Policies: readonly L7PolicyConfig[]): Promise<void> {
+    const { index: listener } = this.#listener(addr);
+    const route = { ...old, l7Policies };
+    stored(() => this.#store.putRoute(addr, route));
+    await this.#serve([{ kind: "set_route", listener, route: routeSnapshot(route) }], {
+      store: () => this.#store.putRoute(addr, old),
+      changes: [{ kind: "set_route", listener, route: routeSnapshot(old) }],
     });
   }
 
@@ -254,7 +341,13 @@ export class Administration {
       }
       if (!stored(() => this.#store.addRule(rule))) return { rule, added: false };
       this.#ruleCount++;
-      await this.#served.apply([{ kind: "add_rule", rule }]);
+      await this.#serve([{ kind: "add_rule", rule }], {
+        store: () => {
+          this.#store.removeRule(rule);
+          this.#ruleCount--;
+        },
+        changes: [{ kind: "remove_rule", rule }],
+      });
       this.#audit("firewall_rule_added", {}, undefined, describePair(rule));
       return { rule, added: true };
     });
@@ -268,7 +361,13 @@ export class Administration {
         throw new Refusal("not_found", `there is no firewall rule ${rule.type} ${quote(rule.value)}`);
       }
       this.#ruleCount--;
-      await this.#served.apply([{ kind: "remove_rule", rule }]);
+      await this.#serve([{ kind: "remove_rule", rule }], {
+        store: () => {
+          this.#store.addRule(rule);
+          this.#ruleCount++;
+        },
+        changes: [{ kind: "add_rule", rule }],
+      });
       this.#audit("firewall_rule_removed", {}, describePair(rule), undefined);
     });
   }
@@ -282,7 +381,13 @@ export class Administration {
       if (previous === maxConnections) return previous;
       stored(() => this.#store.setMaxConnections(addr, maxConnections));
       listener.maxConnections = maxConnections;
-      await this.#served.apply([{ kind: "set_max_connections", listener: listener.index, maxConnections }]);
+      await this.#serve([{ kind: "set_max_connections", listener: listener.index, maxConnections }], {
+        store: () => {
+          this.#store.setMaxConnections(addr, previous);
+          listener.maxConnections = previous;
+        },
+        changes: [{ kind: "set_max_connections", listener: listener.index, maxConnections: previous }],
+      });
       this.#audit("max_connections_set", { listener: addr }, String(previous), String(maxConnections));
       return previous;
     });
@@ -304,6 +409,28 @@ export class Administration {
     });
     this.#last = made.catch(() => {}); // whoever asked for it is told
     return made;
+  }
+
+  /**
+   * Makes in the workers what the database has.
+   *
+   * Where one does not confirm it in time, it is taken back in both. Workers make changes in the order in which they were
+   * told of them, so that one which is late makes this one and its undoing, or neither.
+   */
+  async #serve(changes: readonly EdgeChange[], undo: Undo): Promise<void> {
+    try {
+      await this.#served.apply(changes);
+    } catch (error) {
+      const reason = messageOf(error);
+      try {
+        undo.store();
+      } catch (second) {
+        throw new Error(`${reason}, and the change cannot be taken back: ${messageOf(second)}`, { cause: second });
+      }
+      this.#log.error("change_undone", { what: changes.map(({ kind }) => kind).join(), error: reason });
+      this.#served.apply(undo.changes).catch(() => {}); // the same worker is late again
+      throw new Refusal("unavailable", `${reason}; nothing was changed`, [], { cause: error });
+    }
   }
 
   #listener(addr: string): Listener {
@@ -349,11 +476,6 @@ function stored<T>(action: () => T): T {
     if (!(error instanceof StoreError)) throw error;
     throw new Refusal("unavailable", error.message, [], { cause: error });
   }
-}
-
-/** A route as the data plane wants it. */
-function routeSnapshot({ hostname, backend, sendProxyProtocol }: RouteConfig): RouteSnapshot {
-  return { hostname, backend, sendProxyProtocol };
 }
 
 function isSame(a: RouteConfig | L7PolicyConfig, b: RouteConfig | L7PolicyConfig): boolean {

@@ -13,6 +13,7 @@ const PREFIX = "MCPROXY_";
 type Sections = typeof SECTIONS;
 type KindOf<Schema extends v.GenericSchema> = NonNullable<v.InferInput<Schema>> extends number ? "number"
   : NonNullable<v.InferInput<Schema>> extends string ? "string"
+  : NonNullable<v.InferInput<Schema>> extends boolean ? "boolean"
   : "array";
 
 /** What a variable's text becomes before it is checked as the file's value would be. */
@@ -40,13 +41,13 @@ const KINDS: {
     idle_timeout: "string",
     shutdown_timeout: "string",
   },
-  log: { level: "string", format: "string" },
+  log: { level: "string", format: "string", access: "boolean" },
 };
 
 interface Variable {
   readonly section: string;
   readonly key: string;
-  readonly kind: "string" | "number" | "array";
+  readonly kind: "string" | "number" | "boolean" | "array";
 }
 
 const VARIABLES: ReadonlyMap<string, Variable> = new Map(
@@ -89,15 +90,17 @@ export function applyEnvironment(
     const { section, key, kind } = variable;
     const table = result[section] ?? {};
     if (!isTable(table)) continue; // the schema reports it
-    result[section] = { ...table, [key]: kind === "number" ? numberOrText(text) : text };
+    result[section] = { ...table, [key]: valueOf(kind, text) };
     variables.set(`${section}.${key}`, name);
   }
   return { document: result, variables, warnings };
 }
 
-/** What is no number stays text, so that the schema's message quotes it. */
-function numberOrText(text: string): number | string {
-  return /^-?\d{1,15}(?:\.\d+)?$/.test(text) ? Number(text) : text;
+/** What is no number, or neither true nor false, stays text, so that the schema's message quotes it. */
+function valueOf(kind: Variable["kind"], text: string): string | number | boolean {
+  if (kind === "number" && /^-?\d{1,15}(?:\.\d+)?$/.test(text)) return Number(text);
+  if (kind === "boolean" && (text === "true" || text === "false")) return text === "true";
+  return text;
 }
 
 /**

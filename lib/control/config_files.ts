@@ -5,40 +5,35 @@
  */
 
 import { GeoIp, GeoIpError } from "../rules/geoip.ts";
-import type { Config, ConfigProblem, RouteConfig } from "./config_types.ts";
+import type { Findings } from "./config_rules.ts";
+import type { Config } from "./config_types.ts";
 import { fileErrorReason, fileExists } from "./file_access.ts";
 import { printable } from "./quote.ts";
+import { RouteFiles } from "./route_files.ts";
 import { folderProblem } from "./store/store_error.ts";
 
 /** The first 16 octets of every SQLite file (sqlite.org/fileformat.html §1.3.1). */
 const SQLITE_MAGIC = "SQLite format 3\0";
 
 /**
- * Looks at the files that a configuration names: that the GeoIP file is sound, that L7 certificates and keys can be
- * read, and that the database is one or can be made. Nothing is written or locked.
+ * Looks at the files that a configuration names: that the GeoIP file is sound, that L7 certificates and keys are and go
+ * together, and that the database is one or can be made. Nothing is written or locked.
  *
- * @returns What is wrong; empty where nothing is.
+ * @param now When certificates are to be valid.
+ * @returns What is wrong, and what clients will not like about certificates.
  */
-export function checkFiles(config: Config): readonly ConfigProblem[] {
-  const problems: ConfigProblem[] = [];
+export function checkFiles(config: Config, now = new Date()): Findings {
+  const findings: Findings = { problems: [], warnings: [] };
   const check = (path: string, reason: string | undefined) => {
-    if (reason !== undefined) problems.push({ path, message: reason });
+    if (reason !== undefined) findings.problems.push({ path, message: reason });
   };
   check("database.path", databaseProblem(config.database.path));
   if (config.firewall.geoipDb !== undefined) check("firewall.geoip_db", geoipProblem(config.firewall.geoipDb));
+  const files = new RouteFiles(now);
   config.listeners.forEach(({ routes }, i) =>
-    routes.forEach((route, j) => problems.push(...checkRouteFiles(route, `listeners[${i}].routes[${j}]`)))
+    routes.forEach((route, j) => files.check(route, `listeners[${i}].routes[${j}]`, findings))
   );
-  return problems;
-}
-
-/** Looks at the files that a route names; its own path is `at`. */
-export function checkRouteFiles({ mode, tlsCert, tlsKey, backendCa }: RouteConfig, at: string): ConfigProblem[] {
-  if (mode !== "l7") return [];
-  return Object.entries({ tls_cert: tlsCert, tls_key: tlsKey, backend_ca: backendCa }).flatMap(([key, file]) => {
-    const message = file === "" ? undefined : fileProblem(file, () => {});
-    return message === undefined ? [] : [{ path: `${at}.${key}`, message }];
-  });
+  return findings;
 }
 
 function databaseProblem(path: string): string | undefined {

@@ -157,6 +157,7 @@ export const SECTIONS = {
   log: {
     level: v.optional(oneOf(LOG_LEVELS), "info"),
     format: v.optional(oneOf(LOG_FORMATS), "text"),
+    access: v.optional(boolean, true),
   },
 };
 

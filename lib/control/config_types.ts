@@ -104,7 +104,12 @@ export interface Config {
     readonly idleTimeoutMs: number;
     readonly shutdownTimeoutMs: number;
   };
-  readonly log: { readonly level: typeof LOG_LEVELS[number]; readonly format: typeof LOG_FORMATS[number] };
+  readonly log: {
+    readonly level: typeof LOG_LEVELS[number];
+    readonly format: typeof LOG_FORMATS[number];
+    /** L7: whether each request is a line, of level `info`. */
+    readonly access: boolean;
+  };
 }
 
 /** What the database holds: everything that may change at run time. */

@@ -21,21 +21,24 @@ export interface GeoipStatus {
 /** See the module. */
 export class GeoipFile {
   readonly path: string;
-  readonly bytes: Uint8Array;
   #builtAt: Date;
   #loadedAt = new Date();
   #reloadFailures = 0;
 
+  private constructor(path: string, builtAt: Date) {
+    this.path = path;
+    this.#builtAt = builtAt;
+  }
+
   /**
-   * Loads the file.
+   * Loads the file. Its bytes, which may be many, are not kept here.
    *
    * @throws {GeoIpError} If it is not one.
    * @throws If it cannot be read.
    */
-  constructor(path: string) {
-    this.path = path;
-    this.bytes = Deno.readFileSync(path);
-    this.#builtAt = GeoIp.open(this.bytes).builtAt;
+  static load(path: string): { readonly file: GeoipFile; readonly bytes: Uint8Array } {
+    const bytes = Deno.readFileSync(path);
+    return { file: new GeoipFile(path, GeoIp.open(bytes).builtAt), bytes };
   }
 
   get status(): GeoipStatus {

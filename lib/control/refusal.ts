@@ -4,6 +4,12 @@
  * @module
  */
 
+/**
+ * How many wrong fields are told at once: they travel in HTTP/2 trailers, of which many a gRPC client takes 8 KiB and
+ * node:http2 sends 64 KiB.
+ */
+const MAX_VIOLATIONS = 12;
+
 /** A field of a request that is wrong. */
 export interface FieldViolation {
   /** `listener_addr`, `route.backend`, `route.l7_policies[2].value`. */
@@ -18,7 +24,7 @@ export interface FieldViolation {
  * - `invalid`: a field of the request is wrong.
  * - `not_found`: what it is about is not there.
  * - `precondition`: the server, as it is configured, lacks what the change needs.
- * - `unavailable`: the database cannot be written, or the server is shutting down.
+ * - `unavailable`: the database cannot be written, a worker does not confirm the change, or the server is shutting down.
  */
 export type RefusalKind = "invalid" | "not_found" | "precondition" | "unavailable";
 
@@ -36,9 +42,11 @@ export class Refusal extends Error {
     super(message, options);
   }
 
-  /** Wrong fields, one at least. */
+  /** Wrong fields, one at least; of many, the first are told. */
   static invalid(violations: readonly FieldViolation[]): Refusal {
-    const message = violations.map(({ field, description }) => `${field}: ${description}`).join("; ");
-    return new Refusal("invalid", message, violations);
+    const told = violations.slice(0, MAX_VIOLATIONS);
+    const lines = told.map(({ field, description }) => `${field}: ${description}`);
+    if (violations.length > told.length) lines.push(`and ${violations.length - told.length} more`);
+    return new Refusal("invalid", lines.join("; "), told);
   }
 }

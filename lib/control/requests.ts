@@ -8,14 +8,13 @@ import { isAbsolute } from "node:path";
 import * as v from "valibot";
 import type { FirewallRule } from "../rules/firewall.ts";
 import { problemOf, routeConfigOf } from "./config.ts";
-import { checkRouteFiles } from "./config_files.ts";
-import { checkRoute } from "./config_rules.ts";
+import { checkRoute, type Findings } from "./config_rules.ts";
 import { l7PolicySchema, MAX_CONNECTIONS, routeSchema } from "./config_schema.ts";
 import type { ConfigProblem, L7PolicyConfig, RouteConfig } from "./config_types.ts";
 import { isHeaderName, readBlockedCidr, readBlockedIp, readCountry, readHostnamePattern } from "./config_values.ts";
 import { quote } from "./quote.ts";
 import { type FieldViolation, Refusal } from "./refusal.ts";
-import { unsupportedRoute } from "./unsupported.ts";
+import { RouteFiles } from "./route_files.ts";
 
 /** A route as a client gives it, under the names of the configuration file; nothing of it is checked. */
 export interface RouteInput {
@@ -39,12 +38,19 @@ export interface PolicyInput {
   readonly value: string;
 }
 
+/** A route that can be served, and what clients will not like about its certificate: one line each. */
+export interface RouteReading {
+  readonly route: RouteConfig;
+  readonly warnings: readonly string[];
+}
+
 /**
- * Reads the route of a request.
+ * Reads the route of a request, and the files that it names.
  *
+ * @param now When its certificate is to be valid.
  * @throws {Refusal} With every field that is wrong, each under `route`.
  */
-export function readRoute(input: RouteInput): RouteConfig {
+export function readRoute(input: RouteInput, now = new Date()): RouteReading {
   const problems: ConfigProblem[] = [];
   for (const key of ["tls_cert", "tls_key", "backend_ca"] as const) {
     if (input[key] === "" || isAbsolute(input[key])) continue;
@@ -58,8 +64,10 @@ export function readRoute(input: RouteInput): RouteConfig {
   refuse([...issues, ...problems]);
   if (!parsed.success) throw new TypeError("a schema that fails has issues");
   const route = routeConfigOf(parsed.output, "/");
-  refuse([...unsupportedRoute(route, "route"), ...checkRouteFiles(route, "route")]);
-  return route;
+  const files: Findings = { problems: [], warnings: [] };
+  new RouteFiles(now).check(route, "route", files);
+  refuse(files.problems);
+  return { route, warnings: files.warnings.map(({ path, message }) => `${path}: ${message}`) };
 }
 
 /**

@@ -68,10 +68,10 @@ export class Resolver {
     await this.#refreshAll();
   }
 
-  /** Adds a user of a backend, and looks a new one up; resolves once that was tried. */
+  /** Adds a user of a backend, and looks it up where no address is known; resolves once that was tried. */
   async add(backend: string): Promise<void> {
     this.#use(backend);
-    await this.#refresh(backend);
+    if (this.#addresses.get(backend)?.length === 0) await this.#refresh(backend);
   }
 
   /** Takes a user of a backend away; with the last one it is forgotten: returns whether it was. */
@@ -118,11 +118,14 @@ export class Resolver {
 
   async #lookUpOnce(backend: string, name: Name): Promise<void> {
     name.lookedUpAt = performance.now();
+    const wasRemoved = () => this.#names.get(backend) !== name;
     try {
       const addresses = toEndpoints(await this.#lookUp(name.host), name.port);
-      if (this.#names.get(backend) === name) this.#take(backend, addresses); // else it was removed meanwhile
+      if (wasRemoved()) return;
+      this.#take(backend, addresses);
       name.failing = false;
     } catch (error) {
+      if (wasRemoved()) return;
       if (!name.failing) this.#events.failed(backend, error);
       name.failing = true;
     }

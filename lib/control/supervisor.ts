@@ -6,15 +6,18 @@
 
 import type { EdgeChange } from "../edge/change.ts";
 import { Counters, type ListenerCounts } from "../edge/counters.ts";
-import type { ConnectionEnd, Engine, EngineEvents } from "../edge/engine.ts";
+import type { ConnectionEnd, Engine, EngineEvents, RequestEnd } from "../edge/engine.ts";
 import { EpollEngine } from "../edge/linux/engine.ts";
 import { Libc, LibcError } from "../edge/linux/libc.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
-import type { EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
+import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
+import { messageOf } from "../edge/thrown.ts";
 import { type Endpoint, parseListenAddress } from "../wire/socket_address.ts";
+import { type CertificateFiles, certificateName } from "./certificate_files.ts";
 import type { Config, ListenerConfig, StoredState } from "./config_types.ts";
 import type { Log, LogFields } from "./log.ts";
 import { Resolver } from "./resolve.ts";
+import { routeSnapshot } from "./route_snapshot.ts";
 
 /** A proxy in front sends its header with the connection, whatever the client does. */
 const PROXY_HEADER_TIMEOUT_MS = 5_000;
@@ -23,7 +26,15 @@ const PROXY_HEADER_TIMEOUT_MS = 5_000;
 const RESOLVE_MS = 5_000;
 
 /** How long the workers may take to confirm a change: they do it between two turns of their loops. */
-const APPLY_MS = 10_000;
+const APPLY_MS = 5_000;
+
+/** What is read from files that may change while the program runs. */
+export interface ServedFiles {
+  /** The bytes of the GeoIP file, where there is one. */
+  readonly geoip: Uint8Array | undefined;
+  /** Where there are L7 routes: theirs, already added. */
+  readonly certificates: CertificateFiles | undefined;
+}
 
 /** What serves, and what it did so far. */
 export interface ServingStatus {
@@ -44,6 +55,7 @@ export class Supervisor {
   readonly #config: Config;
   readonly #listeners: readonly string[];
   readonly #log: Log;
+  readonly #workers: number;
   readonly #counters: Counters;
   readonly #resolver: Resolver;
   readonly engine: "epoll" | "portable";
@@ -53,26 +65,26 @@ export class Supervisor {
   /**
    * Binds every listener; nothing is accepted before {@linkcode Supervisor.start}.
    *
-   * @param geoip The bytes of the GeoIP file, where there is one.
    * @throws {ListenError} If an address cannot be bound; none stays bound.
    * @throws {LibcError} If the configuration asks for the epoll engine, and this platform has none.
    */
-  constructor(config: Config, state: StoredState, geoip: Uint8Array | undefined, log: Log) {
+  constructor(config: Config, state: StoredState, files: ServedFiles, log: Log) {
     this.#config = config;
     this.#listeners = state.listeners.map(({ addr }) => addr);
     this.#log = log;
     this.engine = chooseEngine(config.proxy.engine, log);
-    const workers = this.engine === "portable" ? 1 : config.proxy.workers || navigator.hardwareConcurrency;
-    this.#counters = new Counters(state.listeners.length, workers);
+    const portable = this.engine === "portable";
+    this.#workers = portable ? 1 : config.proxy.workers || navigator.hardwareConcurrency;
+    this.#counters = new Counters(state.listeners.length, portable ? 1 : EpollEngine.writers(this.#workers));
     const backends = state.listeners.flatMap(({ routes }) => routes.map(({ backend }) => backend));
     this.#resolver = new Resolver(backends, {
       resolved: (backend, addresses) => void this.#engine.apply([{ kind: "set_backend", name: backend, addresses }]),
       failed: (backend, error) => log.warn("resolve_failed", { backend, error: messageOf(error) }),
     });
-    const snapshot = makeSnapshot(config, state, geoip, this.#resolver.addresses);
+    const snapshot = makeSnapshot(config, state, files, this.#resolver.addresses);
     this.#engine = this.engine === "portable"
       ? new PortableEngine(snapshot, this.#counters.writer(0), this.#events())
-      : new EpollEngine(snapshot, this.#counters, this.#events());
+      : new EpollEngine(snapshot, this.#workers, this.#counters, this.#events());
   }
 
   /** Resolves the backends' names, then accepts; `false` where it was stopped meanwhile. */
@@ -110,7 +122,7 @@ export class Supervisor {
   get status(): ServingStatus {
     return {
       engine: this.engine,
-      workers: this.#counters.workers,
+      workers: this.#workers,
       workerFailures: this.#counters.workerFailures,
       listeners: this.#listeners.map((addr, index) => ({
         addr,
@@ -142,9 +154,12 @@ export class Supervisor {
     return this.#resolver.addresses.get(backend) ?? [];
   }
 
-  /** Takes a user of a backend away: one that has no other is forgotten. */
-  async releaseBackend(backend: string): Promise<void> {
-    if (this.#resolver.remove(backend)) await this.apply([{ kind: "remove_backend", name: backend }]);
+  /**
+   * Takes a user of a backend away: one that has no other is forgotten. Nobody waits for that: a worker makes changes in
+   * the order in which it is told of them, so the backend's next user comes later.
+   */
+  releaseBackend(backend: string): void {
+    if (this.#resolver.remove(backend)) void this.#engine.apply([{ kind: "remove_backend", name: backend }]);
   }
 
   /** Ends every open connection at once, so that a `stop` under way is soon over. */
@@ -160,6 +175,7 @@ export class Supervisor {
     const log = this.#log;
     return {
       connectionEnded: (end) => log.info("connection", connectionFields(end)),
+      requestEnded: (end) => log.info("request", requestFields(end)),
       dialFailed: (backend) => this.#resolver.dialFailed(backend),
       acceptFailed: (listener, reason) => log.error("accept_failed", { listener, reason }),
       acceptRecovered: (listener) => log.info("accept_recovered", { listener }),
@@ -186,10 +202,11 @@ function chooseEngine(wanted: Config["proxy"]["engine"], log: Log): "epoll" | "p
 export function makeSnapshot(
   config: Config,
   state: StoredState,
-  geoip: Uint8Array | undefined,
+  { geoip, certificates }: ServedFiles,
   backends: ReadonlyMap<string, readonly Endpoint[]>,
 ): EdgeSnapshot {
   const { proxy, firewall } = config;
+  const reports = config.log.level === "debug" || config.log.level === "info";
   return {
     listeners: state.listeners.map(listenerSnapshot),
     firewall: {
@@ -199,20 +216,39 @@ export function makeSnapshot(
       rateWindowMs: firewall.rateWindowMs,
     },
     backends,
+    certificates: certificates === undefined ? new Map() : certificatesOf(state, certificates),
     timeouts: {
       proxyHeaderMs: PROXY_HEADER_TIMEOUT_MS,
       helloMs: proxy.helloTimeoutMs,
       connectMs: proxy.connectTimeoutMs,
       idleMs: proxy.idleTimeoutMs,
     },
-    reportsConnections: config.log.level === "debug" || config.log.level === "info",
+    reportsConnections: reports,
+    reportsRequests: reports && config.log.access,
   };
+}
+
+function certificatesOf({ listeners }: StoredState, files: CertificateFiles): Map<string, CertificateSnapshot> {
+  const certificates = new Map<string, CertificateSnapshot>();
+  for (const route of listeners.flatMap(({ routes }) => routes)) {
+    const certificate = files.current(route);
+    if (certificate === undefined) continue;
+    certificates.set(certificateName(route), { cert: certificate.cert, key: certificate.key });
+  }
+  return certificates;
 }
 
 function listenerSnapshot({ addr, proxyProtocol, maxConnections, routes }: ListenerConfig): ListenerSnapshot {
   const parsed = parseListenAddress(addr);
   if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
-  return { addr, hostname: parsed.host || "::", port: parsed.port, proxyProtocol, maxConnections, routes };
+  return {
+    addr,
+    hostname: parsed.host || "::",
+    port: parsed.port,
+    proxyProtocol,
+    maxConnections,
+    routes: routes.map(routeSnapshot),
+  };
 }
 
 function connectionFields(end: ConnectionEnd): LogFields {
@@ -227,6 +263,27 @@ function connectionFields(end: ConnectionEnd): LogFields {
     duration_ms: Math.round(end.durationMs),
     end: end.end,
     detail: end.detail,
+    protocol: end.http?.protocol,
+    requests: end.http?.requests,
+  };
+}
+
+function requestFields(end: RequestEnd): LogFields {
+  return {
+    listener: end.listener,
+    client: end.client,
+    route: end.route,
+    request_id: end.requestId,
+    protocol: end.protocol,
+    method: end.method,
+    host: end.host,
+    path: end.path,
+    status: end.status,
+    bytes_in: end.bytesIn,
+    bytes_out: end.bytesOut,
+    duration_ms: Math.round(end.durationMs),
+    backend_ms: end.backendMs === undefined ? undefined : Math.round(end.backendMs),
+    error: end.error,
   };
 }
 
@@ -243,8 +300,4 @@ async function within(ms: number, work: Promise<void>): Promise<boolean> {
 
 function prefixed(prefix: string, fields: LogFields): LogFields {
   return Object.fromEntries(Object.entries(fields).map(([key, value]) => [prefix + key, value]));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

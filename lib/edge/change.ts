@@ -8,7 +8,7 @@ import type { Firewall, FirewallRule } from "../rules/firewall.ts";
 import { GeoIp } from "../rules/geoip.ts";
 import { RouteTable } from "../rules/route_table.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
-import type { EdgeSnapshot, ListenerSnapshot, RouteSnapshot } from "./snapshot.ts";
+import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot, RouteSnapshot } from "./snapshot.ts";
 
 /** One change, plain and small: it can be posted to another thread. To make it twice is the same as once. */
 export type EdgeChange =
@@ -23,7 +23,11 @@ export type EdgeChange =
   | { readonly kind: "add_rule"; readonly rule: FirewallRule }
   | { readonly kind: "remove_rule"; readonly rule: FirewallRule }
   /** The bytes of a GeoIP file that is known to be sound. */
-  | { readonly kind: "set_geoip"; readonly geoip: Uint8Array };
+  | { readonly kind: "set_geoip"; readonly geoip: Uint8Array }
+  /** A certificate of L7 routes, for connections to come. */
+  | { readonly kind: "set_certificate"; readonly name: string; readonly certificate: CertificateSnapshot }
+  /** No route names this certificate any more. */
+  | { readonly kind: "remove_certificate"; readonly name: string };
 
 /** A listener as far as it can change. */
 export interface ChangeableListener {
@@ -76,6 +80,9 @@ export function applyChange(serving: Serving, change: EdgeChange): void {
     case "set_geoip":
       serving.firewall.useGeoip(GeoIp.open(change.geoip));
       return;
+    case "set_certificate":
+    case "remove_certificate":
+      return; // a matter of who serves HTTP
     default:
       throw new TypeError(`unknown change: ${JSON.stringify(change satisfies never)}`);
   }
@@ -96,13 +103,15 @@ export class LivingSnapshot {
   readonly #listeners: { snapshot: ListenerSnapshot; routes: Map<string, RouteSnapshot> }[];
   readonly #rules: Readonly<Record<FirewallRule["type"], Set<string>>>;
   readonly #backends: Map<string, readonly Endpoint[]>;
+  readonly #certificates: Map<string, CertificateSnapshot>;
   #geoip: Uint8Array | undefined;
 
   constructor(snapshot: EdgeSnapshot) {
     const { rules, geoip } = snapshot.firewall;
-    this.#snapshot = snapshot;
+    // What changes is kept below, and only there: a GeoIP file may have a hundred megabytes.
+    this.#snapshot = { ...snapshot, listeners: [], firewall: { ...snapshot.firewall, geoip: undefined } };
     this.#listeners = snapshot.listeners.map((listener) => ({
-      snapshot: listener,
+      snapshot: { ...listener, routes: [] },
       routes: new Map(listener.routes.map((route) => [route.hostname, route])),
     }));
     this.#rules = {
@@ -111,6 +120,7 @@ export class LivingSnapshot {
       country: new Set(rules.blockedCountries),
     };
     this.#backends = new Map(snapshot.backends);
+    this.#certificates = new Map(snapshot.certificates);
     this.#geoip = geoip;
   }
 
@@ -143,6 +153,12 @@ export class LivingSnapshot {
       case "set_geoip":
         this.#geoip = change.geoip;
         return;
+      case "set_certificate":
+        this.#certificates.set(change.name, change.certificate);
+        return;
+      case "remove_certificate":
+        this.#certificates.delete(change.name);
+        return;
       default:
         throw new TypeError(`unknown change: ${JSON.stringify(change satisfies never)}`);
     }
@@ -160,6 +176,7 @@ export class LivingSnapshot {
         geoip: this.#geoip,
       },
       backends: new Map(this.#backends),
+      certificates: new Map(this.#certificates),
     };
   }
 }

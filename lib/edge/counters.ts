@@ -22,6 +22,9 @@ export const REJECT_REASONS = [
   "hello_timeout",
   /** The client left before its PROXY header or ClientHello was whole. */
   "client_gone",
+  /** L7: the client and we have no TLS version, cipher or protocol in common, or it broke off. */
+  "tls_failed",
+  "tls_timeout",
   /** No route matches the server name. */
   "no_route",
   /** The backend's host name has no address. */
@@ -165,6 +168,12 @@ export class Counters {
       const share = Atomics.exchange(this.#shares, worker * this.listeners + listener, 0);
       Atomics.sub(this.#active, listener, share);
     }
+  }
+
+  /** Has an open connection be worker number `to`'s from now on. */
+  handOver(from: number, to: number, listener: number): void {
+    Atomics.sub(this.#shares, from * this.listeners + listener, 1);
+    Atomics.add(this.#shares, to * this.listeners + listener, 1);
   }
 
   /** The counts of one listener, now. */

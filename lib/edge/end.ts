@@ -37,8 +37,3 @@ export function refusal(listener: string, client: string): ConnectionEnd {
     detail: undefined,
   };
 }
-
-/** What to log of something thrown. */
-export function stackOf(error: unknown): string {
-  return error instanceof Error ? error.stack ?? error.message : String(error);
-}

@@ -40,11 +40,43 @@ export interface ConnectionEnd {
   readonly end: EndReason;
   /** Which rule the input broke, or what the system said; for `end`s that have more to tell. */
   readonly detail: string | undefined;
+  /** L7: what was spoken on it, and how many requests it brought. */
+  readonly http?: { readonly protocol: HttpProtocol; readonly requests: number };
+}
+
+/** What a client of an L7 route speaks. */
+export type HttpProtocol = "h2" | "http/1.1";
+
+/** A request that is over. The client chose `method`, `host`, `path`, `userAgent` and perhaps `requestId`: bounded. */
+export interface RequestEnd {
+  /** The listener's `addr` as configured. */
+  readonly listener: string;
+  /** The host name pattern of the route. */
+  readonly route: string;
+  /** `host:port` of the real client. */
+  readonly client: string;
+  readonly requestId: string;
+  readonly protocol: HttpProtocol;
+  readonly method: string;
+  readonly host: string;
+  /** Without the query, which may hold secrets. */
+  readonly path: string;
+  /** What the client was answered; 499 where it left before. */
+  readonly status: number;
+  /** Bodies, as they were passed on. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly durationMs: number;
+  /** From the request's being sent to the head of the answer; `undefined` where the backend was not asked, or did not answer. */
+  readonly backendMs: number | undefined;
+  /** What went wrong, where something did. */
+  readonly error: string | undefined;
 }
 
 /** What an engine reports while it runs. */
 export interface EngineEvents {
   connectionEnded(end: ConnectionEnd): void;
+  requestEnded(end: RequestEnd): void;
   /** A dial failed or the backend has no address: it is time to resolve its name anew. */
   dialFailed(backend: string): void;
   /** The system refuses to accept (`EMFILE`, `ENFILE`, …); said once until it accepts again. */

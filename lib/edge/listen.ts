@@ -5,6 +5,7 @@
  */
 
 import { ListenError } from "./engine.ts";
+import { messageOf } from "./thrown.ts";
 
 /** How many connections the kernel may hold for us; it caps this at `net.core.somaxconn`, listen(2). */
 export const BACKLOG = 4096;
@@ -73,7 +74,7 @@ function explain(error: unknown, port: number): string {
   if (codeOf(error) === "EACCES" || error instanceof Deno.errors.PermissionDenied) {
     return `permission denied${port < 1024 ? "; a port below 1024 needs CAP_NET_BIND_SERVICE or root" : ""}`;
   }
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 function codeOf(error: unknown): unknown {

@@ -6,6 +6,7 @@
  */
 
 import type { FirewallRules } from "../rules/firewall.ts";
+import type { HttpPolicy } from "../rules/http_policy.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
 
 /** All that an engine serves. */
@@ -15,9 +16,19 @@ export interface EdgeSnapshot {
   readonly firewall: FirewallSnapshot;
   /** The addresses of every backend that a route names, by that name; empty where it could not be resolved. */
   readonly backends: ReadonlyMap<string, readonly Endpoint[]>;
+  /** The certificates of L7 routes by name; one that is missing has connections refused. */
+  readonly certificates: ReadonlyMap<string, CertificateSnapshot>;
   readonly timeouts: EdgeTimeouts;
   /** Whether each ended connection is reported. They are counted all the same. */
   readonly reportsConnections: boolean;
+  /** Whether each request is reported. */
+  readonly reportsRequests: boolean;
+}
+
+/** A certificate chain and its key, PEM. */
+export interface CertificateSnapshot {
+  readonly cert: string;
+  readonly key: string;
 }
 
 /** One listening address and its routes. */
@@ -35,13 +46,30 @@ export interface ListenerSnapshot {
   readonly routes: readonly RouteSnapshot[];
 }
 
-/** One L4 route. */
+/** One route. */
 export interface RouteSnapshot {
   /** An exact host name, `*.suffix` or `*`, normalised. */
   readonly hostname: string;
   /** `host:port`, a key of {@linkcode EdgeSnapshot.backends}. */
   readonly backend: string;
   readonly sendProxyProtocol: boolean;
+  /** L7: how TLS is terminated and HTTP forwarded; `undefined`: the stream is passed on as it is. */
+  readonly http: HttpRoute | undefined;
+}
+
+/** What an L7 route has beside. */
+export interface HttpRoute {
+  /** A key of {@linkcode EdgeSnapshot.certificates}. */
+  readonly certificate: string;
+  readonly backendTls: boolean;
+  /** `""`: h2c, or what ALPN chooses where `backendTls` is set. */
+  readonly backendProtocol: "" | "h2" | "http1";
+  /** PEM certificates that sign the backend's; `""`: those of the system. */
+  readonly backendCa: string;
+  /** The name that the backend's certificate must carry; `""`: the host of the backend. */
+  readonly backendServerName: string;
+  /** In the order in which they are tried. */
+  readonly policies: readonly HttpPolicy[];
 }
 
 /** What decides whether a client is let in. */

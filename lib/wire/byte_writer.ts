@@ -44,7 +44,12 @@ export class ByteWriter {
     this.length = 0;
   }
 
-  /** A copy of what was written. */
+  /** What was written, as a view that the next write may change. */
+  get written(): Uint8Array<ArrayBuffer> {
+    return this.bytes.subarray(0, this.length);
+  }
+
+  /** A copy of what was written, which is forgotten. */
   taken(): Uint8Array<ArrayBuffer> {
     const written = this.bytes.slice(0, this.length);
     this.length = 0;

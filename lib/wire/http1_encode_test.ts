@@ -95,11 +95,13 @@ Deno.test("numbers out of range are refused", () => {
   }
 });
 
-Deno.test("a refusal shows little of what was refused, and escapes it", () => {
-  const name = `\x1b[31m${"a".repeat(1000)}`;
-  assert.throws(() => encodeResponseHead(new ByteWriter(), 200, [name, "a"]), (error) => {
-    assert.ok(error instanceof TypeError);
-    assert.ok(error.message.length < 200 && !error.message.includes("\x1b"), error.message);
-    return true;
-  });
+Deno.test("a refusal shows little of what was refused, and nothing that would not print", () => {
+  const long = "a".repeat(1000);
+  for (const fields of [[`\x1b[31m\x9b${long}`, "a"], [long, `\x1b\x9b${long}`]]) {
+    assert.throws(() => encodeResponseHead(new ByteWriter(), 200, fields), (error) => {
+      assert.ok(error instanceof TypeError);
+      assert.match(error.message, /^[\x20-\x7e]{20,200}$/);
+      return true;
+    });
+  }
 });

@@ -5,7 +5,7 @@
  */
 
 import { fileExists } from "../file_access.ts";
-import { StoreError, withStoreErrors } from "./store_error.ts";
+import { folderProblem, StoreError, withStoreErrors } from "./store_error.ts";
 
 /**
  * The right to serve from a database, taken on the file `PATH.lock` beside it; the kernel takes it back when the process
@@ -31,6 +31,8 @@ export class ServerLock implements Disposable {
   static take(database: string): ServerLock {
     const path = `${database}.lock`;
     return withStoreErrors(path, () => {
+      const folder = folderProblem(database);
+      if (folder !== undefined) throw new StoreError(database, folder);
       for (;;) {
         const created = !fileExists(path);
         const file = Deno.openSync(path, { create: true, write: true, mode: 0o600 });

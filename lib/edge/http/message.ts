@@ -106,8 +106,8 @@ export interface ClientConnection {
   readonly available: boolean;
   /** How many requests are under way. */
   readonly active: number;
-  /** Whether it can carry a WebSocket. */
-  readonly carriesWebSockets: boolean;
+  /** Whether it can carry a WebSocket; `undefined`: the backend has not said yet. */
+  readonly carriesWebSockets: boolean | undefined;
   /** Sends a request. @throws {TypeError} If it is not available. */
   request(head: RequestHead, end: boolean, events: ClientStreamEvents): HttpStream;
   /** Ends it once nothing is under way. */

@@ -237,6 +237,7 @@ export class Connection implements Expirable {
     const route = this.acceptor.routes.lookup(this.serverName);
     if (route === undefined) return this.finish({ reason: "no_route" });
     this.route = route;
+    if (route.http !== undefined) return this.#handOver();
     this.state = "dialing";
     this.giveUpAt = this.worker.deadlines.now + this.worker.timeouts.connectMs;
     dialNext(this, { reason: "backend_unresolved" });
@@ -261,6 +262,13 @@ export class Connection implements Expirable {
     // A client that is not watched yet is readable at once, and that event starts the relay.
     if (this.client.generation === 0) this.#watchClient();
     else pump(this.worker, this, this.client, this.backend);
+  }
+
+  /** L7: another thread does the rest. */
+  #handOver(): void {
+    this.state = "ended";
+    this.worker.deadlines.clear(this);
+    this.worker.handOver(this, formatEndpoint(this.destination ?? this.#ownAddress(this.client)));
   }
 
   /** Sends a PROXY header, to share a segment with the ClientHello; whether the connection lives on. */

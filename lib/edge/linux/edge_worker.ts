@@ -8,10 +8,11 @@ import { BufferPool } from "../buffer_pool.ts";
 import { applyChange, type Serving } from "../change.ts";
 import { Counters, type CounterWriter, isRejection } from "../counters.ts";
 import { Deadlines } from "../deadlines.ts";
-import { type End, refusal, stackOf } from "../end.ts";
+import { type End, refusal } from "../end.ts";
 import type { ConnectionEnd } from "../engine.ts";
 import { makeFirewall } from "../firewall.ts";
 import type { EdgeTimeouts } from "../snapshot.ts";
+import { stackOf } from "../thrown.ts";
 import type { Firewall } from "../../rules/firewall.ts";
 import type { IpAddress } from "../../wire/ip_address.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
@@ -55,7 +56,7 @@ export class EdgeWorker implements Serving {
   constructor(setup: WorkerSetup, report: (message: FromWorker) => void) {
     const { index, snapshot, shared, listeners } = setup;
     this.report = report;
-    this.counters = new Counters(snapshot.listeners.length, shared.workers, shared.counters).writer(index);
+    this.counters = new Counters(snapshot.listeners.length, shared.writers, shared.counters).writer(index);
     this.firewall = makeFirewall(snapshot.firewall, shared.rates && { buffer: shared.rates, owner: index + 1 });
     this.timeouts = snapshot.timeouts;
     this.backends = new Map(snapshot.backends.entries().map(([name, addresses]) => [name, new Backend(addresses)]));
@@ -147,6 +148,25 @@ export class EdgeWorker implements Serving {
   /** Has a relay go on once others have had their turn. */
   later(from: Side): void {
     this.#later.push(from);
+  }
+
+  /** Gives a connection to whoever serves HTTP. It is counted and reported there. */
+  handOver(connection: Connection, destination: string): void {
+    const { client, acceptor, source, serverName, route } = connection;
+    const { fd } = client;
+    this.loop.remove(client);
+    client.fd = -1; // its owner, should a thread die, is told by the engine
+    this.#open--;
+    const handed = {
+      fd,
+      listener: acceptor.index,
+      client: source,
+      destination,
+      serverName,
+      route: route?.hostname ?? "",
+    };
+    this.report({ kind: "handed_over", connection: handed });
+    this.#reportDrained();
   }
 
   /** Counts and reports a connection that is over. */

@@ -12,6 +12,7 @@ import { RateLimiter } from "../../rules/rate_limiter.ts";
 import { formatHostPort } from "../../wire/socket_address.ts";
 import { bindListener, type BoundListener } from "./bind.ts";
 import { Libc } from "./libc.ts";
+import { HttpWorkers, snapshotWithoutHttpDetails, withoutHttpDetails } from "./http_workers.ts";
 import type { FromWorker, SharedMemory, ToWorker } from "./messages.ts";
 
 /** How many descriptors the table of owners has room for: the usual upper limit of a process, proc(5) nr_open. */
@@ -45,19 +46,21 @@ export class EpollEngine implements Engine {
   readonly #acknowledgements = new Map<number, { waiting: Set<number>; done: PromiseWithResolvers<void> }>();
   /** What a worker that takes another's place begins with. */
   readonly #snapshot: LivingSnapshot;
+  readonly #http: HttpWorkers;
   #sequence = 0;
   #stopping = false;
 
   /**
    * Binds every listener; none stays bound where one cannot be.
    *
-   * @param counters For as many listeners as the snapshot has, and as many workers as there are to be.
+   * @param counters For as many listeners as the snapshot has, and {@linkcode EpollEngine.writers}.
    * @param workerModule What runs in a worker's thread.
    * @throws {LibcError} Where this platform has no epoll, or Deno may not call it.
    * @throws {ListenError} If an address cannot be bound.
    */
   constructor(
     snapshot: EdgeSnapshot,
+    workers: number,
     counters: Counters,
     events: EngineEvents,
     workerModule: URL = new URL("./worker.ts", import.meta.url),
@@ -66,18 +69,20 @@ export class EpollEngine implements Engine {
     const { geoip } = snapshot.firewall;
     this.#snapshot = new LivingSnapshot(snapshot);
     if (geoip !== undefined) this.#snapshot.apply(shareGeoip({ kind: "set_geoip", geoip }));
-    this.#rates = snapshot.firewall;
+    const { rateLimit, rateWindowMs } = snapshot.firewall;
+    this.#rates = { rateLimit, rateWindowMs };
     this.#counters = counters;
     this.#events = events;
     this.#shared = {
-      workers: counters.workers,
+      writers: counters.workers,
       counters: counters.memory,
       owners: new SharedArrayBuffer(DESCRIPTORS * 2),
-      rates: snapshot.firewall.rateLimit > 0 ? new SharedArrayBuffer(RateLimiter.byteLength()) : undefined,
+      rates: rateLimit > 0 ? new SharedArrayBuffer(RateLimiter.byteLength()) : undefined,
     };
-    this.#bound = bindAll(this.#libc, snapshot, counters.workers);
+    this.#http = new HttpWorkers(workers, this.#snapshot, this.#shared, counters, events);
+    this.#bound = bindAll(this.#libc, snapshot, workers);
     this.addresses = this.#bound.map(({ hostname, port }) => formatHostPort(hostname, port));
-    this.#places = Array.from({ length: counters.workers }, (_, index) => ({
+    this.#places = Array.from({ length: workers }, (_, index) => ({
       index,
       wakeFd: this.#libc.eventfd(),
       thread: undefined,
@@ -88,21 +93,32 @@ export class EpollEngine implements Engine {
     }));
   }
 
+  /** How many write into the counters, for so many workers: each has one beside it that serves HTTP. */
+  static writers(workers: number): number {
+    return workers * 2;
+  }
+
   async start(): Promise<void> {
     for (const place of this.#places) this.#spawn(place);
-    await Promise.all(this.#places.map(({ ready }) => ready.promise));
+    await Promise.all([...this.#places.map(({ ready }) => ready.promise), this.#http.start()]);
   }
 
   async apply(changes: readonly EdgeChange[]): Promise<void> {
     const shared = changes.map(shareGeoip);
     for (const change of shared) this.#snapshot.apply(change);
+    // Before any worker goes by them: it may hand over a connection of a new route at once.
+    const inHttp = this.#http.apply(shared);
+    await Promise.all([this.#applyInWorkers(withoutHttpDetails(shared)), inHttp]);
+  }
+
+  async #applyInWorkers(changes: readonly EdgeChange[]): Promise<void> {
     const sequence = ++this.#sequence;
     const living = this.#places.filter(({ thread }) => thread !== undefined);
     if (living.length === 0) return;
     const waiting = new Set(living.map(({ index }) => index));
     const done = Promise.withResolvers<void>();
     this.#acknowledgements.set(sequence, { waiting, done });
-    for (const place of living) this.#send(place, { kind: "change", sequence, changes: shared });
+    for (const place of living) this.#send(place, { kind: "change", sequence, changes });
     await done.promise;
   }
 
@@ -113,15 +129,17 @@ export class EpollEngine implements Engine {
       else this.#send(place, { kind: "stop" });
     }
     await Promise.all(this.#places.map(({ stopped }) => stopped.promise));
+    this.#http.drain();
     for (const { fds } of this.#bound) for (const fd of fds) this.#libc.close(fd);
   }
 
   async drained(): Promise<void> {
-    await Promise.all(this.#places.map(({ drained }) => drained.promise));
+    await Promise.all([...this.#places.map(({ drained }) => drained.promise), this.#http.drained()]);
     for (const place of this.#places) if (place.thread !== undefined) this.#send(place, { kind: "exit" });
   }
 
   abort(): void {
+    this.#http.abort();
     for (const place of this.#places) if (place.thread !== undefined) this.#send(place, { kind: "abort" });
   }
 
@@ -136,7 +154,8 @@ export class EpollEngine implements Engine {
       this.#failed(place, event.message);
     };
     const listeners = this.#bound.map(({ fds }) => fds[index] ?? -1);
-    thread.postMessage({ index, snapshot: this.#snapshot.take(), listeners, wakeFd, shared: this.#shared });
+    const snapshot = snapshotWithoutHttpDetails(this.#snapshot.take());
+    thread.postMessage({ index, snapshot, listeners, wakeFd, shared: this.#shared });
   }
 
   #send(place: Place, message: ToWorker): void {
@@ -157,6 +176,8 @@ export class EpollEngine implements Engine {
       case "ended":
         for (const end of message.ends) this.#events.connectionEnded(end);
         return;
+      case "handed_over":
+        return this.#http.take(place.index, message.connection);
       case "dial_failed":
         return this.#events.dialFailed(message.backend);
       case "accept_failed":

@@ -37,7 +37,7 @@ function snapshotFor(port: number): EdgeSnapshot {
       port: 0,
       proxyProtocol: false,
       maxConnections: 0,
-      routes: [{ hostname: "*", backend: "echo", sendProxyProtocol: false }],
+      routes: [{ hostname: "*", backend: "echo", sendProxyProtocol: false, http: undefined }],
     }],
     firewall: {
       rules: { blockedIps: [], blockedCidrs: [], blockedCountries: [] },
@@ -52,6 +52,7 @@ function snapshotFor(port: number): EdgeSnapshot {
 }
 
 class Recorder implements EngineEvents {
+  requestEnded(): void {}
   readonly ends: ConnectionEnd[] = [];
   readonly failures: string[] = [];
   readonly failed = Promise.withResolvers<void>();
@@ -102,7 +103,7 @@ Deno.test({
     const counters = new Counters(1, 2);
     const recorder = new Recorder();
     const faulty = new URL("./testdata/faulty_worker.ts", import.meta.url);
-    const engine = new EpollEngine(snapshotFor(echo.port), counters, recorder, faulty);
+    const engine = new EpollEngine(snapshotFor(echo.port), 2, counters, recorder, faulty);
     await engine.start();
     const port = Number(engine.addresses[0]?.split(":")[1]);
 
@@ -139,11 +140,47 @@ Deno.test({
   ignore: !onLinux,
   async fn() {
     const [first, second] = [startEcho(), Deno.listen({ hostname: "127.0.0.1", port: 0 })];
-    const engine = new EpollEngine(snapshotFor(first.port), new Counters(1, 2), new Recorder());
+    const engine = new EpollEngine(snapshotFor(first.port), 2, new Counters(1, EpollEngine.writers(2)), new Recorder());
     await engine.start();
     const port = Number(engine.addresses[0]?.split(":")[1]);
     const addresses = [{ address: ipv4(127, 0, 0, 1), port: second.addr.port }];
     await engine.apply([{ kind: "set_backend", name: "echo", addresses }]);
+    for (let i = 0; i < 20; i++) {
+      using _client = await open(port);
+      using _served = await second.accept();
+    }
+    second.close();
+    await engine.stop();
+    engine.abort();
+    await engine.drained();
+    await first.close();
+  },
+});
+
+Deno.test({
+  name: "a change that is made while a worker dies holds in the one that takes its place",
+  ignore: !onLinux,
+  async fn() {
+    const [first, second] = [startEcho(), Deno.listen({ hostname: "127.0.0.1", port: 0 })];
+    const recorder = new Recorder();
+    const faulty = new URL("./testdata/faulty_worker.ts", import.meta.url);
+    const engine = new EpollEngine(
+      snapshotFor(first.port),
+      2,
+      new Counters(1, EpollEngine.writers(2)),
+      recorder,
+      faulty,
+    );
+    await engine.start();
+    const port = Number(engine.addresses[0]?.split(":")[1]);
+    const change = (port: number) =>
+      engine.apply([{ kind: "set_backend", name: "echo", addresses: [{ address: ipv4(127, 0, 0, 1), port }] }]);
+
+    using fatal = await open(port, buildClientHello({ serverName: "fault.test" }));
+    // Before, at and after its death: each is acknowledged, if only by those that live.
+    const changes = [change(first.port), recorder.failed.promise.then(() => change(second.addr.port))];
+    assert.equal(await echoes(fatal, 1), false);
+    await Promise.all(changes);
     for (let i = 0; i < 20; i++) {
       using _client = await open(port);
       using _served = await second.accept();

@@ -14,11 +14,8 @@ export const EINTR = 4;
 export const EAGAIN = 11;
 export const ENFILE = 23;
 export const EMFILE = 24;
-export const EPIPE = 32;
 export const ENOBUFS = 105;
 export const ENOMEM = 12;
-export const ECONNABORTED = 103;
-export const ECONNRESET = 104;
 export const ETIMEDOUT = 110;
 export const ECONNREFUSED = 111;
 export const EINPROGRESS = 115;
@@ -31,13 +28,13 @@ const ERROR_NAMES: ReadonlyMap<number, string> = new Map([
   [13, "EACCES"],
   [ENFILE, "ENFILE"],
   [EMFILE, "EMFILE"],
-  [EPIPE, "EPIPE"],
+  [32, "EPIPE"],
   [97, "EAFNOSUPPORT"],
   [98, "EADDRINUSE"],
   [99, "EADDRNOTAVAIL"],
   [101, "ENETUNREACH"],
-  [ECONNABORTED, "ECONNABORTED"],
-  [ECONNRESET, "ECONNRESET"],
+  [103, "ECONNABORTED"],
+  [104, "ECONNRESET"],
   [ENOBUFS, "ENOBUFS"],
   [107, "ENOTCONN"],
   [ETIMEDOUT, "ETIMEDOUT"],
@@ -54,8 +51,8 @@ export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
-export const SO_ERROR = 4;
-export const SO_LINGER = 13;
+const SO_ERROR = 4;
+const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;

@@ -6,7 +6,7 @@
 
 /// <reference lib="deno.worker" />
 
-import { stackOf } from "../end.ts";
+import { stackOf } from "../thrown.ts";
 import { EdgeWorker } from "./edge_worker.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
 

@@ -9,9 +9,11 @@ import { encodeProxyHeaderV2, parseProxyHeader } from "../../wire/proxy_protocol
 import type { Endpoint } from "../../wire/socket_address.ts";
 import { parseIpAddress } from "../../wire/ip_address.ts";
 import type { Expirable } from "../deadlines.ts";
-import { BLOCKED, type End, stackOf } from "../end.ts";
-import type { EndReason } from "../engine.ts";
+import { BLOCKED, type End } from "../end.ts";
+import type { ConnectionEnd, EndReason } from "../engine.ts";
 import type { RouteSnapshot } from "../snapshot.ts";
+import { stackOf } from "../thrown.ts";
+import { ConnDuplex } from "./conn_duplex.ts";
 import { dial, type DialAttempt } from "./dial.ts";
 import type { Listener, PortableEngine } from "./engine.ts";
 import { relay, writeAll } from "./relay.ts";
@@ -43,6 +45,10 @@ export class Connection implements Expirable {
   dialing: DialAttempt | undefined;
   bytesIn = 0;
   bytesOut = 0;
+
+  /** L7: who serves HTTP closes the socket, and tells what became of it. */
+  handedOver = false;
+  httpEnd: ConnectionEnd | undefined;
 
   /** How it ended; `undefined` while it lives. */
   ended: End | undefined;
@@ -101,7 +107,7 @@ export class Connection implements Expirable {
     this.ended = end;
     this.engine.deadlines.clear(this);
     this.dialing?.abort();
-    this.socket.close();
+    if (!this.handedOver) this.socket.close();
     this.backend?.close();
   }
 }
@@ -145,6 +151,7 @@ async function live(connection: Connection): Promise<End> {
   const route = listener.routes.lookup(connection.serverName);
   if (route === undefined) return { reason: "no_route" };
   connection.route = route;
+  if (route.http !== undefined) return await serveHttp(connection, route);
 
   const backend = await dial(connection, route.backend);
   if (!("socket" in backend)) return backend;
@@ -152,6 +159,20 @@ async function live(connection: Connection): Promise<End> {
 
   connection.expireAs("idle_timeout", engine.timeouts.idleMs);
   return await sendFirstBytes(connection, route, backend.socket) ?? await relay(connection, backend.socket);
+}
+
+/** Has HTTP served on what the client sends, its ClientHello included. */
+async function serveHttp(connection: Connection, route: RouteSnapshot): Promise<End> {
+  const { engine, listener, socket, client, destination, serverName } = connection;
+  engine.deadlines.clear(connection);
+  const duplex = new ConnDuplex(socket, connection.received.slice());
+  connection.releaseBuffer();
+  connection.handedOver = true;
+  const accepted = { listener: listener.index, client, destination, serverName, route: route.hostname };
+  const ended = await new Promise<ConnectionEnd>((resolve) => engine.http.take(duplex, accepted, resolve));
+  connection.httpEnd = ended;
+  const { end: reason, detail } = ended;
+  return detail === undefined ? { reason } : { reason, detail };
 }
 
 /** Reads the PROXY header that must come first, and takes the client's address from it. */

@@ -9,6 +9,7 @@ import type { Endpoint } from "../../wire/socket_address.ts";
 import type { RejectReason } from "../counters.ts";
 import type { Deadlines, Expirable } from "../deadlines.ts";
 import type { End } from "../end.ts";
+import { messageOf } from "../thrown.ts";
 import type { Connection } from "./connection.ts";
 
 /** A backend's addresses, and which of them answered last. */
@@ -93,5 +94,5 @@ function dialFailure(error: unknown, timedOut: boolean): End {
   if (timedOut || error instanceof Deno.errors.TimedOut) return { reason: "backend_timeout" };
   if (error instanceof Deno.errors.ConnectionRefused) return { reason: "backend_refused" };
   const reason: RejectReason = "backend_unreachable";
-  return { reason, detail: error instanceof Error ? error.message : String(error) };
+  return { reason, detail: messageOf(error) };
 }

@@ -7,16 +7,18 @@
 import type { Firewall } from "../../rules/firewall.ts";
 import { type Endpoint, formatEndpoint, formatHostPort } from "../../wire/socket_address.ts";
 import { type CounterWriter, isRejection } from "../counters.ts";
-import { refusal, stackOf } from "../end.ts";
+import { refusal } from "../end.ts";
 import type { Engine, EngineEvents } from "../engine.ts";
 import { makeFirewall } from "../firewall.ts";
 import type { EdgeSnapshot, EdgeTimeouts, ListenerSnapshot } from "../snapshot.ts";
+import { messageOf, stackOf } from "../thrown.ts";
 import { BufferPool } from "../buffer_pool.ts";
+import { HttpService } from "../http/service.ts";
 import { applyChange, type ChangeableListener, type EdgeChange, routeTable, type Serving } from "../change.ts";
 import { Connection, serveConnection } from "./connection.ts";
 import { Backend } from "./dial.ts";
 import { accept, listen } from "../listen.ts";
-import { TimedDeadlines } from "./timed_deadlines.ts";
+import { TimedDeadlines } from "../timed_deadlines.ts";
 
 /** How long accepting rests after the system refused it. */
 const ACCEPT_PAUSE_MS = 100;
@@ -40,6 +42,7 @@ export class PortableEngine implements Engine, Serving {
   readonly backends: Map<string, Backend>;
   readonly deadlines = new TimedDeadlines();
   readonly pool = new BufferPool();
+  readonly http: HttpService;
   readonly open = new Set<Connection>();
   readonly listeners: readonly Listener[];
   #accepting: Promise<void>[] = [];
@@ -60,6 +63,12 @@ export class PortableEngine implements Engine, Serving {
     this.timeouts = snapshot.timeouts;
     this.firewall = makeFirewall(snapshot.firewall);
     this.backends = new Map(snapshot.backends.entries().map(([name, addresses]) => [name, new Backend(addresses)]));
+    this.http = new HttpService(snapshot, {
+      counters,
+      deadlines: this.deadlines,
+      requestEnded: (end) => events.requestEnded(end),
+      dialFailed: (backend) => events.dialFailed(backend),
+    });
     this.listeners = bindAll(snapshot.listeners);
     this.addresses = this.listeners.map(({ socket }) => formatHostPort(socket.addr.hostname, socket.addr.port));
   }
@@ -71,6 +80,7 @@ export class PortableEngine implements Engine, Serving {
 
   apply(changes: readonly EdgeChange[]): Promise<void> {
     for (const change of changes) applyChange(this, change);
+    this.http.apply(changes);
     return Promise.resolve();
   }
 
@@ -86,6 +96,7 @@ export class PortableEngine implements Engine, Serving {
     this.#stopped = true;
     for (const { socket } of this.listeners) socket.close();
     await Promise.all(this.#accepting); // the kernel's socket lives until the `accept` that waits on it is over
+    void this.http.drain();
     this.#closed = true;
     if (this.open.size === 0) this.#drained.resolve();
   }
@@ -95,12 +106,13 @@ export class PortableEngine implements Engine, Serving {
   }
 
   abort(): void {
+    this.http.abort();
     for (const connection of [...this.open]) connection.finish({ reason: "shutdown" });
   }
 
   /** Counts and reports a connection that is over. */
   ended(connection: Connection): void {
-    const { listener, ended } = connection;
+    const { listener, ended, httpEnd } = connection;
     const reason = ended?.reason ?? "internal_error";
     if (isRejection(reason)) this.counters.reject(listener.index, reason);
     this.counters.close(listener.index);
@@ -109,12 +121,13 @@ export class PortableEngine implements Engine, Serving {
       client: formatEndpoint(connection.client),
       serverName: connection.serverName,
       route: connection.route?.hostname,
-      backend: connection.route?.backend,
-      bytesIn: connection.bytesIn,
-      bytesOut: connection.bytesOut,
+      backend: httpEnd === undefined ? connection.route?.backend : undefined,
+      bytesIn: httpEnd?.bytesIn ?? connection.bytesIn,
+      bytesOut: httpEnd?.bytesOut ?? connection.bytesOut,
       durationMs: performance.now() - connection.startedAt,
       end: reason,
       detail: ended?.detail,
+      ...httpEnd?.http && { http: httpEnd.http },
     });
     this.open.delete(connection);
     if (this.#closed && this.open.size === 0) this.#drained.resolve();
@@ -130,9 +143,7 @@ export class PortableEngine implements Engine, Serving {
       } catch (error) {
         if (this.#stopped) return;
         // EMFILE and the like last: without a rest this loop would spin.
-        if (!failing) {
-          this.events.acceptFailed(listener.addr, error instanceof Error ? error.message : String(error));
-        }
+        if (!failing) this.events.acceptFailed(listener.addr, messageOf(error));
         failing = true;
         await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
       }

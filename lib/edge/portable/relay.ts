@@ -5,6 +5,7 @@
  */
 
 import type { End } from "../end.ts";
+import { messageOf } from "../thrown.ts";
 import type { Connection, Direction } from "./connection.ts";
 
 /**
@@ -74,6 +75,6 @@ async function closeWrite(connection: Connection, to: Deno.TcpConn): Promise<voi
 function brokenOff(connection: Connection, socket: Deno.TcpConn, error: unknown): End {
   return {
     reason: socket === connection.socket ? "client_reset" : "backend_reset",
-    detail: error instanceof Error ? error.message : String(error),
+    detail: messageOf(error),
   };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Deadlines, type Expirable } from "../deadlines.ts";
+import { Deadlines, type Expirable } from "./deadlines.ts";
 
 /** Deadlines that expire by themselves. The timer runs only while something waits. */
 export class TimedDeadlines extends Deadlines {

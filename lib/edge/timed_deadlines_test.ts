@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Expirable } from "../deadlines.ts";
+import type { Expirable } from "./deadlines.ts";
 import { TimedDeadlines } from "./timed_deadlines.ts";
 
 class Entry implements Expirable {

@@ -1,0 +1,380 @@
+import assert from "node:assert/strict";
+import { type Authority, createAuthority, type KeyPair } from "../../scripts/dev/certificates.ts";
+import { CertificateFiles, certificateName, type CertificateUser } from "./certificate_files.ts";
+import { Log } from "./log.ts";
+
+const DAY_MS = 86_400_000;
+/** Longer than files must stand still, and shorter than they may be at odds. */
+const A_MOMENT = 1_500;
+/** Longer than certificate and key may be at odds. */
+const A_WHILE = 6_000;
+
+const authority: Authority = await createAuthority("Test authority");
+
+/** Certificates in a folder of their own, under a clock that stands still until it is set. */
+class Bench implements AsyncDisposable {
+  readonly folder = Deno.makeTempDirSync();
+  readonly #lines: string[] = [];
+  /** Names and contents of what was reported as changed. */
+  readonly changed: (readonly [string, string])[] = [];
+  now = Date.now() + 60_000; // what a test has just written is old to it
+  readonly #log = new Log("debug", "text", {
+    write: (octets) => {
+      const text = new TextDecoder().decode(octets).replaceAll(this.folder, "DIR");
+      this.#lines.push(...text.trimEnd().split("\n").map((line) => line.replace(/^\S+ /, "")));
+      return Promise.resolve(octets.length);
+    },
+  });
+  readonly files = new CertificateFiles({
+    log: this.#log,
+    events: { changed: (name, { cert, key }) => void this.changed.push([name, cert + key]) },
+    now: () => this.now,
+  });
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.files.close();
+    return Deno.remove(this.folder, { recursive: true });
+  }
+
+  path(name: string): string {
+    return `${this.folder}/${name}`;
+  }
+
+  /** Puts a file in the place of another: two writes to one file in one tick of the clock could not be told apart. */
+  write(name: string, text: string): void {
+    Deno.writeTextFileSync(this.path("new"), text);
+    Deno.renameSync(this.path("new"), this.path(name));
+  }
+
+  writePair({ cert, key }: KeyPair): void {
+    this.write("x.pem", cert);
+    this.write("x.key", key);
+  }
+
+  /** A route with the files `x.pem` and `x.key`, or others. */
+  route(hostname = "a.example", { cert = "x.pem", key = "x.key" } = {}): CertificateUser {
+    return { mode: "l7", hostname, tlsCert: this.path(cert), tlsKey: this.path(key) };
+  }
+
+  /** Looks at the files `ms` later, as the timer does. */
+  async poll(ms: number): Promise<void> {
+    this.now += ms;
+    await this.files.poll();
+  }
+
+  /** The lines of the log since the last time, without their time. */
+  async logged(): Promise<string[]> {
+    await this.#log.flush();
+    return this.#lines.splice(0);
+  }
+
+  /** What serves `route`, certificate and key in one. */
+  serving(route = this.route()): string | undefined {
+    const certificate = this.files.current(route);
+    return certificate && certificate.cert + certificate.key;
+  }
+}
+
+function issue(notAfter = new Date("2126-01-01T00:00:00Z")): Promise<KeyPair> {
+  const validity = { notBefore: new Date(notAfter.getTime() - 90 * DAY_MS), notAfter };
+  return authority.issue({ hostnames: ["a.example"], validity });
+}
+
+function text({ cert, key }: KeyPair): string {
+  return cert + key;
+}
+
+const RELOADED = "info certificate_reloaded path=DIR/x.pem hostnames=a.example not_after=2126-01-01T00:00:00Z";
+
+Deno.test("a certificate serves as soon as its route is added, and nobody is told of it", async () => {
+  await using bench = new Bench();
+  const pair = await issue();
+  bench.writePair(pair);
+  bench.files.add(bench.route());
+  assert.equal(bench.serving(), text(pair));
+  await bench.poll(A_WHILE);
+  assert.deepEqual([bench.changed, await bench.logged(), bench.files.counts], [[], [], { reloads: 0, failures: 0 }]);
+});
+
+Deno.test("a renewed certificate serves once it stands still, and is told once", async () => {
+  await using bench = new Bench();
+  const [old, renewed] = [await issue(), await issue()];
+  bench.writePair(old);
+  bench.files.add(bench.route());
+  bench.writePair(renewed);
+  await bench.poll(0);
+  assert.equal(bench.serving(), text(old));
+  await bench.poll(A_MOMENT);
+  assert.equal(bench.serving(), text(renewed));
+  await bench.poll(A_WHILE);
+  await bench.poll(A_WHILE);
+  assert.deepEqual(bench.changed, [[certificateName(bench.route()), text(renewed)]]);
+  assert.deepEqual([await bench.logged(), bench.files.counts], [[RELOADED], { reloads: 1, failures: 0 }]);
+});
+
+Deno.test("a check takes a renewed certificate at once", async () => {
+  await using bench = new Bench();
+  bench.writePair(await issue());
+  bench.files.add(bench.route());
+  const renewed = await issue();
+  bench.writePair(renewed);
+  await bench.files.check();
+  assert.equal(bench.serving(), text(renewed));
+  await bench.poll(A_WHILE);
+  assert.equal(bench.changed.length, 1);
+});
+
+Deno.test("between the writes of certificate and key nothing changes and nothing is told", async () => {
+  await using bench = new Bench();
+  const [old, renewed] = [await issue(), await issue()];
+  bench.writePair(old);
+  bench.files.add(bench.route());
+  for (const [file, contents] of [["x.pem", renewed.cert.slice(0, 99)], ["x.pem", renewed.cert]] as const) {
+    bench.write(file, contents);
+    await bench.poll(A_MOMENT);
+    await bench.files.check();
+    await bench.poll(A_MOMENT);
+    assert.deepEqual([bench.serving(), await bench.logged()], [text(old), []]);
+  }
+  bench.write("x.key", renewed.key);
+  await bench.poll(0);
+  await bench.poll(A_MOMENT);
+  assert.deepEqual([bench.serving(), await bench.logged()], [text(renewed), [RELOADED]]);
+});
+
+Deno.test("a broken pair is told and counted once of each state of the files, and the one before goes on", async () => {
+  await using bench = new Bench();
+  const [old, other] = [await issue(), await issue()];
+  bench.writePair(old);
+  bench.files.add(bench.route());
+  const failed = (error: string) =>
+    `error certificate_reload_failed path=DIR/x.pem hostnames=a.example error="${error}" ` +
+    'message="the one before stays in use"';
+  bench.write("x.key", other.key);
+  await bench.poll(0);
+  for (let i = 0; i < 5; i++) await bench.poll(A_WHILE);
+  await bench.files.check();
+  assert.deepEqual(await bench.logged(), [failed("DIR/x.key: is not the key of the certificate in DIR/x.pem")]);
+  Deno.removeSync(bench.path("x.key"));
+  await bench.poll(0);
+  for (let i = 0; i < 5; i++) await bench.poll(A_WHILE);
+  assert.deepEqual(await bench.logged(), [failed("DIR/x.key: does not exist")]);
+  assert.equal(bench.serving(), text(old));
+  assert.equal(bench.files.status()[0]?.problem, `${bench.path("x.key")}: does not exist`);
+  bench.write("x.key", old.key);
+  await bench.poll(0);
+  await bench.poll(A_MOMENT);
+  assert.deepEqual(await bench.logged(), ["info certificate_recovered path=DIR/x.pem hostnames=a.example"]);
+  assert.deepEqual([bench.changed, bench.files.counts], [[], { reloads: 0, failures: 2 }]);
+  assert.deepEqual(bench.files.status(), [{
+    name: certificateName(bench.route()),
+    certFile: bench.path("x.pem"),
+    keyFile: bench.path("x.key"),
+    notAfter: new Date("2126-01-01T00:00:00Z"),
+    hostnames: ["a.example"],
+    failures: 2,
+    problem: undefined,
+  }]);
+});
+
+Deno.test("a route whose files are of no use has no certificate, which is told at once, until they are sound", async () => {
+  await using bench = new Bench();
+  bench.files.add(bench.route());
+  assert.deepEqual([bench.serving(), await bench.logged()], [undefined, [
+    "error certificate_reload_failed path=DIR/x.pem hostnames=a.example " +
+    'error="DIR/x.pem: does not exist; DIR/x.key: does not exist" ' +
+    'message="its routes refuse connections until it is sound"',
+  ]]);
+  await bench.poll(A_WHILE);
+  assert.deepEqual([bench.files.status()[0]?.notAfter, await bench.logged()], [undefined, []]);
+  const pair = await issue();
+  bench.writePair(pair);
+  await bench.poll(0);
+  await bench.poll(A_MOMENT);
+  assert.deepEqual(bench.changed, [[certificateName(bench.route()), text(pair)]]);
+  assert.deepEqual([bench.serving(), await bench.logged()], [text(pair), [RELOADED]]);
+});
+
+Deno.test("files that are new and of no use when their route is added are told of once", async () => {
+  await using bench = new Bench();
+  const [pair, other] = [await issue(), await issue()];
+  bench.writePair({ cert: pair.cert, key: other.key });
+  bench.now = Date.now();
+  bench.files.add(bench.route());
+  for (let i = 0; i < 5; i++) await bench.poll(A_MOMENT);
+  await bench.poll(A_WHILE);
+  assert.equal((await bench.logged()).length, 1);
+  assert.equal(bench.files.counts.failures, 1);
+});
+
+Deno.test("files replaced by others of the same name are seen, whatever their times say", async () => {
+  await using bench = new Bench();
+  bench.writePair(await issue());
+  bench.files.add(bench.route());
+  const renewed = await issue();
+  bench.writePair(renewed);
+  for (const name of ["x.pem", "x.key"]) Deno.utimeSync(bench.path(name), new Date(0), new Date(0));
+  await bench.files.check();
+  assert.equal(bench.serving(), text(renewed));
+});
+
+Deno.test("a write that leaves no trace, just after the files were taken, is seen", async () => {
+  await using bench = new Bench();
+  bench.writePair(await issue());
+  bench.files.add(bench.route());
+  const [first, second] = [await issue(), await issue()];
+  // Padded to one length, and given one time: only a second look tells the one from the other.
+  const write = ({ cert, key }: KeyPair) => {
+    for (const [name, contents] of [["x.pem", cert.padEnd(2000)], ["x.key", key.padEnd(500)]] as const) {
+      Deno.writeTextFileSync(bench.path(name), contents);
+      Deno.utimeSync(bench.path(name), new Date(0), new Date(0));
+    }
+  };
+  write(first);
+  await bench.files.check();
+  assert.equal(bench.serving(), text(first));
+  write(second);
+  await bench.poll(A_MOMENT);
+  await bench.poll(A_MOMENT);
+  assert.equal(bench.serving(), text(second));
+});
+
+Deno.test("the switch of a link to a folder renews both files in one step", async () => {
+  await using bench = new Bench();
+  const [old, renewed] = [await issue(), await issue()];
+  for (const [name, { cert, key }] of [["1", old], ["2", renewed]] as const) {
+    Deno.mkdirSync(bench.path(name));
+    bench.write(`${name}/x.pem`, cert);
+    bench.write(`${name}/x.key`, key);
+  }
+  // As Kubernetes lays out a volume: x.pem -> ..data/x.pem, ..data -> 1
+  Deno.symlinkSync("1", bench.path("..data"));
+  for (const name of ["x.pem", "x.key"]) Deno.symlinkSync(`..data/${name}`, bench.path(name));
+  bench.files.add(bench.route());
+  assert.equal(bench.serving(), text(old));
+  Deno.symlinkSync("2", bench.path("..data_tmp"));
+  Deno.renameSync(bench.path("..data_tmp"), bench.path("..data"));
+  await bench.poll(0);
+  await bench.poll(A_MOMENT);
+  assert.deepEqual([bench.serving(), await bench.logged()], [text(renewed), [RELOADED]]);
+});
+
+Deno.test("the end of a certificate is told from 14 days before it, once a day, and that it has come at once", async () => {
+  await using bench = new Bench();
+  const end = new Date("2126-01-01T00:00:00Z");
+  bench.writePair(await issue(end));
+  bench.files.add(bench.route());
+  const at = async (time: number) => {
+    bench.now = end.getTime() + time;
+    await bench.files.poll();
+    return bench.logged();
+  };
+  const about = "path=DIR/x.pem not_after=2126-01-01T00:00:00Z hostnames=a.example";
+  assert.deepEqual(await at(-14 * DAY_MS), []);
+  assert.deepEqual(await at(-13.5 * DAY_MS), [`warn certificate_expires_soon ${about} left="13 days"`]);
+  assert.deepEqual(await at(-12.6 * DAY_MS), []);
+  assert.deepEqual(await at(-12.5 * DAY_MS), [`warn certificate_expires_soon ${about} left="12 days"`]);
+  assert.deepEqual(await at(-1), [`warn certificate_expires_soon ${about} left="less than a day"`]);
+  assert.deepEqual(await at(1), [`error certificate_expired ${about}`]);
+  assert.deepEqual(await at(DAY_MS), []);
+  assert.deepEqual(await at(1 + DAY_MS), [`error certificate_expired ${about}`]);
+  bench.writePair(await issue(new Date("2127-01-01T00:00:00Z")));
+  await bench.files.check();
+  assert.equal((await bench.logged()).length, 1);
+  assert.deepEqual(await at(3 * DAY_MS), []);
+});
+
+Deno.test("routes with the same files share a certificate, which is forgotten with the last of them", async () => {
+  await using bench = new Bench();
+  bench.writePair(await issue());
+  const other = await issue();
+  bench.write("y.pem", other.cert);
+  bench.write("y.key", other.key);
+  const hostnames = ["a.example", "a.example", "b.example"]; // one host name on two listeners
+  for (const hostname of hostnames) bench.files.add(bench.route(hostname));
+  const apart = bench.route("c.example", { cert: "y.pem", key: "y.key" });
+  bench.files.add(apart);
+  bench.files.add({ ...bench.route("l4.example", { cert: "none.pem" }), mode: "l4" });
+  const listed = () => bench.files.status().map((status) => status.hostnames);
+  assert.deepEqual(listed(), [["a.example", "b.example"], ["c.example"]]);
+  assert.equal(bench.files.remove(bench.route()), false);
+  assert.equal(bench.files.remove(bench.route("b.example")), false);
+  assert.deepEqual(listed(), [["a.example"], ["c.example"]]);
+  assert.equal(bench.files.remove({ ...bench.route(), mode: "l4" }), false);
+  assert.equal(bench.files.remove(bench.route()), true);
+  assert.equal(bench.files.remove(bench.route()), false);
+  assert.deepEqual([listed(), bench.serving(), bench.serving(apart)], [[["c.example"]], undefined, text(other)]);
+});
+
+Deno.test("another route of known files has them looked at: who adds it has just written them", async () => {
+  await using bench = new Bench();
+  bench.writePair(await issue());
+  bench.files.add(bench.route());
+  const renewed = await issue();
+  bench.writePair(renewed);
+  bench.files.add(bench.route("b.example"));
+  assert.equal(bench.serving(), text(renewed));
+  assert.deepEqual(bench.changed, [[certificateName(bench.route()), text(renewed)]]);
+});
+
+Deno.test("a certificate removed while its files are looked at is told of no more", async () => {
+  await using bench = new Bench();
+  bench.writePair(await issue());
+  bench.files.add(bench.route());
+  bench.writePair(await issue());
+  const checked = bench.files.check();
+  await Promise.resolve(); // it has asked for the state of the files
+  bench.files.remove(bench.route());
+  await checked;
+  assert.deepEqual([bench.changed, bench.files.counts.reloads], [[], 0]);
+});
+
+Deno.test("a clock that is set back delays no renewal", async () => {
+  await using bench = new Bench();
+  bench.writePair(await issue());
+  bench.files.add(bench.route());
+  const renewed = await issue();
+  bench.writePair(renewed);
+  await bench.poll(0);
+  await bench.poll(-3_600_000);
+  await bench.poll(A_MOMENT);
+  assert.equal(bench.serving(), text(renewed));
+});
+
+Deno.test("many certificates are all looked at", async () => {
+  await using bench = new Bench();
+  const [old, renewed] = [await issue(), await issue()];
+  const routes = Array.from({ length: 50 }, (_, i) => bench.route(`${i}`, { cert: `${i}.pem`, key: `${i}.key` }));
+  const writeAll = ({ cert, key }: KeyPair) => {
+    for (const i of routes.keys()) {
+      bench.write(`${i}.pem`, cert);
+      bench.write(`${i}.key`, key);
+    }
+  };
+  writeAll(old);
+  for (const route of routes) bench.files.add(route);
+  writeAll(renewed);
+  await bench.files.check();
+  assert.deepEqual(bench.changed.map(([name]) => name), routes.map(certificateName));
+  assert.ok(routes.every((route) => bench.serving(route) === text(renewed)));
+});
+
+Deno.test("once started, it looks again and again, until it is closed", async () => {
+  await using bench = new Bench();
+  let now = Date.now();
+  const { promise: changed, resolve } = Promise.withResolvers<string>();
+  const files = new CertificateFiles({
+    log: new Log("error", "text"),
+    events: { changed: (_, { cert, key }) => resolve(cert + key) },
+    now: () => now += 1_000,
+    pollMs: 1,
+  });
+  bench.writePair(await issue());
+  files.add(bench.route());
+  files.start();
+  const renewed = await issue();
+  bench.writePair(renewed);
+  assert.equal(await changed, text(renewed));
+  files.close();
+  await files.poll(); // behind one under way
+});

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { GeoIp, GeoIpError } from "../rules/geoip.ts";
+import { buildMmdb } from "../rules/testdata/build_mmdb.ts";
+import { ipv4 } from "../wire/ip_address.ts";
+import { GeoipFile } from "./geoip_file.ts";
+import { Log } from "./log.ts";
+
+const CLIENT = ipv4(192, 0, 2, 1);
+
+function fileOf(country: string, buildEpoch: number): Uint8Array<ArrayBuffer> {
+  return buildMmdb([{ cidr: "192.0.2.0/24", record: { country: { iso_code: country } } }], { buildEpoch });
+}
+
+/** Runs `use` with a GeoIP file in use, its path, and what is logged: `error geoip_reload_failed …`. */
+async function withFile(use: (geoip: GeoipFile, path: string, reload: Reload) => void | Promise<void>): Promise<void> {
+  const folder = Deno.makeTempDirSync();
+  const path = `${folder}/geo.mmdb`;
+  try {
+    Deno.writeFileSync(path, fileOf("NL", 1_700_000_000));
+    const { file: geoip } = GeoipFile.load(path);
+    await use(geoip, path, async () => {
+      const lines: string[] = [];
+      const log = new Log("info", "text", {
+        write(bytes) {
+          lines.push(...new TextDecoder().decode(bytes).replaceAll(path, "FILE").trimEnd().split("\n"));
+          return Promise.resolve(bytes.length);
+        },
+      });
+      const bytes = geoip.reload(log);
+      await log.flush();
+      assert.equal(lines.length, 1);
+      return { bytes, line: lines.join().replace(/^\S+ /, "") };
+    });
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+type Reload = () => Promise<{ readonly bytes: Uint8Array | undefined; readonly line: string }>;
+
+Deno.test("the file that is there at the start is in use, and told of", async () => {
+  await withFile((geoip, path) => {
+    assert.equal(GeoIp.open(GeoipFile.load(path).bytes).country(CLIENT), "NL");
+    const { builtAt, loadedAt, ...rest } = geoip.status;
+    assert.deepEqual(rest, { path, reloadFailures: 0 });
+    assert.equal(builtAt.getTime(), 1_700_000_000_000);
+    assert.ok(Math.abs(Date.now() - loadedAt.getTime()) < 600_000);
+  });
+});
+
+Deno.test("a sound new file takes its place", async () => {
+  await withFile(async (geoip, path, reload) => {
+    const before = geoip.status.loadedAt;
+    Deno.writeFileSync(path, fileOf("CH", 1_800_000_000));
+    const { bytes, line } = await reload();
+    assert.ok(bytes);
+    assert.equal(GeoIp.open(bytes).country(CLIENT), "CH");
+    assert.equal(line, "info geoip_reloaded path=FILE built_at=2027-01-15T08:00:00.000Z");
+    assert.deepEqual([geoip.status.builtAt.getTime(), geoip.status.reloadFailures], [1_800_000_000_000, 0]);
+    assert.ok(geoip.status.loadedAt >= before);
+  });
+});
+
+Deno.test("a file that cannot be used leaves the one before in use; each time is counted and logged", async () => {
+  await withFile(async (geoip, path, reload) => {
+    const before = geoip.status;
+    const sound = fileOf("CH", 1_800_000_000);
+    const broken: readonly (readonly [what: string, make: () => void, line: RegExp])[] = [
+      [
+        "cut short",
+        () => Deno.writeFileSync(path, sound.slice(0, sound.length / 2)),
+        /not a MaxMind DB file, or cut short/,
+      ],
+      ["overwritten", () => Deno.writeFileSync(path, sound.slice().fill(0xff, 10, 60)), /corrupt MaxMind DB file/],
+      ["empty", () => Deno.writeTextFileSync(path, ""), /not a MaxMind DB file/],
+      [
+        "without countries",
+        () => Deno.writeFileSync(path, buildMmdb([{ cidr: "192.0.2.0/24", record: { asn: 1 } }])),
+        /without countries/,
+      ],
+      ["gone", () => Deno.removeSync(path), /error="does not exist"/],
+      ["a folder", () => Deno.mkdirSync(path), /error="is a folder, not a file"/],
+    ];
+    for (const [i, [what, make, expected]] of broken.entries()) {
+      make();
+      const { bytes, line } = await reload();
+      assert.equal(bytes, undefined);
+      assert.match(
+        line,
+        /^error geoip_reload_failed path=FILE error=".*" message="the one before stays in use"$/,
+        what,
+      );
+      assert.match(line, expected, what);
+      assert.deepEqual(geoip.status, { ...before, reloadFailures: i + 1 }, what);
+    }
+    Deno.removeSync(path);
+    Deno.writeFileSync(path, sound);
+    assert.ok((await reload()).bytes);
+    assert.deepEqual([geoip.status.builtAt.getTime(), geoip.status.reloadFailures], [1_800_000_000_000, broken.length]);
+  });
+});
+
+Deno.test("a file that cannot be used at the start is an error", async () => {
+  await withFile((_, path) => {
+    Deno.writeTextFileSync(path, "not a database");
+    assert.throws(() => GeoipFile.load(path), GeoIpError);
+    Deno.removeSync(path);
+    assert.throws(() => GeoipFile.load(path), Deno.errors.NotFound);
+  });
+});

@@ -1,0 +1,38 @@
+/**
+ * A route as the data plane wants it.
+ *
+ * @module
+ */
+
+import type { HttpRoute, RouteSnapshot } from "../edge/snapshot.ts";
+import { certificateName } from "./certificate_files.ts";
+import type { RouteConfig } from "./config_types.ts";
+
+/** What stands for authorities that cannot be read: nothing is trusted then, rather than what the system trusts. */
+const NOBODY = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
+
+/** Makes the snapshot of a route; the file of its backend's authorities is read. */
+export function routeSnapshot(route: RouteConfig): RouteSnapshot {
+  const { hostname, backend, sendProxyProtocol, mode } = route;
+  return { hostname, backend, sendProxyProtocol, http: mode === "l7" ? httpRoute(route) : undefined };
+}
+
+function httpRoute(route: RouteConfig): HttpRoute {
+  const { backendTls, backendProtocol, backendCa, backendServerName, l7Policies } = route;
+  return {
+    certificate: certificateName(route),
+    backendTls,
+    backendProtocol,
+    backendCa: backendCa === "" ? "" : readAuthorities(backendCa),
+    backendServerName,
+    policies: l7Policies,
+  };
+}
+
+function readAuthorities(file: string): string {
+  try {
+    return Deno.readTextFileSync(file) || NOBODY;
+  } catch {
+    return NOBODY;
+  }
+}

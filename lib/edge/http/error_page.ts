@@ -1,0 +1,71 @@
+/**
+ * Answers of our own.
+ *
+ * @module
+ */
+
+import type { FieldList } from "../../wire/field_list.ts";
+import { fieldValue } from "../../wire/http_fields.ts";
+import type { RequestHead, ServerStream } from "./message.ts";
+
+/** The answers that there are. */
+export const ERROR_TITLES = {
+  400: "Bad Request",
+  403: "Forbidden",
+  405: "Method Not Allowed",
+  408: "Request Timeout",
+  421: "Misdirected Request",
+  431: "Request Header Fields Too Large",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+} as const;
+
+/** See {@linkcode ERROR_TITLES}. */
+export type ErrorStatus = keyof typeof ERROR_TITLES;
+
+/** What a gRPC client is told (grpc/doc/http-grpc-status-mapping.md, statuscodes.md). */
+const GRPC_CODES: Readonly<Record<ErrorStatus, number | undefined>> = {
+  400: 13,
+  403: 7,
+  405: undefined,
+  408: 14,
+  421: undefined, // HTTP's own: it has the client open another connection
+  431: 8,
+  502: 14,
+  503: 14,
+  504: 14,
+};
+
+const encoder = new TextEncoder();
+
+/** Answers with a short page, or with a gRPC status where a gRPC client asks. @returns The status that the client sees. */
+export function answerWithError(
+  stream: ServerStream,
+  head: RequestHead,
+  status: ErrorStatus,
+  requestId: string,
+): number {
+  const grpcCode = isGrpc(head) ? GRPC_CODES[status] : undefined;
+  if (grpcCode !== undefined) {
+    const message = `mc-proxy: ${ERROR_TITLES[status]} (request id ${requestId})`;
+    const fields = ["content-type", "application/grpc", "grpc-status", String(grpcCode), "grpc-message", message];
+    stream.respond({ status: 200, fields, neverIndexed: undefined }, true);
+    return 200;
+  }
+  const page = encoder.encode(`${status} ${ERROR_TITLES[status]}\nrequest id: ${requestId}\n`);
+  const fields: FieldList = ["content-type", "text/plain; charset=utf-8", "content-length", String(page.length)];
+  fields.push("cache-control", "no-store", "x-request-id", requestId);
+  if (status === 503) fields.push("retry-after", "1");
+  const bodiless = head.method === "HEAD";
+  stream.respond({ status, fields, neverIndexed: undefined }, bodiless);
+  if (bodiless) return status;
+  stream.sendData(page);
+  stream.sendEnd();
+  return status;
+}
+
+/** gRPC over HTTP/2: `application/grpc`, `application/grpc+proto`, but not gRPC-Web. */
+export function isGrpc({ fields }: RequestHead): boolean {
+  return /^application\/grpc(?:$|[+;])/.test(fieldValue(fields, "content-type") ?? "");
+}

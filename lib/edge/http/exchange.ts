@@ -1,0 +1,323 @@
+/**
+ * One request of a client and what becomes of it.
+ *
+ * @module
+ */
+
+import type { FieldList } from "../../wire/field_list.ts";
+import { refusingPolicy } from "../../rules/http_policy.ts";
+import type { Expirable } from "../deadlines.ts";
+import type { RequestEnd } from "../engine.ts";
+import type { DialError } from "./backend_dial.ts";
+import type { Requester, Waiter } from "./backend_pool.ts";
+import type { HttpClient } from "./http_client.ts";
+import { answerWithError, type ErrorStatus } from "./error_page.ts";
+import { forwardedRequest, forwardedResponse, hostOf, requestIdOf } from "./forwarding.ts";
+import type { HttpStream, RequestHead, ResponseHead, ServerStream, StreamEvents, StreamFailure } from "./message.ts";
+
+/** What is told of a client that left before it was answered, as in nginx's log. */
+const CLIENT_LEFT = 499;
+
+/** How often a request is sent, at the most. */
+const ATTEMPTS = 2;
+
+/** RFC 9110 §9.2.2. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
+
+/** What of a client's own words goes into the log. */
+const MAX_LOGGED = 1_024;
+
+/**
+ * See the module. It is itself what the client's stream tells of the request's body; `Answer` is what the backend's tells.
+ *
+ * Flow control is end to end: bytes of either side are credited to it once they have left for the other.
+ */
+export class Exchange implements StreamEvents, Expirable {
+  readonly #client: HttpClient;
+  readonly stream: ServerStream;
+  readonly head: RequestHead;
+  readonly #requestId: string;
+  readonly #startedAt: number;
+  #forwarded: RequestHead | undefined;
+  #answer: Answer | undefined;
+  /** What came of the body before there was a stream to send it on. */
+  #kept: Uint8Array[] = [];
+  #trailers: FieldList | undefined;
+  #requestEnded: boolean;
+  #attempts = 0;
+  #status = 0;
+  #bytesIn = 0;
+  #bytesOut = 0;
+  #sentAt = 0;
+  #backendMs: number | undefined;
+  /** Of the answer: came and has not left. */
+  #unsent = 0;
+  #answerEnded = false;
+  #over = false;
+  deadline = 0;
+  slot = -1;
+
+  constructor(client: HttpClient, stream: ServerStream, head: RequestHead, end: boolean) {
+    this.#client = client;
+    this.stream = stream;
+    this.head = head;
+    this.#requestEnded = end;
+    this.#requestId = requestIdOf(head.fields);
+    this.#startedAt = performance.now();
+    stream.events = this;
+  }
+
+  /** Answers the request, or forwards it. */
+  begin(): void {
+    const { head } = this;
+    this.#client.deadlines.set(this, this.#client.timeouts.idleMs);
+    if (head.method === "CONNECT" && head.protocol !== "websocket") return this.#refuse(405, "CONNECT");
+    const route = this.#client.routeFor(hostOf(head.authority));
+    if (route === undefined) return this.#refuse(421, "the authority is not of the connection's route");
+    const policy = refusingPolicy(route.http.policies, head.fields);
+    if (policy !== undefined) return this.#refuse(403, `policy ${policy.type} ${policy.value}`);
+    this.#forwarded = forwardedRequest(head, { address: this.#client.address, requestId: this.#requestId });
+    this.#send();
+  }
+
+  // ---- From the client -----------------------------------------------------------------------------------------------
+
+  data(bytes: Uint8Array): void {
+    this.#progress();
+    this.#bytesIn += bytes.length;
+    const stream = this.#answer?.stream;
+    if (stream !== undefined) stream.sendData(bytes);
+    else if (this.#over || this.#answerEnded) this.stream.credit(bytes.length);
+    else this.#kept.push(bytes.slice());
+  }
+
+  trailers(fields: FieldList): void {
+    this.#requestEnded = true;
+    this.#trailers = fields;
+    this.#answer?.stream?.sendTrailers(fields);
+  }
+
+  end(): void {
+    this.#requestEnded = true;
+    this.#answer?.stream?.sendEnd();
+    this.#finishIfDone();
+  }
+
+  failed({ detail }: StreamFailure): void {
+    this.#answer?.abandon();
+    if (this.#status === 0) this.#status = CLIENT_LEFT;
+    this.#finish(detail);
+  }
+
+  /** Bytes of the answer have left. */
+  sent(bytes: number): void {
+    this.#progress();
+    this.#unsent -= bytes;
+    this.#bytesOut += bytes;
+    this.#answer?.stream?.credit(bytes);
+    this.#finishIfDone();
+  }
+
+  // ---- From the backend ----------------------------------------------------------------------------------------------
+
+  /** The request is on its way. */
+  sending(answer: Answer): void {
+    this.#sentAt = performance.now();
+    const stream = answer.stream;
+    if (stream === undefined) return;
+    for (const bytes of this.#kept.splice(0)) stream.sendData(bytes);
+    if (!this.#requestEnded || answer.bodiless) return;
+    if (this.#trailers !== undefined) stream.sendTrailers(this.#trailers);
+    else stream.sendEnd();
+  }
+
+  /** Bytes of the request have left. */
+  requestSent(bytes: number): void {
+    this.#progress();
+    this.stream.credit(bytes);
+  }
+
+  informational(head: ResponseHead): void {
+    this.#progress();
+    this.stream.inform(head);
+  }
+
+  response(head: ResponseHead, end: boolean): void {
+    this.#progress();
+    this.#backendMs = performance.now() - this.#sentAt;
+    this.#status = head.status;
+    this.stream.respond(forwardedResponse(head), end);
+    if (end) this.#answered();
+  }
+
+  answerData(bytes: Uint8Array): void {
+    this.#progress();
+    this.#unsent += bytes.length;
+    this.stream.sendData(bytes);
+  }
+
+  answerEnd(trailers: FieldList | undefined): void {
+    if (trailers === undefined) this.stream.sendEnd();
+    else this.stream.sendTrailers(trailers);
+    this.#answered();
+  }
+
+  /** The backend's stream broke off. */
+  backendFailed(failure: StreamFailure, reused: boolean): void {
+    if (this.#over) return;
+    if (this.#status !== 0) { // the client has to see that what it got is not whole
+      this.stream.reset("internal_error");
+      return this.#finish(failure.detail);
+    }
+    if (this.#mayRetry(failure, reused)) return this.#send();
+    this.#refuse(502, failure.detail);
+  }
+
+  /** There is no connection for the request. */
+  unavailable(error: DialError | "overloaded"): void {
+    if (error === "overloaded") return this.#refuse(503, "no connection to the backend is free");
+    this.#refuse(error.kind === "timeout" ? 504 : 502, `${error.kind}: ${error.message}`);
+  }
+
+  /** Nothing has moved for too long. */
+  expire(): void {
+    const error = "nothing has moved for idle_timeout";
+    this.#answer?.abandon();
+    if (this.#status === 0) return this.#refuse(this.#requestEnded ? 504 : 408, error);
+    this.stream.reset("cancelled");
+    this.#finish(error);
+  }
+
+  #send(): void {
+    const route = this.#client.routeFor(hostOf(this.head.authority));
+    if (route === undefined || this.#forwarded === undefined) return this.#refuse(421, "the route was removed");
+    this.#attempts++;
+    const bodiless = this.#requestEnded && this.#kept.length === 0 && this.#trailers === undefined;
+    const answer = new Answer(this, this.#forwarded, bodiless);
+    this.#answer = answer;
+    answer.waiter = this.#client.poolFor(route).request(answer);
+  }
+
+  /**
+   * RFC 9110 §9.2.2: what was certainly not looked at may be sent again, and so may an idempotent request that met a
+   * connection that had died meanwhile; but nothing of whose body has gone.
+   */
+  #mayRetry({ kind }: StreamFailure, reused: boolean): boolean {
+    if (this.#attempts >= ATTEMPTS || this.#bytesIn > 0) return false;
+    return kind === "refused" || (kind === "reset" && reused && IDEMPOTENT.has(this.head.method));
+  }
+
+  /** Answers by ourselves. */
+  #refuse(status: ErrorStatus, error: string): void {
+    if (this.#over) return;
+    this.#answer = undefined;
+    for (const bytes of this.#kept.splice(0)) this.stream.credit(bytes.length);
+    answerWithError(this.stream, this.head, status, this.#requestId);
+    this.#status = status;
+    this.#finish(error);
+  }
+
+  /** All of the answer has come. */
+  #answered(): void {
+    this.#answerEnded = true;
+    this.#finishIfDone();
+  }
+
+  #finishIfDone(): void {
+    if (!this.#answerEnded || this.#unsent > 0 || this.#over) return;
+    if (this.head.protocol !== undefined && !this.#requestEnded) return; // a tunnel has two halves
+    if (!this.#requestEnded) this.#answer?.abandon(); // the answer came without all of the request
+    this.#finish(undefined);
+  }
+
+  #progress(): void {
+    this.#client.deadlines.extend(this, this.#client.timeouts.idleMs);
+  }
+
+  #finish(error: string | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#client.deadlines.clear(this);
+    this.#client.requestEnded(this.#report(error));
+  }
+
+  #report(error: string | undefined): Omit<RequestEnd, "listener" | "route" | "client" | "protocol"> {
+    const { method, authority, path } = this.head;
+    const query = path.indexOf("?");
+    return {
+      requestId: this.#requestId,
+      method: this.head.protocol === undefined ? method : "GET",
+      host: authority,
+      path: (query < 0 ? path : path.slice(0, query)).slice(0, MAX_LOGGED),
+      status: this.#status,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+      durationMs: performance.now() - this.#startedAt,
+      backendMs: this.#backendMs,
+      error,
+    };
+  }
+}
+
+/** What the backend's stream tells of the answer to one attempt. */
+class Answer implements Requester {
+  readonly exchange: Exchange;
+  readonly head: RequestHead;
+  readonly bodiless: boolean;
+  stream: HttpStream | undefined;
+  waiter: Waiter | undefined;
+  #reused = false;
+  #abandoned = false;
+
+  constructor(exchange: Exchange, head: RequestHead, bodiless: boolean) {
+    this.exchange = exchange;
+    this.head = head;
+    this.bodiless = bodiless;
+  }
+
+  /** Nobody wants the answer any more. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.waiter?.pool.cancel(this.waiter);
+    this.stream?.reset("cancelled");
+  }
+
+  sending(stream: HttpStream, reused: boolean): void {
+    this.waiter = undefined;
+    this.stream = stream;
+    this.#reused = reused;
+    this.exchange.sending(this);
+  }
+
+  unavailable(error: DialError | "overloaded"): void {
+    if (!this.#abandoned) this.exchange.unavailable(error);
+  }
+
+  informational(head: ResponseHead): void {
+    this.exchange.informational(head);
+  }
+
+  response(head: ResponseHead, end: boolean): void {
+    this.exchange.response(head, end);
+  }
+
+  data(bytes: Uint8Array): void {
+    this.exchange.answerData(bytes);
+  }
+
+  trailers(fields: FieldList): void {
+    this.exchange.answerEnd(fields);
+  }
+
+  end(): void {
+    this.exchange.answerEnd(undefined);
+  }
+
+  failed(failure: StreamFailure): void {
+    if (!this.#abandoned) this.exchange.backendFailed(failure, this.#reused);
+  }
+
+  sent(bytes: number): void {
+    this.exchange.requestSent(bytes);
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * An HTTP/2 connection of ours to a backend.
+ *
+ * @module
+ */
+
+import type { FieldList } from "../../wire/field_list.ts";
+import type { HeaderBlock } from "../../wire/hpack_decoder.ts";
+import * as h2 from "../../wire/http2_frames.ts";
+import { readContentLength } from "../../wire/http_fields.ts";
+import { Http2Connection, MAX_HEADER_LIST } from "./http2_connection.ts";
+import { readResponseHead, readTrailers } from "./http2_head.ts";
+import { Http2Stream } from "./http2_stream.ts";
+import type {
+  ClientConnection,
+  ClientConnectionEvents,
+  ClientStreamEvents,
+  HttpStream,
+  RequestHead,
+  StreamEvents,
+} from "./message.ts";
+import type { Transport } from "./transport.ts";
+
+/**
+ * What all answers of one connection together may be on their way at once. It is given back as they come, whoever they
+ * are for: a client that does not read holds up its own stream only.
+ */
+const RECEIVE_WINDOW = 16 * 1024 * 1024;
+
+/** Requests at once on one connection, whatever the backend allows. */
+const MAX_STREAMS = 1_000;
+
+/** One request of ours. */
+class Http2ClientStream extends Http2Stream {
+  readonly events: ClientStreamEvents;
+  readonly method: string;
+  #answered = false;
+
+  constructor(connection: Http2Connection, id: number, window: number, events: ClientStreamEvents, method: string) {
+    super(connection, id, window);
+    this.events = events;
+    this.method = method;
+  }
+
+  protected get receiver(): StreamEvents {
+    return this.events;
+  }
+
+  get answered(): boolean {
+    return this.#answered;
+  }
+
+  /** @returns What rule the head broke. */
+  receiveHead(block: HeaderBlock, end: boolean): string | undefined {
+    const head = readResponseHead(block);
+    if ("malformed" in head) return head.malformed;
+    if (head.status < 200) {
+      if (end || head.status === 101) return "bad_informational";
+      this.events.informational(head);
+      return undefined;
+    }
+    const contentLength = readContentLength(head.fields);
+    if (contentLength === "malformed") return "bad_content_length";
+    const bodiless = this.method === "HEAD" || head.status === 204 || head.status === 304;
+    if (!bodiless) this.expect(contentLength);
+    if (end && !bodiless && contentLength !== undefined && contentLength > 0) return "body_missing";
+    this.#answered = true;
+    this.remoteEnded = end;
+    this.events.response(head, end);
+    if (end && this.localEnded) this.close();
+    return undefined;
+  }
+
+  endWithHead(): void {
+    this.endedWithHead();
+  }
+
+  protected localEnd(): void {}
+}
+
+/** See the module. */
+export class Http2ClientConnection extends Http2Connection implements ClientConnection {
+  readonly #events: ClientConnectionEvents;
+  readonly #scheme: "http" | "https";
+  #nextId = 1;
+  #draining = false;
+
+  /** @param scheme `https` over TLS. */
+  constructor(transport: Transport, events: ClientConnectionEvents, scheme: "http" | "https") {
+    super(transport, RECEIVE_WINDOW, true);
+    this.#events = events;
+    this.#scheme = scheme;
+    this.out.put(h2.PREFACE);
+    this.begin([
+      [h2.SETTINGS_ENABLE_PUSH, 0],
+      [h2.SETTINGS_MAX_HEADER_LIST_SIZE, MAX_HEADER_LIST],
+    ]);
+    transport.start(this);
+  }
+
+  get available(): boolean {
+    return !this.#draining && !this.over && this.streams.size < Math.min(this.peerMaxStreams, MAX_STREAMS) &&
+      this.#nextId <= h2.MAX_WINDOW;
+  }
+
+  get active(): number {
+    return this.streams.size;
+  }
+
+  get carriesWebSockets(): boolean | undefined {
+    return this.peerConnectProtocol;
+  }
+
+  request(head: RequestHead, end: boolean, events: ClientStreamEvents): HttpStream {
+    if (!this.available) throw new TypeError("no request can be sent on this connection now");
+    const id = this.#nextId;
+    this.#nextId += 2;
+    const stream = new Http2ClientStream(this, id, this.initialSendWindow, events, head.method);
+    this.streams.set(id, stream);
+    this.writeHeaders(id, [pseudoFields(head, this.#scheme), head.fields], end, head.neverIndexed);
+    if (end) stream.endWithHead();
+    return stream;
+  }
+
+  close(): void {
+    if (this.over) return;
+    this.#draining = true;
+    if (this.streams.size > 0) return;
+    this.writeGoAway(0, "NO_ERROR");
+    this.endInOrder();
+  }
+
+  protected get lastPeerStream(): number {
+    return 0;
+  }
+
+  protected isIdle(id: number): boolean {
+    return id % 2 === 0 || id >= this.#nextId;
+  }
+
+  protected headers(id: number, block: HeaderBlock | undefined, end: boolean): void {
+    if (this.isIdle(id)) throw new h2.Http2Error("PROTOCOL_ERROR", "HEADERS on an idle stream");
+    const stream = this.streams.get(id);
+    if (!(stream instanceof Http2ClientStream)) return this.headersOnClosed(id);
+    if (stream.answered) return this.#onTrailers(stream, block, end);
+    const rule = block === undefined ? "header_list_too_large" : stream.receiveHead(block, end);
+    if (rule !== undefined) this.#refuse(stream, rule);
+  }
+
+  #onTrailers(stream: Http2Stream, block: HeaderBlock | undefined, end: boolean): void {
+    const trailers = block && readTrailers(block);
+    if (trailers !== undefined && "malformed" in trailers) return this.#refuse(stream, trailers.malformed);
+    this.receiveTrailers(stream, block, end);
+  }
+
+  #refuse(stream: Http2Stream, rule: string): void {
+    this.resetById(stream.id, "PROTOCOL_ERROR");
+    stream.fail({ kind: "malformed", detail: rule });
+  }
+
+  protected streamReset(stream: Http2Stream, code: number): void {
+    const kind = code === h2.ERROR_CODES.REFUSED_STREAM ? "refused" : "reset";
+    stream.fail({ kind, detail: `the backend reset the stream: ${h2.errorCodeName(code)}` });
+  }
+
+  /** RFC 9113 §6.8: requests above the number were not looked at, and those below are answered yet. */
+  protected goAway(lastStream: number, code: number): void {
+    this.#draining = true;
+    for (const stream of [...this.streams.values()]) {
+      if (stream.id > lastStream) {
+        stream.fail({ kind: "refused", detail: `the backend is going away: ${h2.errorCodeName(code)}` });
+      }
+    }
+    this.#events.changed();
+    if (this.streams.size === 0) this.endInOrder();
+  }
+
+  protected override settingsChanged(): void {
+    this.#events.changed();
+  }
+
+  protected streamClosed(): void {
+    if (this.#draining && this.streams.size === 0) this.endInOrder();
+    else this.#events.changed();
+  }
+
+  protected connectionClosed(): void {
+    this.#events.closed();
+  }
+}
+
+function pseudoFields({ method, authority, path, protocol }: RequestHead, scheme: string): FieldList {
+  const fields = [":method", method, ":scheme", scheme, ":authority", authority, ":path", path];
+  if (protocol !== undefined) fields.push(":protocol", protocol);
+  return fields;
+}

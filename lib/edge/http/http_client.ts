@@ -1,0 +1,216 @@
+/**
+ * A client's connection of an L7 route, from the TLS handshake to its end.
+ *
+ * @module
+ */
+
+import type { Duplex } from "node:stream";
+import { type SecureContext, TLSSocket } from "node:tls";
+import { encodeProxyHeaderV2 } from "../../wire/proxy_protocol.ts";
+import { formatIpAddress } from "../../wire/ip_address.ts";
+import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
+import type { Deadlines, Expirable } from "../deadlines.ts";
+import type { ConnectionEnd, EndReason, HttpProtocol, RequestEnd } from "../engine.ts";
+import type { EdgeTimeouts } from "../snapshot.ts";
+import type { BackendPool } from "./backend_pool.ts";
+import { Exchange } from "./exchange.ts";
+import { HEAD_LIMITS } from "./head_limits.ts";
+import { Http1ServerConnection } from "./http1_server.ts";
+import { Http2ServerConnection } from "./http2_server.ts";
+import type { RequestHandler, RequestHead, ServerConnection, ServerConnectionEvents, ServerStream } from "./message.ts";
+import type { HttpService, ServedRoute } from "./service.ts";
+import { SocketTransport } from "./socket_transport.ts";
+
+/** A connection whose ClientHello was read, and nothing more. */
+export interface Accepted {
+  /** The listener's place in the snapshot. */
+  readonly listener: number;
+  /** The real client, and the address that it connected to. */
+  readonly client: Endpoint;
+  readonly destination: Endpoint;
+  readonly serverName: string | undefined;
+  /** The host name pattern of its route. */
+  readonly route: string;
+}
+
+/** See the module. */
+export class HttpClient implements RequestHandler, ServerConnectionEvents, Expirable {
+  readonly #service: HttpService;
+  readonly #accepted: Accepted;
+  readonly #socket: Duplex;
+  readonly #ended: (end: ConnectionEnd) => void;
+  readonly #tls: TLSSocket;
+  readonly address: string;
+  readonly #name: string;
+  readonly #startedAt = performance.now();
+  #protocol: HttpProtocol | undefined;
+  #connection: ServerConnection | undefined;
+  #transport: SocketTransport | undefined;
+  /** Connections to backends that tell this client's address. */
+  readonly #pools = new Map<string, BackendPool>();
+  #requests = 0;
+  #draining = false;
+  #over = false;
+  deadline = 0;
+  slot = -1;
+
+  /** @param socket Nothing was read from it. */
+  constructor(
+    service: HttpService,
+    socket: Duplex,
+    accepted: Accepted,
+    secureContext: SecureContext,
+    ended: (end: ConnectionEnd) => void,
+  ) {
+    this.#service = service;
+    this.#accepted = accepted;
+    this.#socket = socket;
+    this.#ended = ended;
+    this.address = formatIpAddress(accepted.client.address);
+    this.#name = formatEndpoint(accepted.client);
+    service.deadlines.set(this, service.timeouts.helloMs);
+    socket.on("error", () => {}); // told by the TLS socket too
+    this.#tls = new TLSSocket(socket as never, {
+      isServer: true,
+      secureContext,
+      ALPNProtocols: ["h2", "http/1.1"],
+    });
+    this.#tls.on("error", this.#onTlsError);
+    this.#tls.once("secure", this.#onSecure);
+    this.#tls.once("close", this.#onTlsClose);
+  }
+
+  get deadlines(): Deadlines {
+    return this.#service.deadlines;
+  }
+
+  get timeouts(): EdgeTimeouts {
+    return this.#service.timeouts;
+  }
+
+  /** The connection's route as it is now, where `host` is one of its names (RFC 9110 §7.4). */
+  routeFor(host: string): ServedRoute | undefined {
+    return this.#service.routeFor(this.#accepted.listener, this.#accepted.route, host);
+  }
+
+  /** Where requests of `route` are sent: a backend that is told the client's address has connections of its own for it. */
+  poolFor(route: ServedRoute): BackendPool {
+    if (!route.sendProxyProtocol) return this.#service.sharedPool(route);
+    const key = this.#service.poolKey(route);
+    let pool = this.#pools.get(key);
+    if (pool === undefined) {
+      const { client: source, destination, serverName: authority } = this.#accepted;
+      pool = this.#service.makePool(route, encodeProxyHeaderV2({ source, destination, authority }));
+      this.#pools.set(key, pool);
+    }
+    return pool;
+  }
+
+  /** Takes no new request. */
+  drain(): void {
+    this.#draining = true;
+    if (this.#connection === undefined) return;
+    this.#connection.drain();
+  }
+
+  /** Ends it at once. */
+  abort(): void {
+    this.#finish("shutdown", undefined);
+  }
+
+  request(stream: ServerStream, head: RequestHead, end: boolean): void {
+    this.#requests++;
+    new Exchange(this, stream, head, end).begin();
+  }
+
+  malformed(detail: string, status: number | undefined): void {
+    this.#requests++;
+    this.requestEnded({
+      requestId: crypto.randomUUID(),
+      method: "-",
+      host: "-",
+      path: "-",
+      status: status ?? 400,
+      bytesIn: 0,
+      bytesOut: 0,
+      durationMs: 0,
+      backendMs: undefined,
+      error: detail,
+    });
+  }
+
+  requestEnded(end: Omit<RequestEnd, "listener" | "route" | "client" | "protocol">): void {
+    const { listener, route } = this.#accepted;
+    this.#service.requestEnded({
+      listener: this.#service.listenerAddr(listener),
+      route,
+      client: this.#name,
+      protocol: this.#protocol ?? "http/1.1",
+      ...end,
+    });
+  }
+
+  activity(active: number): void {
+    if (active > 0) this.deadlines.clear(this);
+    else this.deadlines.set(this, this.timeouts.idleMs);
+  }
+
+  closed(error: string | undefined): void {
+    this.#finish(error === undefined ? "closed" : "client_reset", error);
+  }
+
+  /** No handshake, or no request, for too long. */
+  expire(): void {
+    if (this.#protocol === undefined) return this.#finish("tls_timeout", undefined);
+    if (this.#requests === 0) return this.#finish("idle_timeout", "no request");
+    this.#connection?.drain();
+    this.#finish("idle_timeout", undefined);
+  }
+
+  readonly #onTlsError = (error: Error): void => {
+    if (this.#protocol === undefined) this.#finish("tls_failed", error.message);
+  };
+
+  readonly #onTlsClose = (): void => {
+    if (this.#protocol === undefined) this.#finish("tls_failed", "the client closed the connection");
+  };
+
+  readonly #onSecure = (): void => {
+    if (this.#over) return;
+    this.#protocol = this.#tls.alpnProtocol === "h2" ? "h2" : "http/1.1";
+    this.deadlines.set(this, this.timeouts.helloMs); // for the first request
+    this.#transport = new SocketTransport(this.#tls, this.#service.counting(this.#accepted.listener));
+    const connection: ServerConnection = this.#protocol === "h2"
+      ? new Http2ServerConnection(this.#transport, this, this)
+      : new Http1ServerConnection(this.#transport, this, this, { limits: HEAD_LIMITS });
+    this.#connection = connection;
+    if (this.#draining) connection.drain();
+  };
+
+  #finish(end: EndReason, detail: string | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.deadlines.clear(this);
+    if (end !== "closed" && end !== "client_reset") this.#connection?.abort();
+    if (this.#connection === undefined) {
+      this.#tls.destroy();
+      this.#socket.destroy();
+    }
+    for (const pool of this.#pools.values()) pool.close();
+    const { listener, serverName, route } = this.#accepted;
+    this.#ended({
+      listener: this.#service.listenerAddr(listener),
+      client: this.#name,
+      serverName,
+      route,
+      backend: undefined,
+      bytesIn: this.#transport?.bytesRead ?? 0,
+      bytesOut: this.#transport?.bytesWritten ?? 0,
+      durationMs: performance.now() - this.#startedAt,
+      end,
+      detail,
+      ...this.#protocol && { http: { protocol: this.#protocol, requests: this.#requests } },
+    });
+    this.#service.forget(this);
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * The L7 data plane of one thread: what it knows of routes and backends, and the connections that it serves.
+ *
+ * @module
+ */
+
+import type { Duplex } from "node:stream";
+import { createSecureContext, type SecureContext } from "node:tls";
+import { RouteTable } from "../../rules/route_table.ts";
+import { normalizeHostname } from "../../wire/hostname.ts";
+import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
+import type { EdgeChange } from "../change.ts";
+import type { CounterWriter } from "../counters.ts";
+import type { Deadlines } from "../deadlines.ts";
+import type { ConnectionEnd, EndReason, RequestEnd } from "../engine.ts";
+import type { CertificateSnapshot, EdgeSnapshot, EdgeTimeouts, HttpRoute, RouteSnapshot } from "../snapshot.ts";
+import { BackendPool } from "./backend_pool.ts";
+import { type Accepted, HttpClient } from "./http_client.ts";
+import type { Counting } from "./socket_transport.ts";
+
+/** An L7 route. */
+export type ServedRoute = RouteSnapshot & { readonly http: HttpRoute };
+
+/** What a service is given beside a snapshot. */
+export interface ServiceOptions {
+  readonly counters: CounterWriter;
+  readonly deadlines: Deadlines;
+  requestEnded(end: RequestEnd): void;
+  dialFailed(backend: string): void;
+}
+
+interface Certificate {
+  readonly pem: CertificateSnapshot;
+  context: SecureContext | undefined;
+}
+
+interface SharedPool {
+  readonly pool: BackendPool;
+  users: number;
+}
+
+/** See the module. */
+export class HttpService {
+  readonly deadlines: Deadlines;
+  readonly timeouts: EdgeTimeouts;
+  readonly #options: ServiceOptions;
+  readonly #reportsRequests: boolean;
+  readonly #listeners: readonly { readonly addr: string; readonly routes: RouteTable<RouteSnapshot> }[];
+  readonly #backends: Map<string, readonly Endpoint[]>;
+  /** Connections to backends, by what they have in common. */
+  readonly #pools = new Map<string, SharedPool>();
+  readonly #keys = new WeakMap<RouteSnapshot, string>();
+  readonly #certificates = new Map<string, Certificate>();
+  readonly #clients = new Set<HttpClient>();
+  #drained: PromiseWithResolvers<void> | undefined;
+
+  constructor(snapshot: EdgeSnapshot, options: ServiceOptions) {
+    this.#options = options;
+    this.deadlines = options.deadlines;
+    this.timeouts = snapshot.timeouts;
+    this.#reportsRequests = snapshot.reportsRequests;
+    this.#listeners = snapshot.listeners.map(({ addr }) => ({ addr, routes: new RouteTable<RouteSnapshot>() }));
+    this.#backends = new Map(snapshot.backends);
+    for (const [name, pem] of snapshot.certificates) this.#certificates.set(name, { pem, context: undefined });
+    for (const [listener, { routes }] of snapshot.listeners.entries()) {
+      for (const route of routes) this.#setRoute(listener, route);
+    }
+  }
+
+  /** How many connections are open. */
+  get active(): number {
+    return this.#clients.size;
+  }
+
+  /**
+   * Serves a connection.
+   *
+   * @param socket Nothing was read from it.
+   * @param ended Told once.
+   */
+  take(socket: Duplex, accepted: Accepted, ended: (end: ConnectionEnd) => void): void {
+    const route = this.#listeners[accepted.listener]?.routes.get(accepted.route);
+    const context = route && isHttp(route) ? this.secureContextOf(route) : undefined;
+    if (context === undefined) { // removed a moment ago, or its files have never been sound
+      socket.destroy();
+      const addr = this.listenerAddr(accepted.listener);
+      return ended(route === undefined ? refused(addr, accepted, "no_route") : refused(addr, accepted, "tls_failed"));
+    }
+    const client = new HttpClient(this, socket, accepted, context, ended);
+    this.#clients.add(client);
+    if (this.#drained !== undefined) client.drain();
+  }
+
+  /** Makes those of the changes that concern HTTP. */
+  apply(changes: readonly EdgeChange[]): void {
+    for (const change of changes) this.#apply(change);
+  }
+
+  /** Has every connection end when its requests are answered; resolves when none is open. */
+  async drain(): Promise<void> {
+    this.#drained ??= Promise.withResolvers();
+    for (const client of [...this.#clients]) client.drain();
+    if (this.#clients.size === 0) this.#drained.resolve();
+    await this.#drained.promise;
+  }
+
+  /** Ends every connection at once. */
+  abort(): void {
+    for (const client of [...this.#clients]) client.abort();
+  }
+
+  // ---- What a client's connection uses -------------------------------------------------------------------------------
+
+  /** The route of a pattern as it is now, where it is also the one that serves `host`. */
+  routeFor(listener: number, pattern: string, host: string): ServedRoute | undefined {
+    const route = this.#listeners[listener]?.routes.lookup(normalizeHostname(host));
+    return route !== undefined && route.hostname === pattern && isHttp(route) ? route : undefined;
+  }
+
+  /** What the TLS of a route needs; `undefined` where its certificate is missing. It is made when it is first used. */
+  secureContextOf({ http }: ServedRoute): SecureContext | undefined {
+    const certificate = this.#certificates.get(http.certificate);
+    if (certificate === undefined) return undefined;
+    return certificate.context ??= createSecureContext({ ...certificate.pem, minVersion: "TLSv1.2" });
+  }
+
+  /** What connections to a route's backend have in common. */
+  poolKey(route: ServedRoute): string {
+    let key = this.#keys.get(route);
+    if (key === undefined) {
+      const { backendTls, backendProtocol, backendCa, backendServerName } = route.http;
+      key = JSON.stringify([route.backend, backendTls, backendProtocol, backendCa, backendServerName]);
+      this.#keys.set(route, key);
+    }
+    return key;
+  }
+
+  sharedPool(route: ServedRoute): BackendPool {
+    const shared = this.#pools.get(this.poolKey(route));
+    if (shared === undefined) throw new TypeError(`no pool for ${route.backend}`);
+    return shared.pool;
+  }
+
+  makePool(route: ServedRoute, prefix?: Uint8Array): BackendPool {
+    const name = route.backend;
+    return new BackendPool({
+      settings: { ...route.http, name },
+      prefix,
+      connectMs: this.timeouts.connectMs,
+      deadlines: this.deadlines,
+      addresses: () => this.#backends.get(name) ?? [],
+      dialFailed: () => this.#options.dialFailed(name),
+    });
+  }
+
+  listenerAddr(listener: number): string {
+    return this.#listeners[listener]?.addr ?? "";
+  }
+
+  counting(listener: number): Counting {
+    const { counters } = this.#options;
+    return {
+      read: (bytes) => counters.bytesIn(listener, bytes),
+      written: (bytes) => counters.bytesOut(listener, bytes),
+    };
+  }
+
+  requestEnded(end: RequestEnd): void {
+    if (this.#reportsRequests) this.#options.requestEnded(end);
+  }
+
+  forget(client: HttpClient): void {
+    this.#clients.delete(client);
+    if (this.#clients.size === 0) this.#drained?.resolve();
+  }
+
+  // ---- Changes -------------------------------------------------------------------------------------------------------
+
+  #apply(change: EdgeChange): void {
+    switch (change.kind) {
+      case "set_backend": {
+        this.#backends.set(change.name, change.addresses);
+        for (const { pool } of this.#pools.values()) if (pool.settings.name === change.name) pool.addressesChanged();
+        return;
+      }
+      case "remove_backend":
+        this.#backends.delete(change.name);
+        return;
+      case "set_route":
+        return this.#setRoute(change.listener, change.route);
+      case "remove_route":
+        return this.#removeRoute(change.listener, change.hostname);
+      case "set_certificate":
+        this.#certificates.set(change.name, { pem: change.certificate, context: undefined });
+        return;
+      case "remove_certificate":
+        this.#certificates.delete(change.name);
+        return;
+      default: // of the rest, nothing is decided here
+        return;
+    }
+  }
+
+  #setRoute(listener: number, route: RouteSnapshot): void {
+    const routes = this.#listeners[listener]?.routes;
+    if (routes === undefined) throw new RangeError(`no listener number ${listener}`);
+    const old = routes.get(route.hostname);
+    // Routes of L4 too: a name that has one of its own is not served by a wildcard of L7.
+    routes.set(route.hostname, route);
+    if (isHttp(route) && !route.sendProxyProtocol) this.#usePool(route);
+    if (old !== undefined) this.#releasePool(old);
+  }
+
+  #removeRoute(listener: number, hostname: string): void {
+    const routes = this.#listeners[listener]?.routes;
+    const old = routes?.get(hostname);
+    routes?.delete(hostname);
+    if (old !== undefined) this.#releasePool(old);
+  }
+
+  #usePool(route: ServedRoute): void {
+    const key = this.poolKey(route);
+    const shared = this.#pools.get(key);
+    if (shared === undefined) this.#pools.set(key, { pool: this.makePool(route), users: 1 });
+    else shared.users++;
+  }
+
+  #releasePool(route: RouteSnapshot): void {
+    if (!isHttp(route) || route.sendProxyProtocol) return;
+    const key = this.poolKey(route);
+    const shared = this.#pools.get(key);
+    if (shared === undefined || --shared.users > 0) return;
+    this.#pools.delete(key);
+    shared.pool.close();
+  }
+}
+
+function isHttp(route: RouteSnapshot): route is ServedRoute {
+  return route.http !== undefined;
+}
+
+function refused(listener: string, { client, serverName, route }: Accepted, end: EndReason): ConnectionEnd {
+  return {
+    listener,
+    client: formatEndpoint(client),
+    serverName,
+    route,
+    backend: undefined,
+    bytesIn: 0,
+    bytesOut: 0,
+    durationMs: 0,
+    end,
+    detail: end === "tls_failed" ? "the route has no certificate" : undefined,
+  };
+}

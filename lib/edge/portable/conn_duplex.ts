@@ -1,0 +1,72 @@
+/**
+ * A `Deno.TcpConn` as a stream of node's, for what is built on those.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { Duplex } from "node:stream";
+
+const READ_LENGTH = 64 * 1024;
+
+/** See the module. It gives the bytes first that were read before. */
+export class ConnDuplex extends Duplex {
+  readonly #conn: Deno.TcpConn;
+  #before: Uint8Array | undefined;
+  readonly #buffer = new Uint8Array(READ_LENGTH);
+
+  /** @param before What was read from `conn` already. */
+  constructor(conn: Deno.TcpConn, before: Uint8Array) {
+    super({ allowHalfOpen: true });
+    this.#conn = conn;
+    this.#before = before;
+  }
+
+  override _read(): void {
+    if (this.#before !== undefined) {
+      const before = this.#before;
+      this.#before = undefined;
+      this.push(Buffer.from(before));
+    } else void this.#readSome();
+  }
+
+  async #readSome(): Promise<void> {
+    try {
+      const length = await this.#conn.read(this.#buffer);
+      this.push(length === null ? null : Buffer.from(this.#buffer.slice(0, length)));
+    } catch (error) {
+      this.destroy(asError(error));
+    }
+  }
+
+  override async _write(chunk: Uint8Array, _encoding: string, done: (error?: Error) => void): Promise<void> {
+    try {
+      for (let sent = 0; sent < chunk.length;) sent += await this.#conn.write(chunk.subarray(sent));
+      done();
+    } catch (error) {
+      done(asError(error));
+    }
+  }
+
+  override async _final(done: (error?: Error) => void): Promise<void> {
+    try {
+      await this.#conn.closeWrite();
+      done();
+    } catch (error) {
+      done(asError(error));
+    }
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    try {
+      this.#conn.close();
+    } catch {
+      // It is closed already.
+    }
+    done(error);
+  }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

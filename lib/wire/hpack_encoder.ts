@@ -1,0 +1,137 @@
+/**
+ * Encoding header blocks (RFC 7541).
+ *
+ * @module
+ */
+
+import { DynamicTable } from "./_hpack_dynamic_table.ts";
+import { pairKey, STATIC_LENGTH, STATIC_NAME_NUMBERS, STATIC_PAIRS } from "./_hpack_static_table.ts";
+import { huffmanEncode, huffmanLength } from "./_huffman.ts";
+import type { ByteWriter } from "./byte_writer.ts";
+import type { FieldList } from "./field_list.ts";
+
+/** The most that is used of what a peer allows: more would only cost us memory. */
+const MAX_TABLE_SIZE = 4096;
+
+/** Secrets, which a table shared with others' words would help to guess (RFC 7541 §7.1.3). */
+const SECRETS: ReadonlySet<string> = new Set(["authorization", "proxy-authorization", "set-cookie"]);
+const SHORT_COOKIE = 20;
+
+/** Other each time: in the table they would only drive out what is not. */
+const VARYING: ReadonlySet<string> = new Set([
+  ":path",
+  "age",
+  "content-length",
+  "content-range",
+  "date",
+  "etag",
+  "expires",
+  "grpc-timeout",
+  "if-modified-since",
+  "if-none-match",
+  "last-modified",
+  "location",
+  "range",
+  "traceparent",
+  "x-forwarded-for",
+  "x-real-ip",
+  "x-request-id",
+]);
+
+const INDEXED = 0x40;
+const NOT_INDEXED = 0;
+const NEVER_INDEXED = 0x10;
+
+/** Encodes the header blocks of one connection, one after the other. */
+export class HpackEncoder {
+  /** Serial numbers in the table, by name and value, and by name. */
+  readonly #pairs = new Map<string, number>();
+  readonly #names = new Map<string, number>();
+  readonly #table = new DynamicTable(MAX_TABLE_SIZE, (serial, name, value) => {
+    const pair = pairKey(name, value);
+    if (this.#pairs.get(pair) === serial) this.#pairs.delete(pair);
+    if (this.#names.get(name) === serial) this.#names.delete(name);
+  });
+  /** The smallest size, and the last, since the last block (RFC 7541 §4.2). */
+  #smallest = MAX_TABLE_SIZE;
+  #wanted = MAX_TABLE_SIZE;
+
+  /** Takes the peer's SETTINGS_HEADER_TABLE_SIZE. */
+  setMaxTableSize(size: number): void {
+    this.#wanted = Math.min(size, MAX_TABLE_SIZE);
+    this.#smallest = Math.min(this.#smallest, this.#wanted);
+  }
+
+  /**
+   * Appends fields to a block; a block may be made of several lists.
+   *
+   * @param fields Names in lower case.
+   * @param neverIndexed Names that must not enter a table on the way.
+   */
+  encode(fields: FieldList, out: ByteWriter, neverIndexed?: ReadonlySet<string>): void {
+    if (this.#wanted !== this.#table.maxSize || this.#smallest < this.#table.maxSize) this.#resize(out);
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = fields[i] ?? "";
+      this.#field(name, fields[i + 1] ?? "", neverIndexed?.has(name) ?? false, out);
+    }
+  }
+
+  #resize(out: ByteWriter): void {
+    for (const size of new Set([this.#smallest, this.#wanted])) {
+      if (size === this.#table.maxSize) continue;
+      this.#table.resize(size);
+      integer(out, 0x20, 5, size);
+    }
+    this.#smallest = this.#wanted;
+  }
+
+  #field(name: string, value: string, never: boolean, out: ByteWriter): void {
+    if (never || SECRETS.has(name) || (name === "cookie" && value.length < SHORT_COOKIE)) {
+      return this.#literal(NEVER_INDEXED, 4, name, value, out);
+    }
+    const pair = pairKey(name, value);
+    const serial = this.#pairs.get(pair);
+    const index = serial === undefined ? STATIC_PAIRS.get(pair) : this.#index(serial);
+    if (index !== undefined) return integer(out, 0x80, 7, index);
+    if (VARYING.has(name) || pair.length > this.#table.maxSize / 2) {
+      return this.#literal(NOT_INDEXED, 4, name, value, out);
+    }
+    this.#literal(INDEXED, 6, name, value, out);
+    if (!this.#table.insert(name, value)) return;
+    this.#pairs.set(pair, this.#table.inserted - 1);
+    this.#names.set(name, this.#table.inserted - 1);
+  }
+
+  #literal(kind: number, prefix: number, name: string, value: string, out: ByteWriter): void {
+    const serial = this.#names.get(name);
+    const index = STATIC_NAME_NUMBERS.get(name) ?? (serial === undefined ? 0 : this.#index(serial));
+    integer(out, kind, prefix, index);
+    if (index === 0) string(out, name);
+    string(out, value);
+  }
+
+  #index(serial: number): number {
+    return STATIC_LENGTH + this.#table.inserted - serial;
+  }
+}
+
+/** RFC 7541 §5.1. */
+function integer(out: ByteWriter, flags: number, prefix: number, value: number): void {
+  const mask = (1 << prefix) - 1;
+  if (value < mask) return out.octet(flags | value);
+  out.octet(flags | mask);
+  for (value -= mask; value >= 0x80; value = Math.floor(value / 0x80)) out.octet((value % 0x80) | 0x80);
+  out.octet(value);
+}
+
+/** RFC 7541 §5.2. */
+function string(out: ByteWriter, text: string): void {
+  const coded = huffmanLength(text);
+  if (coded < text.length) {
+    integer(out, 0x80, 7, coded);
+    huffmanEncode(text, coded, out);
+  } else {
+    integer(out, 0, 7, text.length);
+    out.latin1(text);
+  }
+}
