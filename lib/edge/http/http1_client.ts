@@ -177,7 +177,7 @@ export class Http1ClientConnection extends Http1Connection implements ClientConn
 
   #takeFinalHead(bytes: Uint8Array, head: ResponseHead, stream: Http1ClientStream): number {
     const isWebSocket = stream.webSocketKey !== undefined;
-    const response = readResponse(head, isWebSocket ? "GET" : stream.head.method, isWebSocket);
+    const response = readResponse(head, stream.head.method, isWebSocket);
     if (response.kind === "malformed") return this.#refuse(bytes, response.rule);
     this.idleLimitMs = response.idleLimitMs;
     this.#isPersistent = response.persistent;

@@ -9,6 +9,7 @@ const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 Deno.test("the head of a request has host first, one cookie and the framing of the body", async () => {
   const cases: [Partial<RequestHead>, boolean, string][] = [
     [{ path: "/a?b", fields: ["accept", "*/*"] }, true, "GET /a?b HTTP/1.1\r\nhost: a.example\r\naccept: */*\r\n\r\n"],
+    [{ fields: ["host", "b", "sec-websocket-key", "x"] }, true, "GET / HTTP/1.1\r\nhost: a.example\r\n\r\n"],
     [{ method: "OPTIONS", path: "*" }, true, "OPTIONS * HTTP/1.1\r\nhost: a.example\r\n\r\n"],
     [
       { fields: ["cookie", "a=1", "x", "y", "cookie", "b=2", "cookie", "c=3"] },
@@ -277,6 +278,15 @@ Deno.test("what is no answer breaks the request off", () => {
     else assert.match(failure, detail);
     assert.ok(peer.transport.isDestroyed);
     assert.deepEqual(peer.log, ["closed"]);
+  }
+});
+
+Deno.test("interim answers are counted for each request", () => {
+  const peer = new ClientPeer();
+  for (let i = 0; i < 3; i++) {
+    const { events } = peer.request();
+    peer.transport.receive("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(60) + OK);
+    assert.equal(events.at(-1), "end");
   }
 });
 

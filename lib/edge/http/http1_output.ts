@@ -92,9 +92,8 @@ export class Http1Output {
     this.#transport.end();
   }
 
-  /** Forgets what was not given to the transport yet, and of what the owner was not told. */
+  /** Forgets what was not given to the transport yet. */
   discard(): void {
-    this.#untold = 0;
     if (this.#writer !== undefined) this.#release(this.#writer);
   }
 

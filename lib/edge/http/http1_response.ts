@@ -31,7 +31,7 @@ export interface ResponseError {
 /**
  * Makes the final answer of a head that was received. The head's list of fields becomes that of the answer.
  *
- * @param method Of the request, as it was sent.
+ * @param method Of the request.
  * @param isWebSocket Whether the request was the handshake of a WebSocket.
  */
 export function readResponse(received: WireHead, method: string, isWebSocket: boolean): Http1Response | ResponseError {

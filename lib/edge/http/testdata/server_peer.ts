@@ -91,6 +91,7 @@ export class ServerPeer {
 
 /** Writes down a piece of a body, together with one before it. */
 export function addData(events: string[], bytes: Uint8Array): void {
+  if (bytes.length === 0) throw new Error("a piece of a body is empty");
   const last = events.at(-1);
   if (last?.startsWith("data ")) events[events.length - 1] = last + latin1(bytes);
   else events.push(`data ${latin1(bytes)}`);
