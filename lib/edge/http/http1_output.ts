@@ -76,7 +76,7 @@ export class Http1Output {
     this.open();
   }
 
-  /** Gives to the transport what was written. */
+  /** Gives to the transport what was written, and tells what has left. */
   flush(): void {
     const writer = this.#writer;
     if (writer !== undefined) {
@@ -86,20 +86,14 @@ export class Http1Output {
     this.#tell();
   }
 
-  /** The transport took what it had. */
-  drained(): void {
-    this.flush();
-  }
-
   /** Says, behind what was written, that no more comes. */
   end(): void {
     this.flush();
     this.#transport.end();
   }
 
-  /** Forgets what was not given to the transport yet, and of what the owner was not told. */
+  /** Forgets what was not given to the transport yet. */
   discard(): void {
-    this.#untold = 0;
     if (this.#writer !== undefined) this.#release(this.#writer);
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What a transport tells its owner. */
+/** What a transport tells its owner, never from within a call of the owner. */
 export interface TransportEvents {
   /** @param bytes Valid during the call only. */
   received(bytes: Uint8Array): void;
