@@ -4,6 +4,10 @@
  * @module
  */
 
+/** A larger buffer is not kept when what it holds is taken: most writers need it once. */
+const MAX_KEPT = 4096;
+const MIN_CAPACITY = 64;
+
 /** A buffer that is written from its start and grows by doubling. */
 export class ByteWriter {
   /** What is written, in its first `length` octets. */
@@ -18,7 +22,7 @@ export class ByteWriter {
   reserve(count: number): void {
     const needed = this.length + count;
     if (needed <= this.bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, 2 * this.bytes.length));
+    const grown = new Uint8Array(Math.max(needed, 2 * this.bytes.length, MIN_CAPACITY));
     grown.set(this.bytes.subarray(0, this.length));
     this.bytes = grown;
   }
@@ -49,10 +53,12 @@ export class ByteWriter {
     return this.bytes.subarray(0, this.length);
   }
 
-  /** A copy of what was written, which is forgotten. */
+  /** What was written, for the caller to keep; here it is forgotten. */
   taken(): Uint8Array<ArrayBuffer> {
-    const written = this.bytes.slice(0, this.length);
+    const { bytes, length } = this;
     this.length = 0;
-    return written;
+    if (bytes.length <= MAX_KEPT) return bytes.slice(0, length);
+    this.bytes = new Uint8Array(0);
+    return length * 2 < bytes.length ? bytes.slice(0, length) : bytes.subarray(0, length);
   }
 }

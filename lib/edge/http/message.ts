@@ -42,7 +42,7 @@ export type StreamFailure =
   /** The peer broke a rule of the protocol. */
   | { readonly kind: "malformed"; readonly detail: string };
 
-/** What comes in on a stream, in order; nothing comes after `end`, `trailers` or `failed`. */
+/** What comes in on a stream, in order; nothing comes after `end` or `trailers`, which may yet fail, or after `failed`. */
 export interface StreamEvents {
   /** @param bytes Valid during the call only. They count against what may be outstanding until they are credited. */
   data(bytes: Uint8Array): void;
