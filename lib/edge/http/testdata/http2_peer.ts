@@ -68,6 +68,8 @@ export class Http2Peer implements Disposable {
   readonly transport = new FakeTransport();
   readonly #encoder = new HpackEncoder();
   readonly #decoder = new HpackDecoder(4096, 1_000_000);
+  /** Names of fields that came as never to be indexed. */
+  readonly neverIndexed: Set<string> = new Set();
   #writesSeen = 0;
   /** A header block whose end is yet to be read. */
   #block = "";
@@ -148,7 +150,9 @@ export class Http2Peer implements Disposable {
   #headersLine(start: string, flags: number, payload: Uint8Array): string {
     this.#block += latin1(payload);
     if ((flags & h2.END_HEADERS) === 0) return `${start} …`;
-    const fields = this.#decoder.decode(octets(this.#block))?.fields ?? [];
+    const block = this.#decoder.decode(octets(this.#block));
+    for (const name of block?.neverIndexed ?? []) this.neverIndexed.add(name);
+    const fields = block?.fields ?? [];
     const pairs: string[] = [];
     for (let i = 0; i < fields.length; i += 2) pairs.push(`${fields[i]} ${fields[i + 1]}`);
     return `${start} ${pairs.join(", ")}`;
