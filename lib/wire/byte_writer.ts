@@ -4,8 +4,6 @@
  * @module
  */
 
-/** A larger buffer is not kept when what it holds is taken: most writers need it once. */
-const MAX_KEPT = 4096;
 const MIN_CAPACITY = 64;
 
 /** A buffer that is written from its start and grows by doubling. */
@@ -53,12 +51,10 @@ export class ByteWriter {
     return this.bytes.subarray(0, this.length);
   }
 
-  /** What was written, for the caller to keep; here it is forgotten. */
+  /** A copy of what was written, which is forgotten. */
   taken(): Uint8Array<ArrayBuffer> {
-    const { bytes, length } = this;
+    const written = this.bytes.slice(0, this.length);
     this.length = 0;
-    if (bytes.length <= MAX_KEPT) return bytes.slice(0, length);
-    this.bytes = new Uint8Array(0);
-    return length * 2 < bytes.length ? bytes.slice(0, length) : bytes.subarray(0, length);
+    return written;
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type BufferPool } from "../buffer_pool.ts";
+import type { BufferPool } from "../buffer_pool.ts";
 import { HIGH_WATER, type Transport, type TransportEvents } from "./transport.ts";
 
 /** See the module. Plain, or TLS as a client. */

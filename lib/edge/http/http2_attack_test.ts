@@ -4,7 +4,7 @@ import { MAX_CONCURRENT_STREAMS } from "./http2_server.ts";
 import {
   data,
   frame,
-  Http2Peer,
+  type Http2Peer,
   joined,
   ping,
   reset,

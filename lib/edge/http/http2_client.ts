@@ -9,7 +9,7 @@ import type { HeaderBlock } from "../../wire/hpack_decoder.ts";
 import * as h2 from "../../wire/http2_frames.ts";
 import { readContentLength } from "../../wire/http_fields.ts";
 import { Http2Connection } from "./http2_connection.ts";
-import { readResponseHead, readTrailers } from "./http2_head.ts";
+import { readResponseHead } from "./http2_head.ts";
 import { MAX_HEADER_LIST } from "./http2_header_blocks.ts";
 import type { ReceivedSettings } from "./http2_settings.ts";
 import { Http2Stream } from "./http2_stream.ts";

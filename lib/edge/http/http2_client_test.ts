@@ -52,7 +52,7 @@ Deno.test("an answer without a body ends with its head, and one with trailers al
   assert.deepEqual(second.events, ["response 200 content-type,application/grpc", "end"]);
 });
 
-Deno.test("a backend that names no limit takes many requests, and one that does takes so many", async () => {
+Deno.test("a backend that names no limit takes many requests, and one that does takes so many", () => {
   using peer = new Http2ClientPeer();
   for (let i = 0; i < 100; i++) peer.request();
   assert.ok(!peer.connection.available, "until it has said more");
@@ -66,7 +66,7 @@ Deno.test("a backend that names no limit takes many requests, and one that does 
   assert.deepEqual(peer.log.slice(-3), ["changed", "changed, not available", "changed"]);
 });
 
-Deno.test("whether a backend carries WebSockets is known with its SETTINGS", async () => {
+Deno.test("whether a backend carries WebSockets is known with its SETTINGS", () => {
   using peer = new Http2ClientPeer();
   assert.equal(peer.connection.carriesWebSockets, undefined);
   peer.send(settings());

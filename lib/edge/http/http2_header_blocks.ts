@@ -21,7 +21,7 @@ const HEADER_TABLE_SIZE = 4096;
 export class HeaderBlocks {
   readonly #decoder = new HpackDecoder(HEADER_TABLE_SIZE, MAX_HEADER_LIST);
   /** The block that has begun, and is kept until its end has come. */
-  readonly #block = new ByteWriter(0);
+  #block = new ByteWriter(0);
   #frames = 0;
   /** Of which stream: 0 where none has begun. */
   stream = 0;
@@ -53,8 +53,10 @@ export class HeaderBlocks {
 
   /** Ends the block. @returns As `decode`. */
   end(): HeaderBlock | undefined {
+    const block = this.#block.written;
     this.stream = 0;
-    return this.#decoder.decode(this.#block.taken());
+    this.#block = new ByteWriter(0);
+    return this.#decoder.decode(block);
   }
 }
 

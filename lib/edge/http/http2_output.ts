@@ -11,11 +11,18 @@ import * as h2 from "../../wire/http2_frames.ts";
 import type { ErrorCode } from "../../wire/http2_frames.ts";
 import type { Transport } from "./transport.ts";
 
+/** Buffers to write to. They are shared, since a connection needs one only from its first frame of a turn to the last. */
+const SPARE: ByteWriter[] = [];
+const MAX_SPARE = 16;
+const MAX_SPARE_LENGTH = 512 * 1024;
+const NOTHING = new ByteWriter(0);
+
 /** See the module. */
 export class Http2Output {
   readonly #transport: Transport;
   readonly #flushed: () => void;
-  readonly #out = new ByteWriter(0);
+  /** What was written in this turn. */
+  #written = NOTHING;
   readonly #encoder = new HpackEncoder();
   /** Where the last frame of DATA begins that has not been flushed, or -1. */
   #lastData = -1;
@@ -30,7 +37,12 @@ export class Http2Output {
 
   /** How many bytes wait to leave. */
   get backlog(): number {
-    return this.#transport.backlog + this.#out.length;
+    return this.#transport.backlog + this.#written.length;
+  }
+
+  get #out(): ByteWriter {
+    if (this.#written === NOTHING) this.#written = SPARE.pop() ?? new ByteWriter(4096);
+    return this.#written;
   }
 
   /** Takes the peer's SETTINGS_HEADER_TABLE_SIZE. */
@@ -92,8 +104,9 @@ export class Http2Output {
   /** Ends a stream: on its DATA, where that was the last to be written and is still here. */
   end(id: number): void {
     const at = this.#lastData;
-    if (at >= 0 && h2.uint32At(this.#out.bytes, at + 5) === id) {
-      this.#out.bytes[at + 4] = h2.END_STREAM;
+    const { bytes } = this.#out;
+    if (at >= 0 && h2.uint32At(bytes, at + 5) === id) {
+      bytes[at + 4] = h2.END_STREAM;
       return;
     }
     h2.writeFrameHeader(this.#out, 0, h2.DATA, h2.END_STREAM, id);
@@ -129,9 +142,13 @@ export class Http2Output {
 
   /** Hands what was written to the transport, now instead of at the end of the turn. */
   flush(): void {
-    if (this.#out.length === 0 || this.#stopped) return;
+    const written = this.#written;
+    if (written === NOTHING || this.#stopped) return;
+    this.#written = NOTHING;
     this.#lastData = -1;
-    this.#transport.write(this.#out.taken());
+    const bytes = written.taken();
+    if (SPARE.length < MAX_SPARE && written.bytes.length <= MAX_SPARE_LENGTH) SPARE.push(written);
+    this.#transport.write(bytes);
     this.#flushed();
   }
 

@@ -6,7 +6,7 @@ import {
   data,
   frame,
   goAway,
-  Http2Peer,
+  type Http2Peer,
   ping,
   reset,
   settings,

@@ -121,12 +121,12 @@ Deno.test("both halves of a WebSocket end for themselves", async () => {
 
 Deno.test("a head that is larger than a frame goes out in several", async () => {
   using peer = await Http2ServerPeer.open();
-  const fields = Array.from({ length: 80 }, (_, i) => i % 2 ? "\x01".repeat(1000) : `x-${i}`);
+  const fields = Array.from({ length: 80 }, (_, i) => i % 2 ? "\xff".repeat(1000) : `x-${i}`);
   peer.request(1).stream.respond({ ...OK, fields }, true);
   const lines = await peer.told();
   assert.deepEqual(lines.slice(0, 2), ["HEADERS 1 end …", "CONTINUATION 1 …"]);
   assert.equal(lines.length, 3);
-  assert.match(lines[2] ?? "", /^CONTINUATION 1 :status 200, x-0 \x01+, .*, x-78 \x01+$/);
+  assert.match(lines[2] ?? "", /^CONTINUATION 1 :status 200, x-0 \xff+, .*, x-78 \xff+$/);
 });
 
 Deno.test("a drained connection takes what is on its way, says its last word, and ends with its requests", async () => {
