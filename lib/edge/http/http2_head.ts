@@ -6,6 +6,7 @@
 
 import type { FieldList } from "../../wire/field_list.ts";
 import type { HeaderBlock } from "../../wire/hpack_decoder.ts";
+import { authorityHost } from "../../wire/http1_target.ts";
 import { isFieldValue, isToken, permittedTrailers, readContentLength } from "../../wire/http_fields.ts";
 import { HEAD_LIMITS } from "./head_limits.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
@@ -56,7 +57,7 @@ export function readRequestHead(block: HeaderBlock): RequestHead | MalformedHead
   const fields = readFields(block.fields, pseudo.end);
   if ("malformed" in fields) return fields;
   const authority = values.get(":authority") ?? fields.host;
-  if (authority === undefined || !isAuthority(authority)) return { malformed: "bad_authority" };
+  if (authority === undefined || authorityHost(authority) === undefined) return { malformed: "bad_authority" };
   if (fields.host !== undefined && fields.host.toLowerCase() !== authority.toLowerCase()) {
     return { malformed: "host_differs_from_authority" };
   }
@@ -136,9 +137,4 @@ function isScheme(scheme: string): boolean {
 function isPath(path: string, method: string): boolean {
   if (path === "*") return method === "OPTIONS";
   return path.charCodeAt(0) === 0x2f && /^[!-~]+$/.test(path) && !path.includes("#");
-}
-
-/** A host and perhaps a port, without user-info (RFC 9113 §8.3.1). */
-function isAuthority(authority: string): boolean {
-  return authority.length <= 300 && /^[\w.\-~%!$&'()*+,;=:[\]]+$/.test(authority);
 }

@@ -5,6 +5,7 @@ import { accept } from "../listen.ts";
 import { BufferPool } from "../buffer_pool.ts";
 import { ConnTransport } from "./conn_transport.ts";
 import { SocketTransport } from "./socket_transport.ts";
+import { tlsSource } from "./tls_source.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
 /** Writes down what a transport tells, and lets a test wait for it. */
@@ -61,7 +62,7 @@ const KINDS: Readonly<Record<string, () => Promise<Pair>>> = {
     const socket: Socket = connect({ host: "127.0.0.1", port: listener.addr.port, allowHalfOpen: true });
     const peer = await accept(listener);
     await once(socket, "connect");
-    const transport = new SocketTransport(socket, { read: () => {}, written: () => {} });
+    const transport = new SocketTransport(socket, tlsSource(socket), { read: () => {}, written: () => {} });
     return pair(transport, peer);
   },
   async ConnTransport() {
@@ -249,7 +250,7 @@ Deno.test("SocketTransport counts what passes", async () => {
   const socket = connect({ host: "127.0.0.1", port: listener.addr.port, allowHalfOpen: true });
   using peer = await accept(listener);
   const counted = { read: 0, written: 0 };
-  const transport = new SocketTransport(socket, {
+  const transport = new SocketTransport(socket, tlsSource(socket), {
     read: (bytes) => counted.read += bytes,
     written: (bytes) => counted.written += bytes,
   });
