@@ -4,7 +4,7 @@ import { testEachEngine } from "./harness/proxy.ts";
 import { RecordingBackend } from "./harness/raw_backend.ts";
 import {
   block,
-  CODES,
+  type CODES,
   END_HEADERS,
   END_STREAM,
   frame,

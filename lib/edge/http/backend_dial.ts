@@ -11,7 +11,7 @@ import type { HttpRoute } from "../snapshot.ts";
 import { connectPrivateTls } from "./backend_tls.ts";
 import { ConnTransport } from "./conn_transport.ts";
 import { DialError } from "./dial_error.ts";
-import type { Transport } from "./transport.ts";
+import type { FaultReport, Transport } from "./transport.ts";
 
 /** How a backend is reached, beside its addresses. */
 export type BackendSettings =
@@ -34,6 +34,7 @@ export interface DialOptions {
   /** Only HTTP/1.1: the connection is to carry a WebSocket that HTTP/2 cannot. */
   readonly http1Only: boolean;
   readonly connectMs: number;
+  readonly fault: FaultReport;
 }
 
 /**
@@ -67,7 +68,13 @@ async function connectWithin(ms: number, endpoint: Endpoint, options: DialOption
   try {
     const { backendTls, backendCa, backendProtocol } = options.settings;
     const { transport, alpnProtocol } = backendTls && backendCa !== ""
-      ? await connectPrivateTls(endpoint, { ...tlsOf(options), ca: backendCa, prefix: options.prefix, signal })
+      ? await connectPrivateTls(endpoint, {
+        ...tlsOf(options),
+        ca: backendCa,
+        prefix: options.prefix,
+        signal,
+        fault: options.fault,
+      })
       : await connect(endpoint, options, signal);
     if (backendTls && backendProtocol === "h2" && alpnProtocol !== "h2") {
       transport.destroy();
@@ -100,12 +107,14 @@ async function connect(
     conn = await Deno.connect({ hostname: formatIpAddress(address), port, autoSelectFamily: false, signal });
     conn.setNoDelay(true);
     if (options.prefix !== undefined) await writeAll(conn, options.prefix);
-    if (!options.settings.backendTls) return { transport: new ConnTransport(conn, buffers), alpnProtocol: null };
+    if (!options.settings.backendTls) {
+      return { transport: new ConnTransport(conn, buffers, options.fault), alpnProtocol: null };
+    }
     const { name: hostname, alpnProtocols } = tlsOf(options);
     const tls = await Deno.startTls(conn, { hostname, alpnProtocols });
     conn = tls;
     const { alpnProtocol } = await tls.handshake();
-    return { transport: new ConnTransport(tls, buffers), alpnProtocol };
+    return { transport: new ConnTransport(tls, buffers, options.fault), alpnProtocol };
   } catch (error) {
     try {
       if (!signal.aborted) conn?.close();

@@ -44,6 +44,8 @@ export interface PoolOptions {
   readonly deadlines: Deadlines;
   readonly addresses: () => readonly Endpoint[];
   dialFailed(): void;
+  /** A fault of ours that ended a connection. */
+  fault(thrown: unknown): void;
 }
 
 /** One connection of a pool. */
@@ -219,20 +221,25 @@ export class BackendPool {
   }
 
   async #dial(http1Only: boolean): Promise<void> {
-    const { settings, prefix, connectMs, addresses } = this.#options;
+    const { settings, prefix, connectMs, addresses, fault } = this.#options;
     this.#dialling++;
     try {
-      const dialled = await dialBackend({ settings, addresses: addresses(), prefix, http1Only, connectMs });
+      const dialled = await dialBackend({ settings, addresses: addresses(), prefix, http1Only, connectMs, fault });
       this.#dialling--;
-      const pooled = new Pooled(this, dialled, settings.backendTls ? "https" : "http");
-      this.#connections.push(pooled);
-      this.changed(pooled);
+      dialled.transport.contained(() => this.#add(dialled))();
     } catch (error) {
       this.#dialling--;
-      if (!(error instanceof DialError)) throw error;
-      this.#options.dialFailed();
-      this.#refuseWaiting(error, () => true);
+      if (error instanceof DialError) this.#options.dialFailed();
+      else fault(error);
+      const told = error instanceof DialError ? error : new DialError("unreachable", "a fault of the proxy's own");
+      this.#refuseWaiting(told, () => true);
     }
+  }
+
+  #add(dialled: Dialled): void {
+    const pooled = new Pooled(this, dialled, this.#options.settings.backendTls ? "https" : "http");
+    this.#connections.push(pooled);
+    this.changed(pooled);
   }
 }
 

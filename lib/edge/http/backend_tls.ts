@@ -15,6 +15,7 @@ import type { Endpoint } from "../../wire/socket_address.ts";
 import { DialError } from "./dial_error.ts";
 import { SocketTransport } from "./socket_transport.ts";
 import { tlsSource } from "./tls_source.ts";
+import type { FaultReport } from "./transport.ts";
 
 /** What the handshake needs. */
 export interface PrivateTls {
@@ -26,6 +27,7 @@ export interface PrivateTls {
   /** What goes in clear before the handshake: a PROXY header. */
   readonly prefix: Uint8Array | undefined;
   readonly signal: AbortSignal;
+  readonly fault: FaultReport;
 }
 
 const UNCOUNTED = { read() {}, written() {} };
@@ -37,7 +39,7 @@ const UNCOUNTED = { read() {}, written() {} };
  */
 export async function connectPrivateTls(
   { address, port }: Endpoint,
-  { ca, name, alpnProtocols, prefix, signal }: PrivateTls,
+  { ca, name, alpnProtocols, prefix, signal, fault }: PrivateTls,
 ): Promise<{ transport: SocketTransport; alpnProtocol: string | undefined }> {
   const socket = connectTcp({ host: formatIpAddress(address), port, noDelay: true, allowHalfOpen: true });
   socket.on("error", () => {}); // told where it is awaited
@@ -57,7 +59,7 @@ export async function connectPrivateTls(
       throw new DialError("tls", error instanceof Error ? error.message : String(error));
     }
     const { alpnProtocol } = tls;
-    return { transport: new SocketTransport(tls, source, UNCOUNTED), alpnProtocol: alpnProtocol || undefined };
+    return { transport: new SocketTransport(tls, source, UNCOUNTED, fault), alpnProtocol: alpnProtocol || undefined };
   } catch (error) {
     socket.destroy();
     throw error;

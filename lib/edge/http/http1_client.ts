@@ -101,14 +101,14 @@ export class Http1ClientConnection extends Http1Connection implements ClientConn
   /** Nothing was written of a request. Nobody listens to its stream before `request` returns. */
   #takeBack(stream: Http1ClientStream, detail: string): void {
     stream.hold();
-    queueMicrotask(() => {
+    queueMicrotask(this.transport.contained(() => {
       if (this.#stream !== stream) return;
       this.#stream = undefined;
       this.#reading = "idle";
       stream.fail({ kind: "malformed", detail });
       if (this.#closing) this.close();
       else if (this.available) this.#events.changed();
-    });
+    }));
   }
 
   // ---- What comes in -------------------------------------------------------------------------------------------------

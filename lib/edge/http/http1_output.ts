@@ -32,14 +32,15 @@ export class Http1Output {
   /** Octets of bodies of which the owner has not been told. */
   #untold = 0;
   #isScheduled = false;
-  readonly #flushScheduled = () => {
-    this.#isScheduled = false;
-    this.flush();
-  };
+  readonly #flushScheduled: () => void;
 
   constructor(transport: Transport, owner: Http1OutputOwner) {
     this.#transport = transport;
     this.#owner = owner;
+    this.#flushScheduled = transport.contained(() => {
+      this.#isScheduled = false;
+      this.flush();
+    });
   }
 
   /** Whether more may be written than must be. */

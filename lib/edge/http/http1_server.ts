@@ -147,10 +147,11 @@ export class Http1ServerConnection extends Http1Connection implements ServerConn
   #takeHead(bytes: Uint8Array): number {
     const head = parseRequestHead(bytes, this.limits, this.progress);
     if (head.kind === "need_more") {
-      if (!this.#headBegun) this.#events.headBegun?.();
+      if (!this.#headBegun) this.#events.headBegun();
       this.#headBegun = true;
       return 0;
     }
+    if (this.#headBegun) this.#events.headEnded();
     this.#headBegun = false;
     const request = head.kind === "malformed" ? head : readRequest(head);
     if (request.kind === "malformed") {

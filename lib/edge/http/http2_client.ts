@@ -149,7 +149,7 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   }
 
   override received(bytes: Uint8Array): void {
-    if (this.peerConnectProtocol === undefined && isHttp1(bytes)) {
+    if (this.#carriesWebSockets === undefined && isHttp1(bytes)) {
       return this.fail("PROTOCOL_ERROR", 'the backend speaks HTTP/1.1; set backend_protocol = "http1"');
     }
     super.received(bytes);

@@ -191,6 +191,12 @@ export abstract class Http2Connection implements TransportEvents {
     this.connectionClosed(error);
   }
 
+  /** Whether a header block has begun and its end has not come. */
+  protected get isHeadPending(): boolean {
+    const { partialType } = this.#frames;
+    return this.#blocks.stream !== 0 || partialType === h2.HEADERS || partialType === h2.CONTINUATION;
+  }
+
   // ---- Frames --------------------------------------------------------------------------------------------------------
 
   /** @returns Whether the next is to be read. */

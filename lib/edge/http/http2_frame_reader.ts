@@ -28,6 +28,11 @@ export class FrameReader {
     this.#onFrame = onFrame;
   }
 
+  /** The type of the frame that came in part, where that is known. */
+  get partialType(): number | undefined {
+    return this.#partial?.written[3];
+  }
+
   /** Takes octets in any portions. @throws {Http2Error} If a frame is too long, or as `onFrame` does. */
   read(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {

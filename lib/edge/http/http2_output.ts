@@ -27,12 +27,17 @@ export class Http2Output {
   /** Where the last frame of DATA begins that has not been flushed, or -1. */
   #lastData = -1;
   #scheduled = false;
+  readonly #flushScheduled: () => void;
   #stopped = false;
 
   /** @param flushed Told when all that was written has gone to the transport. */
   constructor(transport: Transport, flushed: () => void) {
     this.#transport = transport;
     this.#flushed = flushed;
+    this.#flushScheduled = transport.contained(() => {
+      this.#scheduled = false;
+      this.flush();
+    });
   }
 
   /** How many bytes wait to leave. */
@@ -160,9 +165,6 @@ export class Http2Output {
   #flushSoon(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
-    queueMicrotask(() => {
-      this.#scheduled = false;
-      this.flush();
-    });
+    queueMicrotask(this.#flushScheduled);
   }
 }

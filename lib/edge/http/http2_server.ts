@@ -91,6 +91,11 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   /** What of the preface has come. */
   #prefaceSeen = 0;
   #lastStream = 0;
+  /** How many heads have come to their end, and had when we looked last. */
+  #heads = 0;
+  #headsTold = 0;
+  /** Whether the owner knows of a head that has not ended. */
+  #headTold = false;
   #requests = 0;
   #earlyResets = 0;
   #active = 0;
@@ -126,6 +131,17 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
       bytes = bytes.subarray(taken);
     }
     super.received(bytes);
+    this.#watchHead();
+  }
+
+  /** Tells of a head that has begun and not ended: a frame of it in part, or a block that waits for CONTINUATION. */
+  #watchHead(): void {
+    if (this.over) return;
+    const isNew = this.#heads !== this.#headsTold;
+    this.#headsTold = this.#heads;
+    if (this.isHeadPending && (isNew || !this.#headTold)) this.#events.headBegun();
+    else if (!this.isHeadPending && this.#headTold) this.#events.headEnded();
+    this.#headTold = this.isHeadPending;
   }
 
   /**
@@ -137,7 +153,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
     this.#draining = true;
     this.output.goAway(h2.MAX_WINDOW, "NO_ERROR");
     this.output.ping(0, new Uint8Array(8));
-    this.#drainTimer = setTimeout(() => this.#lastWord(), DRAIN_PING_MS);
+    this.#drainTimer = setTimeout(this.transport.contained(() => this.#lastWord()), DRAIN_PING_MS);
   }
 
   abort(): void {
@@ -165,6 +181,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   }
 
   protected headers(id: number, block: HeaderBlock | undefined, end: boolean): void {
+    this.#heads++;
     if (id % 2 === 0) throw h2.breach("a request with an even stream number");
     if (id > this.#lastStream) return this.#onRequest(id, block, end);
     const stream = this.streams.get(id);

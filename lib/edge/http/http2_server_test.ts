@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as h2 from "../../wire/http2_frames.ts";
-import { data, ping, reset } from "./testdata/http2_peer.ts";
+import { data, frame, joined, ping, reset } from "./testdata/http2_peer.ts";
 import { Http2ServerPeer, requestFields } from "./testdata/http2_server_peer.ts";
 import { answer } from "./testdata/server_peer.ts";
 
@@ -208,4 +208,26 @@ Deno.test("what a handler does within its events does no harm", async () => {
   assert.deepEqual(events, []);
   assert.deepEqual(await peer.told(), ["RST_STREAM 1 REFUSED_STREAM"]);
   assert.deepEqual(await other.told(), ["RST_STREAM 1 CANCEL"]);
+});
+
+Deno.test("a head that has begun is told of, each for itself, and so is its end", async () => {
+  using peer = await Http2ServerPeer.open();
+  const whole = peer.headers(1, requestFields());
+  for (const octet of whole) peer.send(Uint8Array.of(octet));
+  assert.deepEqual(peer.heads, ["begun", "ended"], "a frame in parts");
+
+  const begun = whole.slice();
+  begun[4] = h2.END_STREAM; // without END_HEADERS
+  begun[8] = 3;
+  peer.heads.length = 0;
+  peer.send(begun);
+  assert.deepEqual(peer.heads, ["begun"], "a block without its CONTINUATION");
+  const rest = frame(h2.CONTINUATION, h2.END_HEADERS, 3);
+  begun[8] = 5;
+  peer.send(joined(rest, begun));
+  assert.deepEqual(peer.heads, ["begun", "begun"], "another one, whose time begins anew");
+  peer.send(frame(h2.CONTINUATION, h2.END_HEADERS, 5));
+  assert.deepEqual(peer.heads, ["begun", "begun", "ended"]);
+  peer.send(data(1, "x").subarray(0, 5));
+  assert.equal(peer.heads.length, 3, "DATA is no head");
 });

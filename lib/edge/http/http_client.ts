@@ -55,6 +55,8 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   readonly #pools = new Map<string, BackendPool>();
   #requests = 0;
   #draining = false;
+  /** A head has begun, and its end is yet to come. */
+  #inHead = false;
   /** It was told that it ends, for want of requests. */
   #idle = false;
   #over = false;
@@ -158,8 +160,20 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     });
   }
 
+  headBegun(): void {
+    if (this.#requests === 0 || this.#idle) return; // its time runs already
+    this.#inHead = true;
+    this.deadlines.set(this, this.timeouts.helloMs);
+  }
+
+  headEnded(): void {
+    if (!this.#inHead) return;
+    this.#inHead = false;
+    this.activity(this.#connection?.active ?? 0);
+  }
+
   activity(active: number): void {
-    if (this.#idle && active === 0) return;
+    if (this.#inHead || this.#over || (this.#idle && active === 0)) return;
     if (active > 0) this.deadlines.clear(this);
     else this.deadlines.set(this, this.timeouts.idleMs);
   }
@@ -171,8 +185,13 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
 
   /** No handshake, or no request, for too long. */
   expire(): void {
+    this.contain(() => this.#expire());
+  }
+
+  #expire(): void {
     if (this.#protocol === undefined) return this.#finish("tls_timeout", undefined);
     if (this.#requests === 0) return this.#finish("idle_timeout", "no request");
+    if (this.#inHead) return this.#finish("idle_timeout", "a request without the end of its head");
     if (this.#idle) return this.#finish("idle_timeout", undefined);
     this.#idle = true;
     this.deadlines.set(this, GOODBYE_MS);
@@ -187,27 +206,40 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     if (this.#protocol === undefined) this.#finish("tls_failed", "the client closed the connection");
   };
 
-  readonly #onSecure = (): void => {
+  readonly #onSecure = (): void => this.contain(() => this.#begin());
+
+  #begin(): void {
     if (this.#over) return;
     this.#protocol = this.#tls.alpnProtocol === "h2" ? "h2" : "http/1.1";
     this.deadlines.set(this, this.timeouts.helloMs); // for the first request
-    this.#transport = new SocketTransport(this.#tls, this.#source, this.#service.counting(this.#accepted.listener));
+    const counting = this.#service.counting(this.#accepted.listener);
+    this.#transport = new SocketTransport(this.#tls, this.#source, counting, this.#fault);
     const connection: ServerConnection = this.#protocol === "h2"
       ? new Http2ServerConnection(this.#transport, this, this)
       : new Http1ServerConnection(this.#transport, this, this, { limits: HEAD_LIMITS });
     this.#connection = connection;
     if (this.#draining) connection.drain();
+  }
+
+  /** Does something that is this connection's alone: a fault in it ends it, and no other. */
+  contain(action: () => void): void {
+    try {
+      action();
+    } catch (thrown) {
+      this.#fault(thrown);
+    }
+  }
+
+  readonly #fault = (thrown: unknown): void => {
+    this.#service.fault(thrown);
+    this.#finish("internal_error", undefined);
   };
 
   #finish(end: EndReason, detail: string | undefined): void {
     if (this.#over) return;
     this.#over = true;
     this.deadlines.clear(this);
-    if (end !== "closed" && end !== "client_reset") this.#connection?.abort();
-    if (this.#connection === undefined) {
-      this.#tls.destroy();
-      this.#socket.destroy();
-    }
+    if (end !== "closed" && end !== "client_reset") this.#destroy();
     for (const pool of this.#pools.values()) pool.close();
     const { listener, serverName, route } = this.#accepted;
     this.#ended({
@@ -224,5 +256,15 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
       ...this.#protocol && { http: { protocol: this.#protocol, requests: this.#requests } },
     });
     this.#service.forget(this);
+  }
+
+  #destroy(): void {
+    try {
+      this.#connection?.abort();
+    } catch (thrown) { // a fault may have left it in any state
+      this.#service.fault(thrown);
+    }
+    this.#tls.destroy();
+    this.#socket.destroy();
   }
 }

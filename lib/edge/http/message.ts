@@ -134,8 +134,10 @@ export interface ServerConnection {
 
 /** What a client's connection tells its owner. */
 export interface ServerConnectionEvents {
-  /** HTTP/1.1: the first octets of a head came without the rest. The time that a head may take begins. */
-  headBegun?(): void;
+  /** The first octets of a head came without the rest: the time that it may take begins. */
+  headBegun(): void;
+  /** The rest of it came. */
+  headEnded(): void;
   /** A request began or ended: how many are under way. */
   activity(active: number): void;
   /** It is over. @param error What the system or the peer's breach of the protocol was, if it was not in order. */

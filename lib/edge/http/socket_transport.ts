@@ -6,7 +6,7 @@
 
 import type { Duplex } from "node:stream";
 import type { TlsSource } from "./tls_source.ts";
-import type { Transport, TransportEvents } from "./transport.ts";
+import { endForFault, type FaultReport, type Transport, type TransportEvents } from "./transport.ts";
 
 /** Counts what passes, as it does. */
 export interface Counting {
@@ -19,6 +19,7 @@ export class SocketTransport implements Transport {
   readonly #socket: Duplex;
   readonly #source: TlsSource;
   readonly #counting: Counting;
+  readonly #fault: FaultReport;
   bytesRead = 0;
   bytesWritten = 0;
   #events: TransportEvents | undefined;
@@ -29,10 +30,11 @@ export class SocketTransport implements Transport {
    * @param socket With `allowHalfOpen`, and nothing read from it.
    * @param source What is under it.
    */
-  constructor(socket: Duplex, source: TlsSource, counting: Counting) {
+  constructor(socket: Duplex, source: TlsSource, counting: Counting, fault: FaultReport) {
     this.#socket = socket;
     this.#source = source;
     this.#counting = counting;
+    this.#fault = fault;
     socket.on("error", (error: Error) => this.#error ??= error.message);
     socket.on("close", () => this.#closed());
   }
@@ -47,13 +49,13 @@ export class SocketTransport implements Transport {
       if (this.#destroyed) return;
       this.bytesRead += bytes.length;
       this.#counting.read(bytes.length);
-      events.received(bytes);
+      this.#contain(() => events.received(bytes));
     });
     this.#socket.on("end", () => {
-      if (!this.#destroyed) events.ended();
+      if (!this.#destroyed) this.#contain(() => events.ended());
     });
     this.#socket.on("drain", () => {
-      if (!this.#destroyed) events.drained();
+      if (!this.#destroyed) this.#contain(() => events.drained());
     });
   }
 
@@ -83,9 +85,21 @@ export class SocketTransport implements Transport {
     this.#socket.destroy();
   }
 
+  contained(action: () => void): () => void {
+    return () => this.#contain(action);
+  }
+
   #closed(): void {
     if (this.#destroyed) return;
     this.#destroyed = true;
-    this.#events?.closed(this.#error);
+    this.#contain(() => this.#events?.closed(this.#error));
+  }
+
+  #contain(action: () => void): void {
+    try {
+      action();
+    } catch (thrown) {
+      endForFault(this, this.#events, this.#fault, thrown);
+    }
   }
 }

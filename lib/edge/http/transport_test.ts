@@ -54,6 +54,8 @@ interface Pair extends Disposable {
   readonly transport: Transport;
   readonly told: Told;
   readonly peer: Deno.TcpConn;
+  /** What its owner's faults were. */
+  readonly faults: readonly unknown[];
 }
 
 const KINDS: Readonly<Record<string, () => Promise<Pair>>> = {
@@ -62,22 +64,30 @@ const KINDS: Readonly<Record<string, () => Promise<Pair>>> = {
     const socket: Socket = connect({ host: "127.0.0.1", port: listener.addr.port, allowHalfOpen: true });
     const peer = await accept(listener);
     await once(socket, "connect");
-    const transport = new SocketTransport(socket, tlsSource(socket), { read: () => {}, written: () => {} });
-    return pair(transport, peer);
+    const faults: unknown[] = [];
+    const transport = new SocketTransport(
+      socket,
+      tlsSource(socket),
+      { read: () => {}, written: () => {} },
+      (thrown) => faults.push(thrown),
+    );
+    return pair(transport, peer, faults);
   },
   async ConnTransport() {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const [conn, peer] = await Promise.all([Deno.connect({ port: listener.addr.port }), accept(listener)]);
-    return pair(new ConnTransport(conn, new BufferPool()), peer);
+    const faults: unknown[] = [];
+    return pair(new ConnTransport(conn, new BufferPool(), (thrown) => faults.push(thrown)), peer, faults);
   },
 };
 
-function pair(transport: Transport, peer: Deno.TcpConn): Pair {
+function pair(transport: Transport, peer: Deno.TcpConn, faults: unknown[]): Pair {
   const told = new Told();
   return {
     transport,
     told,
     peer,
+    faults,
     [Symbol.dispose]() {
       transport.destroy();
       try {
@@ -245,6 +255,52 @@ for (const [kind, open] of Object.entries(KINDS)) {
   });
 }
 
+const EVENTS: readonly (keyof TransportEvents)[] = ["received", "ended", "drained", "closed"];
+
+for (const [kind, open] of Object.entries(KINDS)) {
+  Deno.test(`${kind}: a fault in an event is reported, and ends this transport alone`, async () => {
+    for (const faulty of EVENTS) {
+      using opened = await open();
+      const { transport, peer, faults } = opened;
+      const over = Promise.withResolvers<string | undefined>();
+      let calls = 0;
+      const fault = (event: keyof TransportEvents) => {
+        if (event === faulty && ++calls === 1) throw new Error(`injected into ${faulty}`);
+      };
+      transport.start({
+        received: () => fault("received"),
+        ended: () => fault("ended"),
+        drained: () => fault("drained"),
+        closed(error) {
+          fault("closed");
+          over.resolve(error);
+        },
+      });
+      transport.write(octets("x".repeat(2 ** 20)));
+      await peer.write(octets("hello"));
+      if (faulty !== "drained" && faulty !== "received") {
+        transport.end();
+        await readBytes(peer, Infinity);
+        peer.close();
+      } else void readBytes(peer, Infinity).catch(() => 0);
+      assert.equal(await over.promise, "a fault of the proxy's own", faulty);
+      assert.deepEqual(faults.map(String), [`Error: injected into ${faulty}`]);
+    }
+  });
+
+  Deno.test(`${kind}: a fault in what is contained is one, too, and a second one on the way is also told`, async () => {
+    using opened = await open();
+    const { transport, faults } = opened;
+    const fail = (what: string) => () => {
+      throw new Error(what);
+    };
+    transport.start({ received: fail("never"), ended: fail("never"), drained: fail("never"), closed: fail("second") });
+    setTimeout(transport.contained(fail("first")));
+    await new Promise((resolve) => setTimeout(resolve));
+    assert.deepEqual(faults.map(String), ["Error: first", "Error: second"]);
+  });
+}
+
 Deno.test("SocketTransport counts what passes", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const socket = connect({ host: "127.0.0.1", port: listener.addr.port, allowHalfOpen: true });
@@ -253,7 +309,7 @@ Deno.test("SocketTransport counts what passes", async () => {
   const transport = new SocketTransport(socket, tlsSource(socket), {
     read: (bytes) => counted.read += bytes,
     written: (bytes) => counted.written += bytes,
-  });
+  }, (thrown) => assert.ifError(thrown));
   const told = new Told();
   transport.start(told);
   transport.write(octets("four"));

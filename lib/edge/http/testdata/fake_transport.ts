@@ -77,6 +77,10 @@ export class FakeTransport implements Transport {
     if (!this.#isClosed) this.isDestroyed = true;
   }
 
+  contained(action: () => void): () => void {
+    return action;
+  }
+
   // What the peer does.
 
   /** The peer sends octets. */

@@ -20,6 +20,8 @@ export class Http2ServerPeer extends Http2Peer {
   readonly requests: SeenRequest[] = [];
   /** What is told of the connection: `activity 1`, `malformed bad_path undefined`, `closed`. */
   readonly log: string[] = [];
+  /** What was told of heads that come in parts. */
+  readonly heads: string[] = [];
   readonly connection: Http2ServerConnection;
 
   constructor(options: ServerPeerOptions = {}) {
@@ -48,6 +50,8 @@ export class Http2ServerPeer extends Http2Peer {
       },
       malformed: (detail, status) => this.log.push(`malformed ${detail} ${status}`),
     }, {
+      headBegun: () => this.heads.push("begun"),
+      headEnded: () => this.heads.push("ended"),
       activity: (active) => this.log.push(`activity ${active}`),
       closed: (error) => this.log.push(error === undefined ? "closed" : `closed ${error}`),
     });

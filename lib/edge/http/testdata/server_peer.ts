@@ -49,6 +49,7 @@ export class ServerPeer {
       },
       {
         headBegun: () => this.log.push("head begun"),
+        headEnded: () => this.log.push("head ended"),
         activity: (active) => this.log.push(`activity ${active}`),
         closed: (error) => this.log.push(error === undefined ? "closed" : `closed ${error}`),
       },
