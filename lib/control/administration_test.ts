@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
-import type { RouteSnapshot } from "../edge/snapshot.ts";
 import { buildMmdb } from "../rules/testdata/build_mmdb.ts";
 import type { Administration } from "./administration.ts";
 import type { L7PolicyConfig, RouteConfig, StoredState } from "./config_types.ts";

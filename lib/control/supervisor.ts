@@ -17,6 +17,7 @@ import { type CertificateFiles, certificateName } from "./certificate_files.ts";
 import type { Config, ListenerConfig, StoredState } from "./config_types.ts";
 import type { Log, LogFields } from "./log.ts";
 import { Resolver } from "./resolve.ts";
+import { trustSystemAuthorities } from "./system_authorities.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
 
 /** A proxy in front sends its header with the connection, whatever the client does. */
@@ -69,6 +70,7 @@ export class Supervisor {
    * @throws {LibcError} If the configuration asks for the epoll engine, and this platform has none.
    */
   constructor(config: Config, state: StoredState, files: ServedFiles, log: Log) {
+    trustSystemAuthorities();
     this.#config = config;
     this.#listeners = state.listeners.map(({ addr }) => addr);
     this.#log = log;

@@ -4,6 +4,8 @@
  * @module
  */
 
+const MIN_CAPACITY = 64;
+
 /** A buffer that is written from its start and grows by doubling. */
 export class ByteWriter {
   /** What is written, in its first `length` octets. */
@@ -18,7 +20,7 @@ export class ByteWriter {
   reserve(count: number): void {
     const needed = this.length + count;
     if (needed <= this.bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, 2 * this.bytes.length));
+    const grown = new Uint8Array(Math.max(needed, 2 * this.bytes.length, MIN_CAPACITY));
     grown.set(this.bytes.subarray(0, this.length));
     this.bytes = grown;
   }

@@ -80,6 +80,11 @@ export class Http2Error extends Error {
   }
 }
 
+/** The most common of them: a PROTOCOL_ERROR. */
+export function breach(message: string): Http2Error {
+  return new Http2Error("PROTOCOL_ERROR", message);
+}
+
 /** Writes the header of a frame. */
 export function writeFrameHeader(out: ByteWriter, length: number, type: number, flags: number, stream: number): void {
   out.reserve(FRAME_HEADER_LENGTH);

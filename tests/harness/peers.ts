@@ -122,6 +122,7 @@ export async function connectTls(
   alpnProtocols: string[] = [],
 ): Promise<Deno.TlsConn> {
   const conn = await Deno.connect({ hostname: to.hostname, port: to.port });
+  conn.setNoDelay(true); // what follows the handshake would wait for its acknowledgement
   const tls = await Deno.startTls(conn, { hostname: serverName, caCerts: [authority], alpnProtocols });
   await tls.handshake();
   return tls;

@@ -171,7 +171,7 @@ function matches(line: LogEvent, where: Readonly<Record<string, unknown>>): bool
   return Object.entries(where).every(([key, value]) => line[key] === value);
 }
 
-/** Lines that are not JSON are those of a start that failed. */
+/** Lines that are not JSON are those of a start that failed, or the last one of a program that was killed. */
 function parseEvent(line: string): LogEvent {
-  return line.startsWith("{") ? JSON.parse(line) : { level: "error", event: "stderr", line };
+  return line.startsWith("{") && line.endsWith("}") ? JSON.parse(line) : { level: "error", event: "stderr", line };
 }

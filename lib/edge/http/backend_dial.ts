@@ -6,7 +6,12 @@
 
 import { formatIpAddress } from "../../wire/ip_address.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
+import { BufferPool } from "../buffer_pool.ts";
 import type { HttpRoute } from "../snapshot.ts";
+import { connectPrivateTls } from "./backend_tls.ts";
+import { ConnTransport } from "./conn_transport.ts";
+import { DialError } from "./dial_error.ts";
+import type { FaultReport, Transport } from "./transport.ts";
 
 /** How a backend is reached, beside its addresses. */
 export type BackendSettings =
@@ -15,19 +20,9 @@ export type BackendSettings =
 
 /** An open connection, and what is spoken on it. */
 export interface Dialled {
-  readonly conn: Deno.TcpConn | Deno.TlsConn;
+  readonly transport: Transport;
   readonly protocol: "h2" | "http/1.1";
   readonly address: string;
-}
-
-/** A backend that could not be reached. */
-export class DialError extends Error {
-  override readonly name = "DialError";
-
-  /** @param kind `timeout` is answered with 504, the others with 502. */
-  constructor(readonly kind: "unresolved" | "timeout" | "refused" | "unreachable" | "tls", message: string) {
-    super(message);
-  }
 }
 
 /** What a dial needs. */
@@ -39,6 +34,7 @@ export interface DialOptions {
   /** Only HTTP/1.1: the connection is to carry a WebSocket that HTTP/2 cannot. */
   readonly http1Only: boolean;
   readonly connectMs: number;
+  readonly fault: FaultReport;
 }
 
 /**
@@ -61,46 +57,86 @@ export async function dialBackend(options: DialOptions): Promise<Dialled> {
   throw failure;
 }
 
+const NO_HTTP1 = "the backend does not speak HTTP/1.1 over TLS";
+/** Some say so by what they choose, some by an alert (RFC 7301 §3.2). */
+const NO_HTTP2 = 'the backend does not speak HTTP/2 over TLS; set backend_protocol = "http1"';
+
 async function connectWithin(ms: number, endpoint: Endpoint, options: DialOptions): Promise<Dialled> {
   const controller = new AbortController();
-  let conn: Deno.TcpConn | Deno.TlsConn | undefined;
-  const timer = setTimeout(() => {
-    controller.abort();
-    conn?.close();
-  }, Math.max(ms, 1));
+  const { signal } = controller;
+  const timer = setTimeout(() => controller.abort(), Math.max(ms, 1));
   try {
-    const hostname = formatIpAddress(endpoint.address);
-    const { port } = endpoint;
-    conn = await Deno.connect({ hostname, port, autoSelectFamily: false, signal: controller.signal });
-    conn.setNoDelay(true);
-    if (options.prefix !== undefined) await writeAll(conn, options.prefix);
-    const address = `${hostname} ${port}`;
-    const { settings, http1Only } = options;
-    if (!settings.backendTls) {
-      return { conn, protocol: settings.backendProtocol === "http1" || http1Only ? "http/1.1" : "h2", address };
+    const { backendTls, backendCa, backendProtocol } = options.settings;
+    const { transport, alpnProtocol } = backendTls && backendCa !== ""
+      ? await connectPrivateTls(endpoint, {
+        ...tlsOf(options),
+        ca: backendCa,
+        prefix: options.prefix,
+        signal,
+        fault: options.fault,
+      })
+      : await connect(endpoint, options, signal);
+    if (backendTls && backendProtocol === "h2" && alpnProtocol !== "h2") {
+      transport.destroy();
+      throw new DialError("tls", NO_HTTP2);
     }
-    const tls = await Deno.startTls(conn, {
-      hostname: settings.backendServerName || hostOfName(settings.name),
-      caCerts: settings.backendCa === "" ? [] : [settings.backendCa],
-      alpnProtocols: alpnOf(settings, http1Only),
-    });
-    conn = tls;
-    const { alpnProtocol } = await tls.handshake();
-    if (settings.backendProtocol === "h2" && alpnProtocol !== "h2") {
-      throw new DialError("tls", 'the backend does not speak HTTP/2 over TLS; set backend_protocol = "http1"');
-    }
-    return { conn, protocol: alpnProtocol === "h2" ? "h2" : "http/1.1", address };
+    const h2 = backendTls ? alpnProtocol === "h2" : backendProtocol !== "http1" && !options.http1Only;
+    return { transport, protocol: h2 ? "h2" : "http/1.1", address: addressKey(endpoint) };
   } catch (error) {
-    try {
-      conn?.close();
-    } catch {
-      // The time-out closed it, or the handshake did.
+    if (signal.aborted) throw new DialError("timeout", "the backend does not answer");
+    if (error instanceof Error && /no.?application.?protocol/i.test(error.message)) {
+      throw new DialError("tls", options.settings.backendProtocol === "h2" ? NO_HTTP2 : NO_HTTP1);
     }
-    if (controller.signal.aborted) throw new DialError("timeout", "the backend does not answer");
     throw error;
   } finally {
     clearTimeout(timer);
   }
+}
+
+const buffers = new BufferPool();
+
+async function connect(
+  { address, port }: Endpoint,
+  options: DialOptions,
+  signal: AbortSignal,
+): Promise<{ transport: Transport; alpnProtocol: string | null }> {
+  let conn: Deno.TcpConn | Deno.TlsConn | undefined;
+  const close = () => conn?.close();
+  signal.addEventListener("abort", close, { once: true });
+  try {
+    conn = await Deno.connect({ hostname: formatIpAddress(address), port, autoSelectFamily: false, signal });
+    conn.setNoDelay(true);
+    if (options.prefix !== undefined) await writeAll(conn, options.prefix);
+    if (!options.settings.backendTls) {
+      return { transport: new ConnTransport(conn, buffers, options.fault), alpnProtocol: null };
+    }
+    const { name: hostname, alpnProtocols } = tlsOf(options);
+    const tls = await Deno.startTls(conn, { hostname, alpnProtocols });
+    conn = tls;
+    const { alpnProtocol } = await tls.handshake();
+    return { transport: new ConnTransport(tls, buffers, options.fault), alpnProtocol };
+  } catch (error) {
+    try {
+      if (!signal.aborted) conn?.close();
+    } catch {
+      // The handshake closed it.
+    }
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", close);
+  }
+}
+
+function tlsOf({ settings, http1Only }: DialOptions): { name: string; alpnProtocols: string[] } {
+  return {
+    name: settings.backendServerName || hostOfName(settings.name),
+    alpnProtocols: alpnOf(settings, http1Only),
+  };
+}
+
+/** What tells an address from others. */
+export function addressKey({ address, port }: Endpoint): string {
+  return `${formatIpAddress(address)} ${port}`;
 }
 
 function alpnOf({ backendProtocol }: BackendSettings, http1Only: boolean): string[] {

@@ -4,22 +4,14 @@
  * @module
  */
 
-import { formatIpAddress } from "../../wire/ip_address.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
-import { BufferPool } from "../buffer_pool.ts";
 import type { Deadlines, Expirable } from "../deadlines.ts";
-import { type BackendSettings, dialBackend, DialError, type Dialled } from "./backend_dial.ts";
-import { ConnTransport } from "./conn_transport.ts";
+import { addressKey, type BackendSettings, dialBackend, type Dialled } from "./backend_dial.ts";
+import { DialError } from "./dial_error.ts";
 import { HEAD_LIMITS } from "./head_limits.ts";
 import { Http1ClientConnection } from "./http1_client.ts";
 import { Http2ClientConnection } from "./http2_client.ts";
-import type {
-  ClientConnection,
-  ClientConnectionEvents,
-  ClientStreamEvents,
-  HttpStream,
-  RequestHead,
-} from "./message.ts";
+import type { ClientConnectionEvents, ClientStreamEvents, HttpStream, RequestHead } from "./message.ts";
 
 /** Connections of one pool at once, those that are being dialled included. */
 const MAX_CONNECTIONS = 256;
@@ -52,6 +44,8 @@ export interface PoolOptions {
   readonly deadlines: Deadlines;
   readonly addresses: () => readonly Endpoint[];
   dialFailed(): void;
+  /** A fault of ours that ended a connection. */
+  fault(thrown: unknown): void;
 }
 
 /** One connection of a pool. */
@@ -63,10 +57,9 @@ class Pooled implements ClientConnectionEvents, Expirable {
   deadline = 0;
   slot = -1;
 
-  constructor(pool: BackendPool, { conn, protocol, address }: Dialled, scheme: "http" | "https") {
+  constructor(pool: BackendPool, { transport, protocol, address }: Dialled, scheme: "http" | "https") {
     this.pool = pool;
     this.address = address;
-    const transport = new ConnTransport(conn, buffers);
     this.connection = protocol === "h2"
       ? new Http2ClientConnection(transport, this, scheme)
       : new Http1ClientConnection(transport, this, { limits: HEAD_LIMITS });
@@ -84,8 +77,6 @@ class Pooled implements ClientConnectionEvents, Expirable {
     this.connection.close();
   }
 }
-
-const buffers = new BufferPool();
 
 /** See the module. */
 export class BackendPool {
@@ -230,20 +221,25 @@ export class BackendPool {
   }
 
   async #dial(http1Only: boolean): Promise<void> {
-    const { settings, prefix, connectMs, addresses } = this.#options;
+    const { settings, prefix, connectMs, addresses, fault } = this.#options;
     this.#dialling++;
     try {
-      const dialled = await dialBackend({ settings, addresses: addresses(), prefix, http1Only, connectMs });
+      const dialled = await dialBackend({ settings, addresses: addresses(), prefix, http1Only, connectMs, fault });
       this.#dialling--;
-      const pooled = new Pooled(this, dialled, settings.backendTls ? "https" : "http");
-      this.#connections.push(pooled);
-      this.changed(pooled);
+      dialled.transport.contained(() => this.#add(dialled))();
     } catch (error) {
       this.#dialling--;
-      if (!(error instanceof DialError)) throw error;
-      this.#options.dialFailed();
-      this.#refuseWaiting(error, () => true);
+      if (error instanceof DialError) this.#options.dialFailed();
+      else fault(error);
+      const told = error instanceof DialError ? error : new DialError("unreachable", "a fault of the proxy's own");
+      this.#refuseWaiting(told, () => true);
     }
+  }
+
+  #add(dialled: Dialled): void {
+    const pooled = new Pooled(this, dialled, this.#options.settings.backendTls ? "https" : "http");
+    this.#connections.push(pooled);
+    this.changed(pooled);
   }
 }
 
@@ -267,8 +263,4 @@ function isWebSocket({ head }: Requester): boolean {
 function idleMs(connection: Http1ClientConnection | Http2ClientConnection): number {
   const told = connection instanceof Http1ClientConnection ? connection.idleLimitMs : undefined;
   return told === undefined ? IDLE_MS : Math.max(0, Math.min(IDLE_MS, told - 1_000));
-}
-
-function addressKey({ address, port }: Endpoint): string {
-  return `${formatIpAddress(address)} ${port}`;
 }

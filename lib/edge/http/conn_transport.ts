@@ -4,13 +4,15 @@
  * @module
  */
 
-import { type BufferPool } from "../buffer_pool.ts";
-import { HIGH_WATER, type Transport, type TransportEvents } from "./transport.ts";
+import type { BufferPool } from "../buffer_pool.ts";
+import { messageOf } from "../thrown.ts";
+import { endForFault, type FaultReport, HIGH_WATER, type Transport, type TransportEvents } from "./transport.ts";
 
 /** See the module. Plain, or TLS as a client. */
 export class ConnTransport implements Transport {
   readonly #conn: Deno.Conn;
   readonly #pool: BufferPool;
+  readonly #fault: FaultReport;
   #events: TransportEvents | undefined;
   /** What waits to be written, in order. */
   #queue: Uint8Array<ArrayBuffer>[] = [];
@@ -22,9 +24,10 @@ export class ConnTransport implements Transport {
   #over = false;
   #resumed: PromiseWithResolvers<void> | undefined;
 
-  constructor(conn: Deno.Conn, pool: BufferPool) {
+  constructor(conn: Deno.Conn, pool: BufferPool, fault: FaultReport) {
     this.#conn = conn;
     this.#pool = pool;
+    this.#fault = fault;
   }
 
   get backlog(): number {
@@ -64,6 +67,10 @@ export class ConnTransport implements Transport {
     this.#conn.close();
   }
 
+  contained(action: () => void): () => void {
+    return () => this.#contain(action);
+  }
+
   async #read(events: TransportEvents): Promise<void> {
     let buffer = this.#pool.take();
     try {
@@ -74,11 +81,12 @@ export class ConnTransport implements Transport {
         if (this.#over) break;
         if (length === null) {
           this.#ended = true;
-          events.ended();
+          this.#contain(() => events.ended());
           this.#closeWhenBothEnded();
           break;
         }
-        events.received(length === buffer.length ? buffer : buffer.subarray(0, length));
+        const bytes = length === buffer.length ? buffer : buffer.subarray(0, length);
+        this.#contain(() => events.received(bytes));
         buffer = this.#pool.adapt(buffer, length);
       }
     } catch (error) {
@@ -113,21 +121,33 @@ export class ConnTransport implements Transport {
       sent += written;
       const was = this.#backlog;
       this.#backlog -= written;
-      if (was > HIGH_WATER / 2 && this.#backlog <= HIGH_WATER / 2 && !this.#over) this.#events?.drained();
+      if (was > HIGH_WATER / 2 && this.#backlog <= HIGH_WATER / 2) this.#drained();
     }
-    if (this.#backlog === 0 && !this.#over) this.#events?.drained();
+    if (this.#backlog === 0) this.#drained();
   }
 
   #closeWhenBothEnded(): void {
     if (!this.#ended || !this.#shut || this.#over) return;
     this.destroy();
-    this.#events?.closed(undefined);
+    this.#contain(() => this.#events?.closed(undefined));
   }
 
   #broken(error: unknown): void {
     if (this.#over) return; // closed by ourselves, which is what the error says
     this.destroy();
-    this.#events?.closed(error instanceof Error ? error.message : String(error));
+    this.#contain(() => this.#events?.closed(messageOf(error)));
+  }
+
+  #drained(): void {
+    if (!this.#over) this.#contain(() => this.#events?.drained());
+  }
+
+  #contain(action: () => void): void {
+    try {
+      action();
+    } catch (thrown) {
+      endForFault(this, this.#events, this.#fault, thrown);
+    }
   }
 }
 

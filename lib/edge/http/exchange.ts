@@ -8,8 +8,8 @@ import type { FieldList } from "../../wire/field_list.ts";
 import { refusingPolicy } from "../../rules/http_policy.ts";
 import type { Expirable } from "../deadlines.ts";
 import type { RequestEnd } from "../engine.ts";
-import type { DialError } from "./backend_dial.ts";
 import type { Requester, Waiter } from "./backend_pool.ts";
+import type { DialError } from "./dial_error.ts";
 import type { HttpClient } from "./http_client.ts";
 import { answerWithError, type ErrorStatus } from "./error_page.ts";
 import { forwardedRequest, forwardedResponse, hostOf, requestIdOf } from "./forwarding.ts";
@@ -33,15 +33,17 @@ const MAX_LOGGED = 1_024;
  * Flow control is end to end: bytes of either side are credited to it once they have left for the other.
  */
 export class Exchange implements StreamEvents, Expirable {
-  readonly #client: HttpClient;
+  readonly client: HttpClient;
   readonly stream: ServerStream;
   readonly head: RequestHead;
   readonly #requestId: string;
   readonly #startedAt: number;
   #forwarded: RequestHead | undefined;
   #answer: Answer | undefined;
-  /** What came of the body before there was a stream to send it on. */
+  /** What came of the body before there was a stream to send it on, or while what had come before was sent. */
   #kept: Uint8Array[] = [];
+  /** Where the body goes as it comes: set once all that was kept has gone there. */
+  #bodyStream: HttpStream | undefined;
   #trailers: FieldList | undefined;
   #requestEnded: boolean;
   #attempts = 0;
@@ -58,7 +60,7 @@ export class Exchange implements StreamEvents, Expirable {
   slot = -1;
 
   constructor(client: HttpClient, stream: ServerStream, head: RequestHead, end: boolean) {
-    this.#client = client;
+    this.client = client;
     this.stream = stream;
     this.head = head;
     this.#requestEnded = end;
@@ -70,13 +72,13 @@ export class Exchange implements StreamEvents, Expirable {
   /** Answers the request, or forwards it. */
   begin(): void {
     const { head } = this;
-    this.#client.deadlines.set(this, this.#client.timeouts.idleMs);
+    this.client.deadlines.set(this, this.client.timeouts.idleMs);
     if (head.method === "CONNECT" && head.protocol !== "websocket") return this.#refuse(405, "CONNECT");
-    const route = this.#client.routeFor(hostOf(head.authority));
+    const route = this.client.routeFor(hostOf(head.authority));
     if (route === undefined) return this.#refuse(421, "the authority is not of the connection's route");
     const policy = refusingPolicy(route.http.policies, head.fields);
     if (policy !== undefined) return this.#refuse(403, `policy ${policy.type} ${policy.value}`);
-    this.#forwarded = forwardedRequest(head, { address: this.#client.address, requestId: this.#requestId });
+    this.#forwarded = forwardedRequest(head, { address: this.client.address, requestId: this.#requestId });
     this.#send();
   }
 
@@ -85,8 +87,7 @@ export class Exchange implements StreamEvents, Expirable {
   data(bytes: Uint8Array): void {
     this.#progress();
     this.#bytesIn += bytes.length;
-    const stream = this.#answer?.stream;
-    if (stream !== undefined) stream.sendData(bytes);
+    if (this.#bodyStream !== undefined) this.#bodyStream.sendData(bytes);
     else if (this.#over || this.#answerEnded) this.stream.credit(bytes.length);
     else this.#kept.push(bytes.slice());
   }
@@ -94,12 +95,12 @@ export class Exchange implements StreamEvents, Expirable {
   trailers(fields: FieldList): void {
     this.#requestEnded = true;
     this.#trailers = fields;
-    this.#answer?.stream?.sendTrailers(fields);
+    this.#bodyStream?.sendTrailers(fields);
   }
 
   end(): void {
     this.#requestEnded = true;
-    this.#answer?.stream?.sendEnd();
+    this.#bodyStream?.sendEnd();
     this.#finishIfDone();
   }
 
@@ -125,7 +126,9 @@ export class Exchange implements StreamEvents, Expirable {
     this.#sentAt = performance.now();
     const stream = answer.stream;
     if (stream === undefined) return;
-    for (const bytes of this.#kept.splice(0)) stream.sendData(bytes);
+    // What is sent is credited at once, and then more may come before all that was kept has gone.
+    for (let bytes = this.#kept.shift(); bytes !== undefined; bytes = this.#kept.shift()) stream.sendData(bytes);
+    if (!this.#over) this.#bodyStream = stream;
     if (!this.#requestEnded || answer.bodiless) return;
     if (this.#trailers !== undefined) stream.sendTrailers(this.#trailers);
     else stream.sendEnd();
@@ -181,6 +184,10 @@ export class Exchange implements StreamEvents, Expirable {
 
   /** Nothing has moved for too long. */
   expire(): void {
+    this.client.contain(() => this.#expire());
+  }
+
+  #expire(): void {
     const error = "nothing has moved for idle_timeout";
     this.#answer?.abandon();
     if (this.#status === 0) return this.#refuse(this.#requestEnded ? 504 : 408, error);
@@ -189,13 +196,14 @@ export class Exchange implements StreamEvents, Expirable {
   }
 
   #send(): void {
-    const route = this.#client.routeFor(hostOf(this.head.authority));
+    const route = this.client.routeFor(hostOf(this.head.authority));
     if (route === undefined || this.#forwarded === undefined) return this.#refuse(421, "the route was removed");
     this.#attempts++;
+    this.#bodyStream = undefined;
     const bodiless = this.#requestEnded && this.#kept.length === 0 && this.#trailers === undefined;
     const answer = new Answer(this, this.#forwarded, bodiless);
     this.#answer = answer;
-    answer.waiter = this.#client.poolFor(route).request(answer);
+    answer.waiter = this.client.poolFor(route).request(answer);
   }
 
   /**
@@ -210,7 +218,7 @@ export class Exchange implements StreamEvents, Expirable {
   /** Answers by ourselves. */
   #refuse(status: ErrorStatus, error: string): void {
     if (this.#over) return;
-    this.#answer = undefined;
+    this.#answer = this.#bodyStream = undefined;
     for (const bytes of this.#kept.splice(0)) this.stream.credit(bytes.length);
     answerWithError(this.stream, this.head, status, this.#requestId);
     this.#status = status;
@@ -231,14 +239,14 @@ export class Exchange implements StreamEvents, Expirable {
   }
 
   #progress(): void {
-    this.#client.deadlines.extend(this, this.#client.timeouts.idleMs);
+    this.client.deadlines.extend(this, this.client.timeouts.idleMs);
   }
 
   #finish(error: string | undefined): void {
     if (this.#over) return;
     this.#over = true;
-    this.#client.deadlines.clear(this);
-    this.#client.requestEnded(this.#report(error));
+    this.client.deadlines.clear(this);
+    this.client.requestEnded(this.#report(error));
   }
 
   #report(error: string | undefined): Omit<RequestEnd, "listener" | "route" | "client" | "protocol"> {
@@ -286,38 +294,43 @@ class Answer implements Requester {
     this.waiter = undefined;
     this.stream = stream;
     this.#reused = reused;
-    this.exchange.sending(this);
+    this.#contain(() => this.exchange.sending(this));
   }
 
   unavailable(error: DialError | "overloaded"): void {
-    if (!this.#abandoned) this.exchange.unavailable(error);
+    if (!this.#abandoned) this.#contain(() => this.exchange.unavailable(error));
   }
 
   informational(head: ResponseHead): void {
-    this.exchange.informational(head);
+    this.#contain(() => this.exchange.informational(head));
   }
 
   response(head: ResponseHead, end: boolean): void {
-    this.exchange.response(head, end);
+    this.#contain(() => this.exchange.response(head, end));
   }
 
   data(bytes: Uint8Array): void {
-    this.exchange.answerData(bytes);
+    this.#contain(() => this.exchange.answerData(bytes));
   }
 
   trailers(fields: FieldList): void {
-    this.exchange.answerEnd(fields);
+    this.#contain(() => this.exchange.answerEnd(fields));
   }
 
   end(): void {
-    this.exchange.answerEnd(undefined);
+    this.#contain(() => this.exchange.answerEnd(undefined));
   }
 
   failed(failure: StreamFailure): void {
-    if (!this.#abandoned) this.exchange.backendFailed(failure, this.#reused);
+    if (!this.#abandoned) this.#contain(() => this.exchange.backendFailed(failure, this.#reused));
   }
 
   sent(bytes: number): void {
-    this.exchange.requestSent(bytes);
+    this.#contain(() => this.exchange.requestSent(bytes));
+  }
+
+  /** A fault ends the client's connection: that to the backend may carry the requests of others. */
+  #contain(action: () => void): void {
+    this.exchange.client.contain(action);
   }
 }

@@ -80,11 +80,17 @@ export class Http1ClientStream implements HttpStream {
 
   /** The backend has agreed to the tunnel: what waits for it goes out. */
   switched(): void {
+    if (this.#phase !== "held") return; // reset meanwhile
     const held = this.#held;
     this.#held = NOTHING;
     this.#phase = "sending";
     for (const bytes of held) this.sendData(bytes);
     if (this.#isEndHeld) this.sendEnd();
+  }
+
+  /** Nothing of the request is on its way, nor will be. */
+  hold(): void {
+    this.#phase = "held";
   }
 
   fail(failure: StreamFailure): void {

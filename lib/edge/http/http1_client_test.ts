@@ -9,6 +9,7 @@ const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 Deno.test("the head of a request has host first, one cookie and the framing of the body", async () => {
   const cases: [Partial<RequestHead>, boolean, string][] = [
     [{ path: "/a?b", fields: ["accept", "*/*"] }, true, "GET /a?b HTTP/1.1\r\nhost: a.example\r\naccept: */*\r\n\r\n"],
+    [{ fields: ["host", "b", "sec-websocket-key", "x"] }, true, "GET / HTTP/1.1\r\nhost: a.example\r\n\r\n"],
     [{ method: "OPTIONS", path: "*" }, true, "OPTIONS * HTTP/1.1\r\nhost: a.example\r\n\r\n"],
     [
       { fields: ["cookie", "a=1", "x", "y", "cookie", "b=2", "cookie", "c=3"] },
@@ -41,26 +42,42 @@ Deno.test("the head of a request has host first, one cookie and the framing of t
   }
 });
 
-Deno.test("a head that HTTP/1.1 cannot write is not written, and the connection is as before", async () => {
-  const peer = new ClientPeer();
-  for (
-    const head of [
-      { path: "/ HTTP/1.1\r\n\r\n" },
-      { path: "" },
-      { method: "G T" },
-      { fields: ["a", "b\nc"] },
-      { fields: ["a b", "c"] },
-      { authority: "a\r\nb: c" },
-      { method: "CONNECT", path: "" },
-      { method: "CONNECT", protocol: "connect-udp" },
-      { method: "CONNECT", protocol: "websocket", path: "/ " },
-    ]
-  ) {
-    assert.throws(() => peer.request(head), TypeError);
+Deno.test("a request that HTTP/1.1 cannot write fails, and the connection is as before", async () => {
+  const cases: Partial<RequestHead>[] = [
+    { path: "/ HTTP/1.1\r\n\r\n" },
+    { path: "" },
+    { method: "G T" },
+    { fields: ["a", "b\nc"] },
+    { fields: ["a b", "c"] },
+    { authority: "a\r\nb: c" },
+    { method: "CONNECT", path: "/" },
+    { method: "CONNECT", protocol: "connect-udp" },
+    { method: "CONNECT", protocol: "websocket", path: "/ " },
+  ];
+  for (const head of cases) {
+    const peer = new ClientPeer();
+    const { stream, events } = peer.request(head, false);
+    stream.sendData(octets("x"));
+    stream.sendEnd();
+    assert.deepEqual(events, []);
+    await turn();
+    assert.match(events.join("; "), /^failed malformed: [^;]*$/);
+    assert.equal(peer.transport.written, "");
+    assert.deepEqual(peer.log, ["changed"]);
+    peer.request();
+    peer.transport.receive(OK);
+    assert.deepEqual(peer.log, ["changed", "changed"]);
   }
+
+  const closed = new ClientPeer();
+  closed.request({ path: "" });
+  closed.connection.close();
   await turn();
-  assert.equal(peer.transport.written, "");
-  assert.ok(peer.connection.available);
+  assert.deepEqual(closed.log, ["closed"]);
+  const reset = new ClientPeer();
+  reset.request({ path: "" }).stream.reset("cancelled");
+  await turn();
+  assert.deepEqual(reset.log, ["closed"]);
 });
 
 Deno.test("it carries one request at a time", () => {
@@ -264,6 +281,15 @@ Deno.test("what is no answer breaks the request off", () => {
   }
 });
 
+Deno.test("interim answers are counted for each request", () => {
+  const peer = new ClientPeer();
+  for (let i = 0; i < 3; i++) {
+    const { events } = peer.request();
+    peer.transport.receive("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(60) + OK);
+    assert.equal(events.at(-1), "end");
+  }
+});
+
 Deno.test("an answer that breaks off is told as broken", () => {
   const cases: [string, string][] = [
     ["", "the backend closed the connection instead of answering"],
@@ -394,6 +420,7 @@ Deno.test("a stream that is over does nothing to the request behind it", async (
   first.stream.reset("cancelled");
   second.stream.sendData(octets("second"));
   await turn();
+  assert.ok(peer.transport.written.includes("second"));
   assert.doesNotMatch(peer.transport.written, /first/);
   assert.ok(!peer.transport.isDestroyed);
 });
@@ -403,4 +430,15 @@ Deno.test("the list of fields of a request stays as it was", () => {
   const head = requestHead({ fields });
   new ClientPeer().request(head);
   assert.deepEqual(fields, ["cookie", "a=1", "cookie", "b=2", "te", "trailers"]);
+});
+
+Deno.test("an end told while a body ends is the end of the connection alone", () => {
+  const peer = new ClientPeer();
+  const { stream, events } = peer.request({}, true, false);
+  peer.transport.receive(`HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n${"x".repeat(100_000)}`);
+  peer.transport.receiveEnd();
+  assert.deepEqual(peer.log, []);
+  stream.credit(65536);
+  assert.equal(events.at(-1), "end");
+  assert.deepEqual(peer.log, ["changed", "closed"]);
 });

@@ -32,14 +32,15 @@ export class Http1Output {
   /** Octets of bodies of which the owner has not been told. */
   #untold = 0;
   #isScheduled = false;
-  readonly #flushScheduled = () => {
-    this.#isScheduled = false;
-    this.flush();
-  };
+  readonly #flushScheduled: () => void;
 
   constructor(transport: Transport, owner: Http1OutputOwner) {
     this.#transport = transport;
     this.#owner = owner;
+    this.#flushScheduled = transport.contained(() => {
+      this.#isScheduled = false;
+      this.flush();
+    });
   }
 
   /** Whether more may be written than must be. */
@@ -76,7 +77,7 @@ export class Http1Output {
     this.open();
   }
 
-  /** Gives to the transport what was written. */
+  /** Gives to the transport what was written, and tells what has left. */
   flush(): void {
     const writer = this.#writer;
     if (writer !== undefined) {
@@ -86,20 +87,14 @@ export class Http1Output {
     this.#tell();
   }
 
-  /** The transport took what it had. */
-  drained(): void {
-    this.flush();
-  }
-
   /** Says, behind what was written, that no more comes. */
   end(): void {
     this.flush();
     this.#transport.end();
   }
 
-  /** Forgets what was not given to the transport yet, and of what the owner was not told. */
+  /** Forgets what was not given to the transport yet. */
   discard(): void {
-    this.#untold = 0;
     if (this.#writer !== undefined) this.#release(this.#writer);
   }
 

@@ -25,6 +25,7 @@ const METHODS_WITH_BODY: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"])
  * @throws {TypeError} Where part of the head cannot be written in HTTP/1.1; nothing is written then.
  */
 export function writeRequestHead(writer: ByteWriter, head: RequestHead, end: boolean): SentFraming {
+  if (head.method === "CONNECT") throw new TypeError("no tunnel but a WebSocket can be asked for");
   beginFields(head);
   let framing: SentFraming = "none";
   if (end) {
@@ -48,6 +49,7 @@ export function writeRequestHead(writer: ByteWriter, head: RequestHead, end: boo
  * @throws {TypeError} Where part of the head cannot be written in HTTP/1.1; nothing is written then.
  */
 export function writeWebSocketHead(writer: ByteWriter, head: RequestHead, key: string): void {
+  if (head.protocol !== "websocket") throw new TypeError("no tunnel but a WebSocket can be asked for");
   beginFields(head);
   fieldsToWrite.push("upgrade", "websocket", "connection", "Upgrade", "sec-websocket-key", key);
   if (fieldValue(head.fields, "sec-websocket-version") === undefined) {

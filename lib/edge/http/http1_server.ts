@@ -5,16 +5,19 @@
  */
 
 import { encodeResponseHead } from "../../wire/http1_encode.ts";
-import { type HeadLimits, type HeadProgress, parseRequestHead } from "../../wire/http1_head.ts";
-import { type BodyContent, Http1BodyReader } from "./http1_body_reader.ts";
-import { Http1BodyWriter } from "./http1_body_writer.ts";
-import { Http1Input, type Http1InputTaker } from "./http1_input.ts";
-import { Http1Output, type Http1OutputOwner } from "./http1_output.ts";
+import { type HeadLimits, parseRequestHead } from "../../wire/http1_head.ts";
+import { Http1Connection } from "./http1_connection.ts";
 import { type Http1Request, readRequest } from "./http1_request.ts";
 import { Http1ServerStream, type Http1ServerStreamOwner } from "./http1_server_stream.ts";
 import { Lingering } from "./lingering.ts";
-import type { RequestHandler, ServerConnection, ServerConnectionEvents, StreamFailure } from "./message.ts";
-import type { Transport, TransportEvents } from "./transport.ts";
+import type {
+  RequestHandler,
+  ServerConnection,
+  ServerConnectionEvents,
+  StreamEvents,
+  StreamFailure,
+} from "./message.ts";
+import type { Transport } from "./transport.ts";
 
 /** The bounds of a client's connection. */
 export interface Http1ServerOptions {
@@ -40,31 +43,20 @@ type Reading =
  *
  * What cannot be read as a request is answered here, and so is a malformed body where no answer has begun; then the
  * connection closes. A client that closes its side has given up the request that it waits for.
- *
- * `activity` is told once more, with 0, when the first octets of a head come without the rest: the time that a head
- * may take begins.
  */
-export class Http1ServerConnection
-  implements ServerConnection, TransportEvents, Http1InputTaker, Http1OutputOwner, Http1ServerStreamOwner, BodyContent {
-  readonly output: Http1Output;
-  readonly body: Http1BodyWriter;
-  readonly #transport: Transport;
+export class Http1ServerConnection extends Http1Connection implements ServerConnection, Http1ServerStreamOwner {
   readonly #handler: RequestHandler;
   readonly #events: ServerConnectionEvents;
-  readonly #limits: HeadLimits;
-  readonly #input: Http1Input;
-  readonly #requestBody: Http1BodyReader;
   readonly #lingering: Lingering;
-  readonly #progress: HeadProgress = { searched: 0 };
   #reading: Reading = "head";
-  #stream: Http1ServerStream | undefined;
   #headBegun = false;
+  /** Until all of its answer has left. */
+  #stream: Http1ServerStream | undefined;
   #draining = false;
   /** The client was told that the connection closes behind the answer. */
   #closing = false;
   /** Of a tunnel. */
   #clientEnded = false;
-  #transportClosed = false;
 
   constructor(
     transport: Transport,
@@ -72,15 +64,12 @@ export class Http1ServerConnection
     events: ServerConnectionEvents,
     options: Http1ServerOptions,
   ) {
-    this.#transport = transport;
+    super(transport, options.limits);
     this.#handler = handler;
     this.#events = events;
-    this.#limits = options.limits;
-    this.#input = new Http1Input(transport, this);
-    this.output = new Http1Output(transport, this);
-    this.body = new Http1BodyWriter(this.output);
-    this.#requestBody = new Http1BodyReader(options.limits, this);
-    this.#lingering = new Lingering(transport, options.lingerMs, () => this.#destroy(undefined));
+    this.#lingering = new Lingering(transport, options.lingerMs, () => {
+      this.#end(undefined, { kind: "reset", detail: "the client did not read the answer" });
+    });
     transport.start(this);
   }
 
@@ -90,36 +79,14 @@ export class Http1ServerConnection
 
   drain(): void {
     this.#draining = true;
-    if (this.#reading === "head" && this.#input.waiting === 0) this.#linger();
+    if (this.#reading === "head" && this.input.waiting === 0) this.#linger();
   }
 
   abort(): void {
-    this.#destroy(undefined, "the connection was ended");
+    this.#end(undefined, { kind: "reset", detail: "the connection was ended" });
   }
 
-  // What the transport tells.
-
-  received(bytes: Uint8Array): void {
-    this.#input.received(bytes);
-  }
-
-  ended(): void {
-    this.#input.ended();
-  }
-
-  drained(): void {
-    this.output.drained();
-    if (this.#stream?.isAnswered && this.output.isClear && this.#reading !== "tunnel") this.#next(this.#stream);
-  }
-
-  closed(error: string | undefined): void {
-    this.#transportClosed = true;
-    // Both sides have ended, but the tunnel is yet to take what the client sent.
-    if (error === undefined && this.#input.ending) return;
-    this.#over(error, error ?? "the client closed the connection");
-  }
-
-  // What comes in.
+  // ---- What comes in -------------------------------------------------------------------------------------------------
 
   get wantsMore(): boolean {
     return this.#reading === "head";
@@ -130,9 +97,9 @@ export class Http1ServerConnection
       case "head":
         return this.#takeHead(bytes);
       case "body":
-        return this.#takeBody(bytes);
+        return this.#takeRequestBody(bytes);
       case "tunnel":
-        return this.#takeTunnelled(bytes);
+        return this.takeBody(bytes);
       case "held":
         return 0;
       case "lingering":
@@ -146,19 +113,17 @@ export class Http1ServerConnection
   inputEnded(): void {
     switch (this.#reading) {
       case "head":
-        if (this.#input.waiting === 0) this.#linger();
-        else this.#destroy("the client closed the connection within the head of a request");
-        return;
+        if (this.input.waiting === 0) return this.#linger();
+        return this.#givenUp("the client closed the connection within the head of a request");
       case "body":
-        return this.#destroy("the client closed the connection within the body of a request");
+        return this.#givenUp("the client closed the connection within the body of a request");
       case "held":
-        if (this.#stream?.isAnswered) this.#linger();
-        else this.#destroy(undefined, "the client closed the connection");
-        return;
+        if (this.#stream?.isAnswered) return this.#linger();
+        return this.#end(undefined, { kind: "reset", detail: "the client closed the connection" });
       case "tunnel":
         this.#clientEnded = true;
         this.#stream?.events.end();
-        if (this.#transportClosed) this.#over(undefined, "the client closed the connection");
+        if (this.isTransportClosed) this.lost(undefined);
         return;
       case "lingering":
       case "over":
@@ -166,19 +131,27 @@ export class Http1ServerConnection
     }
   }
 
-  bodyReceived(piece: Uint8Array): void {
-    if (this.#stream === undefined) return; // answered while pieces of its body come
-    this.#input.handedOn(piece.length);
-    this.#stream.events.data(piece);
+  protected get listener(): StreamEvents | undefined {
+    return this.#stream?.events;
+  }
+
+  override bodyReceived(piece: Uint8Array): void {
+    // The request may have been answered while pieces of its body come.
+    if (this.#reading === "body" || this.#reading === "tunnel") super.bodyReceived(piece);
+  }
+
+  protected lost(error: string | undefined): void {
+    this.#end(error, { kind: "reset", detail: error ?? "the client closed the connection" });
   }
 
   #takeHead(bytes: Uint8Array): number {
-    const head = parseRequestHead(bytes, this.#limits, this.#progress);
+    const head = parseRequestHead(bytes, this.limits, this.progress);
     if (head.kind === "need_more") {
-      if (!this.#headBegun) this.#events.activity(0);
+      if (!this.#headBegun) this.#events.headBegun();
       this.#headBegun = true;
       return 0;
     }
+    if (this.#headBegun) this.#events.headEnded();
     this.#headBegun = false;
     const request = head.kind === "malformed" ? head : readRequest(head);
     if (request.kind === "malformed") {
@@ -192,45 +165,35 @@ export class Http1ServerConnection
 
   #begin(request: Http1Request): void {
     const stream = new Http1ServerStream(this, request);
-    this.#requestBody.begin(request.framing);
-    const end = this.#requestBody.done && request.webSocketKey === undefined;
-    this.#reading = this.#requestBody.done ? "held" : "body";
+    this.incoming.begin(request.framing);
+    const end = this.incoming.done && request.webSocketKey === undefined;
+    this.#reading = this.incoming.done ? "held" : "body";
     this.#stream = stream;
     this.#events.activity(1);
     if (this.#stream !== stream) return; // aborted by the owner
     this.#handler.request(stream, request.head, end);
   }
 
-  #takeBody(bytes: Uint8Array): number {
-    const { room } = this.#input;
-    if (room === 0) return 0;
-    const taken = this.#requestBody.feed(bytes.length <= room ? bytes : bytes.subarray(0, room));
+  #takeRequestBody(bytes: Uint8Array): number {
+    const taken = this.takeBody(bytes);
     const stream = this.#stream;
     if (stream === undefined || this.#reading !== "body") return taken;
-    const { error } = this.#requestBody;
-    if (error !== undefined) {
-      this.#malformedBody(stream, error);
+    if (this.incoming.error !== undefined) {
+      this.#malformedBody(stream, this.incoming.error);
       return bytes.length;
     }
-    if (this.#requestBody.done) {
+    if (this.incoming.done) {
       this.#reading = "held";
-      const { trailers } = this.#requestBody;
+      const { trailers } = this.incoming;
       if (trailers.length > 0) stream.events.trailers(trailers);
       else stream.events.end();
     }
     return taken;
   }
 
-  #takeTunnelled(bytes: Uint8Array): number {
-    const { room } = this.#input;
-    const piece = bytes.length <= room ? bytes : bytes.subarray(0, room);
-    if (piece.length > 0) this.bodyReceived(piece);
-    return piece.length;
-  }
-
   #malformedBody(stream: Http1ServerStream, rule: string): void {
     const failure: StreamFailure = { kind: "malformed", detail: rule };
-    if (!stream.isWaiting) return this.#destroy(rule, rule, failure);
+    if (!stream.isWaiting) return this.#end(rule, failure);
     this.#stream = undefined;
     this.#answerMalformed(400);
     stream.fail(failure);
@@ -247,10 +210,11 @@ export class Http1ServerConnection
     this.#linger();
   }
 
-  // What goes out.
+  // ---- What goes out -------------------------------------------------------------------------------------------------
 
-  bodySent(bytes: number): void {
-    this.#stream?.events.sent(bytes);
+  override drained(): void {
+    super.drained();
+    this.#releaseIfClear();
   }
 
   closesBehind(stream: Http1ServerStream, early: boolean): boolean {
@@ -258,39 +222,36 @@ export class Http1ServerConnection
     return this.#closing;
   }
 
-  switched(_stream: Http1ServerStream): void {
+  switched(): void {
     this.#reading = "tunnel";
-    this.#input.advance();
+    this.incoming.begin({ kind: "until_close" });
+    this.input.advance();
   }
 
-  answered(stream: Http1ServerStream): void {
-    if (this.#reading === "tunnel") {
-      this.output.end();
-      return;
-    }
-    this.output.flush();
-    // A client that does not read its answers gets no more of them.
-    if (this.#stream === stream && (this.output.isClear || this.#reading === "body")) this.#next(stream);
+  answered(): void {
+    if (this.#reading === "tunnel") return this.output.end();
+    if (this.#closing || this.#draining || this.#reading === "body" || this.body.framing === "raw") this.#linger();
+    else this.output.flush();
+    this.#releaseIfClear();
   }
 
-  brokenOff(stream: Http1ServerStream): void {
-    if (this.#stream === stream) this.#destroy(undefined);
+  brokenOff(): void {
+    this.#end(undefined, undefined);
   }
 
-  credited(bytes: number): void {
-    this.#input.credit(bytes);
-  }
-
-  /** The request is over, and all of its answer with the transport. */
-  #next(stream: Http1ServerStream): void {
-    stream.finish();
+  /** Goes on to the next request. A client that does not read its answers gets no more of them. */
+  #releaseIfClear(): void {
+    if (this.#stream?.isAnswered !== true || this.#reading === "tunnel" || !this.output.isClear) return;
+    this.#stream.finish();
     this.#stream = undefined;
-    this.#input.forgetOutstanding();
-    if (this.#closing || this.#draining || this.#reading !== "held" || this.body.framing === "raw") this.#linger();
-    else this.#reading = "head";
+    this.input.forgetOutstanding();
+    if (this.#draining) this.#linger();
+    else if (this.#reading === "held") this.#reading = "head";
     this.#events.activity(0);
-    this.#input.advance();
+    this.input.advance();
   }
+
+  // ---- The end -------------------------------------------------------------------------------------------------------
 
   /** Ends the connection so that the client can read what it was sent (RFC 9112 §9.6). */
   #linger(): void {
@@ -298,27 +259,25 @@ export class Http1ServerConnection
     this.#reading = "lingering";
     this.output.end();
     this.#lingering.begin();
-    this.#input.advance();
+    this.input.advance();
   }
 
-  #destroy(error: string | undefined, detail = error ?? "", failure?: StreamFailure): void {
-    if (this.#reading === "over") return;
-    this.#transport.destroy();
-    this.#over(error, detail, failure);
+  #givenUp(detail: string): void {
+    this.#end(detail, { kind: "reset", detail });
   }
 
-  #over(error: string | undefined, detail: string, failure?: StreamFailure): void {
+  /** @param failure What the stream is told, where it is to be told anything. */
+  #end(error: string | undefined, failure: StreamFailure | undefined): void {
     if (this.#reading === "over") return;
-    const isTunnel = this.#reading === "tunnel";
-    this.#reading = "over";
-    this.#lingering.stop();
-    this.#input.stop();
-    this.output.discard();
     const stream = this.#stream;
+    const isWhole = this.#reading === "tunnel" && this.#clientEnded && stream?.isAnswered;
+    this.#reading = "over";
     this.#stream = undefined;
+    this.#lingering.stop();
+    this.cut();
     if (stream !== undefined) {
-      if (stream.isAnswered && (!isTunnel || this.#clientEnded)) stream.finish();
-      else stream.fail(failure ?? { kind: "reset", detail });
+      if (isWhole || failure === undefined) stream.finish();
+      else stream.fail(failure);
       this.#events.activity(0);
     }
     this.#events.closed(error);

@@ -24,11 +24,11 @@ export interface Http1ServerStreamOwner {
    */
   closesBehind(stream: Http1ServerStream, early: boolean): boolean;
   /** The answer to a WebSocket's handshake is written: octets pass both ways from now on. */
-  switched(stream: Http1ServerStream): void;
+  switched(): void;
   /** The answer is written to its end. */
-  answered(stream: Http1ServerStream): void;
+  answered(): void;
   /** The stream is over without having come to its end. */
-  brokenOff(stream: Http1ServerStream): void;
+  brokenOff(): void;
   /** So many octets of the request's body are dealt with. */
   credited(bytes: number): void;
 }
@@ -78,7 +78,7 @@ export class Http1ServerStream implements ServerStream {
       : this.#writeHead(head, end);
     if (!written) return;
     this.#phase = "answering";
-    if (accepts) this.#owner.switched(this);
+    if (accepts) this.#owner.switched();
     if (end) this.sendEnd();
   }
 
@@ -98,7 +98,7 @@ export class Http1ServerStream implements ServerStream {
   reset(): void {
     if (this.#phase === "over") return;
     this.#phase = "over";
-    this.#owner.brokenOff(this);
+    this.#owner.brokenOff();
   }
 
   credit(bytes: number): void {
@@ -127,7 +127,7 @@ export class Http1ServerStream implements ServerStream {
       return this.#breakOff(messageOf(error));
     }
     this.#phase = "answered";
-    this.#owner.answered(this);
+    this.#owner.answered();
   }
 
   /** Writes the head of an ordinary answer, and begins its body (RFC 9112 §6). */
@@ -184,7 +184,7 @@ export class Http1ServerStream implements ServerStream {
   /** The answer cannot be sent as it is: the client must see a cut, not a wrong message. */
   #breakOff(detail: string): void {
     this.#phase = "over";
-    this.#owner.brokenOff(this);
+    this.#owner.brokenOff();
     this.events.failed({ kind: "reset", detail });
   }
 }

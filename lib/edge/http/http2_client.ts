@@ -8,8 +8,10 @@ import type { FieldList } from "../../wire/field_list.ts";
 import type { HeaderBlock } from "../../wire/hpack_decoder.ts";
 import * as h2 from "../../wire/http2_frames.ts";
 import { readContentLength } from "../../wire/http_fields.ts";
-import { Http2Connection, MAX_HEADER_LIST } from "./http2_connection.ts";
-import { readResponseHead, readTrailers } from "./http2_head.ts";
+import { Http2Connection } from "./http2_connection.ts";
+import { readResponseHead } from "./http2_head.ts";
+import { MAX_HEADER_LIST } from "./http2_header_blocks.ts";
+import type { ReceivedSettings } from "./http2_settings.ts";
 import { Http2Stream } from "./http2_stream.ts";
 import type {
   ClientConnection,
@@ -18,6 +20,7 @@ import type {
   HttpStream,
   RequestHead,
   StreamEvents,
+  StreamFailure,
 } from "./message.ts";
 import type { Transport } from "./transport.ts";
 
@@ -30,16 +33,22 @@ const RECEIVE_WINDOW = 16 * 1024 * 1024;
 /** Requests at once on one connection, whatever the backend allows. */
 const MAX_STREAMS = 1_000;
 
+/** How many a backend takes that has not said so yet. */
+const MAX_UNTOLD_STREAMS = 100;
+
 /** One request of ours. */
 class Http2ClientStream extends Http2Stream {
   readonly events: ClientStreamEvents;
-  readonly method: string;
+  readonly #method: string;
+  /** Whether bytes go both ways for as long as either side likes (RFC 8441). */
+  readonly #tunnel: boolean;
   #answered = false;
 
-  constructor(connection: Http2Connection, id: number, window: number, events: ClientStreamEvents, method: string) {
-    super(connection, id, window);
+  constructor(connection: Http2Connection, id: number, events: ClientStreamEvents, { method, protocol }: RequestHead) {
+    super(connection, id, connection.sendFlow.initialWindow);
     this.events = events;
-    this.method = method;
+    this.#method = method;
+    this.#tunnel = protocol !== undefined;
   }
 
   protected get receiver(): StreamEvents {
@@ -61,14 +70,29 @@ class Http2ClientStream extends Http2Stream {
     }
     const contentLength = readContentLength(head.fields);
     if (contentLength === "malformed") return "bad_content_length";
-    const bodiless = this.method === "HEAD" || head.status === 204 || head.status === 304;
-    if (!bodiless) this.expect(contentLength);
-    if (end && !bodiless && contentLength !== undefined && contentLength > 0) return "body_missing";
+    const bodiless = this.#method === "HEAD" || head.status === 204 || head.status === 304;
+    const expected = bodiless ? 0 : contentLength;
+    if (end && expected !== undefined && expected > 0) return "body_missing";
+    if (!this.#tunnel) this.expect(expected);
     this.#answered = true;
     this.remoteEnded = end;
     this.events.response(head, end);
     if (end && this.localEnded) this.close();
     return undefined;
+  }
+
+  override receiveData(bytes: Uint8Array): string | undefined {
+    return this.#answered ? super.receiveData(bytes) : "body_without_head";
+  }
+
+  override receiveEnd(trailers: FieldList | undefined): string | undefined {
+    return this.#answered ? super.receiveEnd(trailers) : "end_without_head";
+  }
+
+  /** An answer that is whole stays so, whatever becomes of the rest of its request (RFC 9113 §8.1). */
+  override fail(failure: StreamFailure): void {
+    if (this.remoteEnded && !this.#tunnel) this.close();
+    else super.fail(failure);
   }
 
   endWithHead(): void {
@@ -84,13 +108,15 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   readonly #scheme: "http" | "https";
   #nextId = 1;
   #draining = false;
+  #peerMaxStreams = MAX_UNTOLD_STREAMS;
+  #carriesWebSockets: boolean | undefined;
 
   /** @param scheme `https` over TLS. */
   constructor(transport: Transport, events: ClientConnectionEvents, scheme: "http" | "https") {
     super(transport, RECEIVE_WINDOW, true);
     this.#events = events;
     this.#scheme = scheme;
-    this.out.put(h2.PREFACE);
+    this.output.preface();
     this.begin([
       [h2.SETTINGS_ENABLE_PUSH, 0],
       [h2.SETTINGS_MAX_HEADER_LIST_SIZE, MAX_HEADER_LIST],
@@ -99,7 +125,7 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   }
 
   get available(): boolean {
-    return !this.#draining && !this.over && this.streams.size < Math.min(this.peerMaxStreams, MAX_STREAMS) &&
+    return !this.#draining && !this.over && this.streams.size < Math.min(this.#peerMaxStreams, MAX_STREAMS) &&
       this.#nextId <= h2.MAX_WINDOW;
   }
 
@@ -108,25 +134,32 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   }
 
   get carriesWebSockets(): boolean | undefined {
-    return this.peerConnectProtocol;
+    return this.#carriesWebSockets;
   }
 
   request(head: RequestHead, end: boolean, events: ClientStreamEvents): HttpStream {
     if (!this.available) throw new TypeError("no request can be sent on this connection now");
     const id = this.#nextId;
     this.#nextId += 2;
-    const stream = new Http2ClientStream(this, id, this.initialSendWindow, events, head.method);
+    const stream = new Http2ClientStream(this, id, events, head);
     this.streams.set(id, stream);
-    this.writeHeaders(id, [pseudoFields(head, this.#scheme), head.fields], end, head.neverIndexed);
+    this.output.headers(id, [pseudoFields(head, this.#scheme), head.fields], end, head.neverIndexed);
     if (end) stream.endWithHead();
     return stream;
+  }
+
+  override received(bytes: Uint8Array): void {
+    if (this.#carriesWebSockets === undefined && isHttp1(bytes)) {
+      return this.fail("PROTOCOL_ERROR", 'the backend speaks HTTP/1.1; set backend_protocol = "http1"');
+    }
+    super.received(bytes);
   }
 
   close(): void {
     if (this.over) return;
     this.#draining = true;
     if (this.streams.size > 0) return;
-    this.writeGoAway(0, "NO_ERROR");
+    this.output.goAway(0, "NO_ERROR");
     this.endInOrder();
   }
 
@@ -139,23 +172,12 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   }
 
   protected headers(id: number, block: HeaderBlock | undefined, end: boolean): void {
-    if (this.isIdle(id)) throw new h2.Http2Error("PROTOCOL_ERROR", "HEADERS on an idle stream");
+    if (this.isIdle(id)) throw h2.breach("HEADERS on an idle stream");
     const stream = this.streams.get(id);
     if (!(stream instanceof Http2ClientStream)) return this.headersOnClosed(id);
-    if (stream.answered) return this.#onTrailers(stream, block, end);
+    if (stream.answered) return this.trailers(stream, block, end);
     const rule = block === undefined ? "header_list_too_large" : stream.receiveHead(block, end);
-    if (rule !== undefined) this.#refuse(stream, rule);
-  }
-
-  #onTrailers(stream: Http2Stream, block: HeaderBlock | undefined, end: boolean): void {
-    const trailers = block && readTrailers(block);
-    if (trailers !== undefined && "malformed" in trailers) return this.#refuse(stream, trailers.malformed);
-    this.receiveTrailers(stream, block, end);
-  }
-
-  #refuse(stream: Http2Stream, rule: string): void {
-    this.resetById(stream.id, "PROTOCOL_ERROR");
-    stream.fail({ kind: "malformed", detail: rule });
+    if (rule !== undefined) this.refuse(stream, rule);
   }
 
   protected streamReset(stream: Http2Stream, code: number): void {
@@ -171,11 +193,15 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
         stream.fail({ kind: "refused", detail: `the backend is going away: ${h2.errorCodeName(code)}` });
       }
     }
-    this.#events.changed();
     if (this.streams.size === 0) this.endInOrder();
+    if (!this.over) this.#events.changed();
   }
 
-  protected override settingsChanged(): void {
+  protected settingsReceived(settings: ReceivedSettings, first: boolean): void {
+    if (settings.enablePush === true) throw h2.breach("a server enables push");
+    if (first) this.#peerMaxStreams = MAX_STREAMS; // no limit where it names none
+    this.#peerMaxStreams = settings.maxConcurrentStreams ?? this.#peerMaxStreams;
+    this.#carriesWebSockets = settings.enableConnectProtocol ?? this.#carriesWebSockets ?? false;
     this.#events.changed();
   }
 
@@ -187,6 +213,11 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   protected connectionClosed(): void {
     this.#events.closed();
   }
+}
+
+/** What a server of HTTP/1.1 answers to a preface that is no request of its own. */
+function isHttp1(bytes: Uint8Array): boolean {
+  return [0x48, 0x54, 0x54, 0x50, 0x2f, 0x31].every((octet, i) => bytes[i] === octet); // HTTP/1
 }
 
 function pseudoFields({ method, authority, path, protocol }: RequestHead, scheme: string): FieldList {

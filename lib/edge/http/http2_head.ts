@@ -6,7 +6,8 @@
 
 import type { FieldList } from "../../wire/field_list.ts";
 import type { HeaderBlock } from "../../wire/hpack_decoder.ts";
-import { isFieldValue, isToken, readContentLength } from "../../wire/http_fields.ts";
+import { authorityHost } from "../../wire/http1_target.ts";
+import { isFieldValue, isToken, permittedTrailers, readContentLength } from "../../wire/http_fields.ts";
 import { HEAD_LIMITS } from "./head_limits.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
 
@@ -24,9 +25,10 @@ const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** Names are checked once: those that were right are remembered, as many as there may be in sound traffic. */
+/** Names are checked once: those that were right are remembered, as many and as long as there are in sound traffic. */
 const KNOWN_NAMES = new Set<string>();
 const MAX_KNOWN_NAMES = 1024;
+const MAX_KNOWN_LENGTH = 40;
 
 interface Pseudo {
   readonly values: Map<string, string>;
@@ -50,11 +52,12 @@ export function readRequestHead(block: HeaderBlock): RequestHead | MalformedHead
   if (plainConnect ? scheme !== undefined || path !== undefined : scheme === undefined || path === undefined) {
     return { malformed: "wrong_pseudo_fields" };
   }
+  if (scheme !== undefined && !isScheme(scheme)) return { malformed: "bad_scheme" };
   if (path !== undefined && !isPath(path, method)) return { malformed: "bad_path" };
   const fields = readFields(block.fields, pseudo.end);
   if ("malformed" in fields) return fields;
   const authority = values.get(":authority") ?? fields.host;
-  if (authority === undefined || !isAuthority(authority)) return { malformed: "bad_authority" };
+  if (authority === undefined || authorityHost(authority) === undefined) return { malformed: "bad_authority" };
   if (fields.host !== undefined && fields.host.toLowerCase() !== authority.toLowerCase()) {
     return { malformed: "host_differs_from_authority" };
   }
@@ -75,10 +78,10 @@ export function readResponseHead(block: HeaderBlock): ResponseHead | MalformedHe
   return { status: Number(status), fields: fields.list, neverIndexed: block.neverIndexed };
 }
 
-/** The fields behind a body: no pseudo-header fields. */
+/** The fields behind a body: no pseudo-header fields, and those left out that may not be there. */
 export function readTrailers({ fields }: HeaderBlock): FieldList | MalformedHead {
   const read = readFields(fields, 0);
-  return "malformed" in read ? read : read.list;
+  return "malformed" in read ? read : permittedTrailers(read.list);
 }
 
 const REQUEST_PSEUDO: ReadonlySet<string> = new Set([":method", ":scheme", ":authority", ":path", ":protocol"]);
@@ -121,17 +124,17 @@ function readFields(fields: FieldList, start: number): { list: FieldList; host: 
 function isFieldName(name: string): boolean {
   if (KNOWN_NAMES.has(name)) return true;
   if (!isToken(name) || /[A-Z]/.test(name)) return false;
-  if (KNOWN_NAMES.size < MAX_KNOWN_NAMES) KNOWN_NAMES.add(name);
+  if (KNOWN_NAMES.size < MAX_KNOWN_NAMES && name.length <= MAX_KNOWN_LENGTH) KNOWN_NAMES.add(name);
   return true;
+}
+
+/** RFC 3986 §3.1. Which it is makes no difference: proxies before us may have ended TLS. */
+function isScheme(scheme: string): boolean {
+  return scheme === "https" || scheme === "http" || /^[a-z][a-z0-9+.-]{0,31}$/i.test(scheme);
 }
 
 /** RFC 9113 §8.3.1: not empty, and in origin form. */
 function isPath(path: string, method: string): boolean {
   if (path === "*") return method === "OPTIONS";
   return path.charCodeAt(0) === 0x2f && /^[!-~]+$/.test(path) && !path.includes("#");
-}
-
-/** A host and perhaps a port, without user-info (RFC 9113 §8.3.1). */
-function isAuthority(authority: string): boolean {
-  return authority.length <= 300 && /^[\w.\-~%!$&'()*+,;=:[\]]+$/.test(authority);
 }

@@ -6,8 +6,9 @@
 
 import type { HeaderBlock } from "../../wire/hpack_decoder.ts";
 import * as h2 from "../../wire/http2_frames.ts";
-import { Http2Connection, MAX_HEADER_LIST } from "./http2_connection.ts";
-import { readRequestHead, readTrailers } from "./http2_head.ts";
+import { Http2Connection } from "./http2_connection.ts";
+import { readRequestHead } from "./http2_head.ts";
+import { MAX_HEADER_LIST } from "./http2_header_blocks.ts";
 import { Http2Stream } from "./http2_stream.ts";
 import type {
   RequestHandler,
@@ -26,8 +27,8 @@ export const MAX_CONCURRENT_STREAMS = 128;
 const RECEIVE_WINDOW = 2 * 1024 * 1024;
 
 /**
- * A client that resets more than half of its requests before they are answered, and so many, makes work for nothing
- * (CVE-2023-44487).
+ * A client that resets more than half of its requests before they are answered, or has us reset them by breaking rules,
+ * and so many, makes work for nothing (CVE-2023-44487, CVE-2025-8671).
  */
 const MAX_EARLY_RESETS = 500;
 
@@ -49,8 +50,8 @@ class Http2ServerStream extends Http2Stream implements ServerStream {
   readonly #tunnel: boolean;
   #responded = false;
 
-  constructor(connection: Http2Connection, id: number, sendWindow: number, tunnel: boolean) {
-    super(connection, id, sendWindow);
+  constructor(connection: Http2Connection, id: number, tunnel: boolean) {
+    super(connection, id, connection.sendFlow.initialWindow);
     this.#tunnel = tunnel;
   }
 
@@ -65,20 +66,20 @@ class Http2ServerStream extends Http2Stream implements ServerStream {
 
   inform({ status, fields, neverIndexed }: ResponseHead): void {
     if (this.closed || this.#responded) return;
-    this.connection.writeHeaders(this.id, [[":status", String(status)], fields], false, neverIndexed);
+    this.connection.output.headers(this.id, [[":status", String(status)], fields], false, neverIndexed);
   }
 
   respond({ status, fields, neverIndexed }: ResponseHead, end: boolean): void {
     if (this.closed || this.#responded) return;
     this.#responded = true;
-    this.connection.writeHeaders(this.id, [[":status", String(status)], fields], end, neverIndexed);
+    this.connection.output.headers(this.id, [[":status", String(status)], fields], end, neverIndexed);
     if (end) this.endedWithHead();
   }
 
   /** RFC 9113 §8.1: a client that is still sending when its answer is whole is told that it may stop. */
   protected localEnd(): void {
     if (this.remoteEnded || this.#tunnel) return;
-    this.connection.writeReset(this, "NO_ERROR");
+    this.connection.reset(this.id, "NO_ERROR");
     this.close();
   }
 }
@@ -90,6 +91,11 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   /** What of the preface has come. */
   #prefaceSeen = 0;
   #lastStream = 0;
+  /** How many heads have come to their end, and had when we looked last. */
+  #heads = 0;
+  #headsTold = 0;
+  /** Whether the owner knows of a head that has not ended. */
+  #headTold = false;
   #requests = 0;
   #earlyResets = 0;
   #active = 0;
@@ -125,6 +131,17 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
       bytes = bytes.subarray(taken);
     }
     super.received(bytes);
+    this.#watchHead();
+  }
+
+  /** Tells of a head that has begun and not ended: a frame of it in part, or a block that waits for CONTINUATION. */
+  #watchHead(): void {
+    if (this.over) return;
+    const isNew = this.#heads !== this.#headsTold;
+    this.#headsTold = this.#heads;
+    if (this.isHeadPending && (isNew || !this.#headTold)) this.#events.headBegun();
+    else if (!this.isHeadPending && this.#headTold) this.#events.headEnded();
+    this.#headTold = this.isHeadPending;
   }
 
   /**
@@ -134,9 +151,9 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   drain(): void {
     if (this.#draining || this.over) return;
     this.#draining = true;
-    this.writeGoAway(h2.MAX_WINDOW, "NO_ERROR");
-    this.writePing();
-    this.#drainTimer = setTimeout(() => this.#lastWord(), DRAIN_PING_MS);
+    this.output.goAway(h2.MAX_WINDOW, "NO_ERROR");
+    this.output.ping(0, new Uint8Array(8));
+    this.#drainTimer = setTimeout(this.transport.contained(() => this.#lastWord()), DRAIN_PING_MS);
   }
 
   abort(): void {
@@ -151,12 +168,12 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
     if (this.over || this.#refusedAbove !== h2.MAX_WINDOW) return;
     clearTimeout(this.#drainTimer);
     this.#refusedAbove = this.#lastStream;
-    this.writeGoAway(this.#lastStream, "NO_ERROR");
+    this.output.goAway(this.#lastStream, "NO_ERROR");
     if (this.streams.size === 0) this.endInOrder();
   }
 
   protected get lastPeerStream(): number {
-    return this.#lastStream;
+    return Math.min(this.#lastStream, this.#refusedAbove);
   }
 
   protected isIdle(id: number): boolean {
@@ -164,31 +181,32 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   }
 
   protected headers(id: number, block: HeaderBlock | undefined, end: boolean): void {
-    if (id % 2 === 0) throw new h2.Http2Error("PROTOCOL_ERROR", "a request with an even stream number");
+    this.#heads++;
+    if (id % 2 === 0) throw h2.breach("a request with an even stream number");
     if (id > this.#lastStream) return this.#onRequest(id, block, end);
     const stream = this.streams.get(id);
     if (stream === undefined) return this.headersOnClosed(id);
-    const trailers = block === undefined ? undefined : readTrailers(block);
-    if (trailers !== undefined && "malformed" in trailers) {
-      this.resetById(id, "PROTOCOL_ERROR");
-      return stream.fail({ kind: "malformed", detail: trailers.malformed });
-    }
-    this.receiveTrailers(stream, block, end);
+    this.trailers(stream, block, end);
   }
 
   #onRequest(id: number, block: HeaderBlock | undefined, end: boolean): void {
-    if (id > this.#refusedAbove) return;
     this.#lastStream = id;
     this.#requests++;
-    if (this.streams.size >= MAX_CONCURRENT_STREAMS) return this.resetById(id, "REFUSED_STREAM");
+    if (id > this.#refusedAbove || this.streams.size >= MAX_CONCURRENT_STREAMS) {
+      this.noise.count();
+      return this.reset(id, "REFUSED_STREAM");
+    }
     const head = block && readRequestHead(block);
     if (head === undefined) return this.#answerTooLarge(id, end);
-    if ("malformed" in head) return this.#refuse(id, head.malformed);
-    if (end && head.contentLength !== undefined && head.contentLength > 0) return this.#refuse(id, "body_missing");
-    const stream = new Http2ServerStream(this, id, this.initialSendWindow, head.protocol !== undefined);
+    if ("malformed" in head) return this.#refuseRequest(id, head.malformed);
+    if (end && head.contentLength !== undefined && head.contentLength > 0) {
+      return this.#refuseRequest(id, "body_missing");
+    }
+    const stream = new Http2ServerStream(this, id, head.protocol !== undefined);
     stream.expect(head.contentLength);
     stream.remoteEnded = end;
     this.streams.set(id, stream);
+    this.noise.useful();
     this.#active++;
     this.#events.activity(this.#active);
     this.#handler.request(stream, head, end);
@@ -196,20 +214,33 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
 
   /** RFC 9113 §10.5.1, RFC 6585 §5. */
   #answerTooLarge(id: number, end: boolean): void {
-    this.writeHeaders(id, [[":status", "431"], ["content-length", "0"]], true);
-    if (!end) this.resetById(id, "NO_ERROR");
+    this.noise.count();
+    this.output.headers(id, [[":status", "431"], ["content-length", "0"]], true);
+    if (!end) this.reset(id, "NO_ERROR");
     this.#handler.malformed("header_list_too_large", 431);
   }
 
   /** RFC 9113 §8.1.1. */
-  #refuse(id: number, rule: string): void {
-    this.resetById(id, "PROTOCOL_ERROR");
+  #refuseRequest(id: number, rule: string): void {
+    this.noise.count();
+    this.reset(id, "PROTOCOL_ERROR");
     this.#handler.malformed(rule, undefined);
   }
 
   protected streamReset(stream: Http2Stream, code: number): void {
-    if (stream instanceof Http2ServerStream && !stream.responded) this.#earlyResets++;
+    const early = isUnanswered(stream);
     stream.fail({ kind: "reset", detail: `the client reset the stream: ${h2.errorCodeName(code)}` });
+    if (early) this.#countEarlyReset();
+  }
+
+  protected override refuse(stream: Http2Stream, rule: string, code?: h2.ErrorCode): void {
+    const early = isUnanswered(stream);
+    super.refuse(stream, rule, code);
+    if (early) this.#countEarlyReset();
+  }
+
+  #countEarlyReset(): void {
+    this.#earlyResets++;
     if (this.#earlyResets > MAX_EARLY_RESETS && this.#earlyResets * 2 > this.#requests) {
       throw new h2.Http2Error("ENHANCE_YOUR_CALM", "requests are made only to be reset");
     }
@@ -217,6 +248,8 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
 
   /** A client that says so opens no more; it need not be answered. */
   protected goAway(): void {}
+
+  protected settingsReceived(): void {}
 
   protected streamClosed(): void {
     this.#active--;
@@ -229,4 +262,8 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
     this.#active = 0;
     this.#events.closed(error);
   }
+}
+
+function isUnanswered(stream: Http2Stream): boolean {
+  return stream instanceof Http2ServerStream && !stream.responded;
 }

@@ -6,30 +6,36 @@
 
 import type { FieldList } from "../../wire/field_list.ts";
 import { DEFAULT_WINDOW } from "../../wire/http2_frames.ts";
-import type { HttpStream, StreamEvents, StreamFailure } from "./message.ts";
+import { ByteQueue } from "./byte_queue.ts";
 import type { Http2Connection } from "./http2_connection.ts";
+import { ReceiveWindow } from "./http2_receive_window.ts";
+import type { Sender } from "./http2_send_flow.ts";
+import type { HttpStream, StreamEvents, StreamFailure } from "./message.ts";
 
-/** The largest receive window of a stream: what a receiver on our other side that stands still can have us hold. */
+/**
+ * What a window may grow to, as long as all that came is dealt with at once: with it grows the rate over a long way, and
+ * what a receiver on our other side that stands still can have us hold.
+ */
 const MAX_RECEIVE_WINDOW = 512 * 1024;
 
+const RESET_CODES = {
+  cancelled: "CANCEL",
+  refused: "REFUSED_STREAM",
+  internal_error: "INTERNAL_ERROR",
+  malformed: "PROTOCOL_ERROR",
+} as const;
+
 /** See the module. What both roles have in common. */
-export abstract class Http2Stream implements HttpStream {
+export abstract class Http2Stream implements HttpStream, Sender {
   readonly id: number;
   protected readonly connection: Http2Connection;
-  /** What the peer lets us send; negative after it lowered its initial window (§6.9.2). */
   sendWindow: number;
-  /** What we let the peer send. */
-  receiveWindow = DEFAULT_WINDOW;
-  /** What the window is filled up to. It grows as long as what comes is taken at once: with it the rate over a long way. */
-  #windowSize = DEFAULT_WINDOW;
+  readonly #window = new ReceiveWindow(DEFAULT_WINDOW, DEFAULT_WINDOW);
   /** Came in and is not credited. */
-  outstanding = 0;
-  #consumed = 0;
+  #outstanding = 0;
   /** How much of the body is to come, where its length was told. */
   #expected: number | undefined;
-  #queue: Uint8Array<ArrayBuffer>[] = [];
-  /** How much of the first chunk of the queue has been sent. */
-  #queueStart = 0;
+  readonly #queue = new ByteQueue();
   #trailers: FieldList | undefined;
   #ending = false;
   /** Whether we, or the peer, have ended our half. */
@@ -51,21 +57,20 @@ export abstract class Http2Stream implements HttpStream {
     return this.#closed;
   }
 
-  /** Whether something waits to be sent. */
-  get waiting(): boolean {
-    return this.#queue.length > 0 || (this.#ending && !this.localEnded);
+  get waiting(): number {
+    return this.#queue.length;
   }
 
   sendData(bytes: Uint8Array): void {
     if (this.#closed || this.#ending || bytes.length === 0) return;
     let sent = 0;
     if (this.#queue.length === 0) {
-      sent = this.connection.writeData(this, bytes);
+      sent = this.connection.sendFlow.send(this, bytes);
       if (sent > 0) this.receiver.sent(sent);
       if (sent === bytes.length || this.#closed) return;
     }
-    this.#queue.push(bytes.slice(sent));
-    this.connection.waitToSend(this);
+    this.#queue.push(bytes.subarray(sent));
+    this.connection.sendFlow.wait(this);
   }
 
   sendTrailers(fields: FieldList): void {
@@ -80,54 +85,34 @@ export abstract class Http2Stream implements HttpStream {
     if (this.#queue.length === 0) this.#endLocal();
   }
 
-  /**
-   * Sends one frame of what waits.
-   *
-   * @returns Whether it can go on at once.
-   */
-  pump(): boolean {
-    const first = this.#queue[0];
-    if (first === undefined) {
-      if (this.#ending && !this.localEnded) this.#endLocal();
-      return false;
-    }
-    const sent = this.connection.writeFrame(this, this.#queueStart === 0 ? first : first.subarray(this.#queueStart));
-    if (sent === 0) return false;
-    this.#queueStart += sent;
-    if (this.#queueStart === first.length) {
-      this.#queue.shift();
-      this.#queueStart = 0;
-    }
-    this.receiver.sent(sent);
-    if (this.#closed) return false;
-    if (this.#queue.length === 0 && this.#ending) this.#endLocal();
-    return this.#queue.length > 0;
+  sendWaiting(): void {
+    const sent = this.connection.sendFlow.sendFrame(this, this.#queue.first);
+    this.#queue.drop(sent);
+    if (sent > 0) this.receiver.sent(sent);
+    if (this.#ending && !this.#closed && this.#queue.length === 0) this.#endLocal();
   }
 
-  reset(reason: "cancelled" | "refused" | "internal_error" | "malformed"): void {
+  reset(reason: keyof typeof RESET_CODES): void {
     if (this.#closed) return;
-    const codes = {
-      cancelled: "CANCEL",
-      refused: "REFUSED_STREAM",
-      internal_error: "INTERNAL_ERROR",
-      malformed: "PROTOCOL_ERROR",
-    } as const;
-    this.connection.writeReset(this, codes[reason]);
+    this.connection.reset(this.id, RESET_CODES[reason]);
     this.close();
   }
 
   credit(bytes: number): void {
-    this.outstanding -= bytes;
-    this.connection.creditConnection(bytes);
-    if (this.#closed || this.remoteEnded) return;
-    this.#consumed += bytes;
-    if (this.#consumed * 2 < this.#windowSize) return;
-    const grown = this.outstanding === 0 ? Math.min(this.#windowSize * 2, MAX_RECEIVE_WINDOW) : this.#windowSize;
-    const increment = this.#consumed + grown - this.#windowSize;
-    this.#windowSize = grown;
-    this.#consumed = 0;
-    this.receiveWindow += increment;
-    this.connection.writeWindowUpdate(this.id, increment);
+    if (this.#closed) return; // all was credited then
+    this.#outstanding -= bytes;
+    this.connection.credit(bytes);
+    if (this.remoteEnded) return;
+    const { size } = this.#window;
+    const grown = this.#outstanding === 0 ? Math.min(size * 2, MAX_RECEIVE_WINDOW) : size;
+    const increment = this.#window.credit(bytes, grown);
+    if (increment > 0) this.connection.output.windowUpdate(this.id, increment);
+  }
+
+  /** So much comes in, padding and all. @returns Whether the window allowed it. */
+  takeWindow(bytes: number): boolean {
+    this.#outstanding += bytes;
+    return this.#window.take(bytes);
   }
 
   /** Sets how long the body is to be; every octet of it is counted (RFC 9113 §8.1.1). */
@@ -141,7 +126,6 @@ export abstract class Http2Stream implements HttpStream {
       this.#expected -= bytes.length;
       if (this.#expected < 0) return "body_longer_than_content_length";
     }
-    this.outstanding += bytes.length;
     this.receiver.data(bytes);
     return undefined;
   }
@@ -167,7 +151,8 @@ export abstract class Http2Stream implements HttpStream {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#queue = [];
+    this.#queue.clear();
+    if (this.#outstanding > 0) this.connection.credit(this.#outstanding);
     this.connection.forget(this);
   }
 
@@ -184,7 +169,9 @@ export abstract class Http2Stream implements HttpStream {
 
   #endLocal(): void {
     this.localEnded = true;
-    this.connection.writeEnd(this, this.#trailers);
+    const { output } = this.connection;
+    if (this.#trailers === undefined || this.#trailers.length === 0) output.end(this.id);
+    else output.headers(this.id, [this.#trailers], true);
     this.localEnd();
     this.#closeWhenBothEnded();
   }

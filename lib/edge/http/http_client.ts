@@ -20,6 +20,7 @@ import { Http2ServerConnection } from "./http2_server.ts";
 import type { RequestHandler, RequestHead, ServerConnection, ServerConnectionEvents, ServerStream } from "./message.ts";
 import type { HttpService, ServedRoute } from "./service.ts";
 import { SocketTransport } from "./socket_transport.ts";
+import { type TlsSource, tlsSource } from "./tls_source.ts";
 
 /** A connection whose ClientHello was read, and nothing more. */
 export interface Accepted {
@@ -33,12 +34,16 @@ export interface Accepted {
   readonly route: string;
 }
 
+/** How long an idle client may take to hear that its connection ends, so that no request of it is lost. */
+const GOODBYE_MS = 2_000;
+
 /** See the module. */
 export class HttpClient implements RequestHandler, ServerConnectionEvents, Expirable {
   readonly #service: HttpService;
   readonly #accepted: Accepted;
   readonly #socket: Duplex;
   readonly #ended: (end: ConnectionEnd) => void;
+  readonly #source: TlsSource;
   readonly #tls: TLSSocket;
   readonly address: string;
   readonly #name: string;
@@ -50,6 +55,10 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   readonly #pools = new Map<string, BackendPool>();
   #requests = 0;
   #draining = false;
+  /** A head has begun, and its end is yet to come. */
+  #inHead = false;
+  /** It was told that it ends, for want of requests. */
+  #idle = false;
   #over = false;
   deadline = 0;
   slot = -1;
@@ -70,6 +79,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     this.#name = formatEndpoint(accepted.client);
     service.deadlines.set(this, service.timeouts.helloMs);
     socket.on("error", () => {}); // told by the TLS socket too
+    this.#source = tlsSource(socket);
     this.#tls = new TLSSocket(socket as never, {
       isServer: true,
       secureContext,
@@ -150,21 +160,42 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     });
   }
 
+  headBegun(): void {
+    if (this.#requests === 0 || this.#idle) return; // its time runs already
+    this.#inHead = true;
+    this.deadlines.set(this, this.timeouts.helloMs);
+  }
+
+  headEnded(): void {
+    if (!this.#inHead) return;
+    this.#inHead = false;
+    this.activity(this.#connection?.active ?? 0);
+  }
+
   activity(active: number): void {
+    if (this.#inHead || this.#over || (this.#idle && active === 0)) return;
     if (active > 0) this.deadlines.clear(this);
     else this.deadlines.set(this, this.timeouts.idleMs);
   }
 
   closed(error: string | undefined): void {
-    this.#finish(error === undefined ? "closed" : "client_reset", error);
+    const reason = this.#idle ? "idle_timeout" : "closed";
+    this.#finish(error === undefined ? reason : "client_reset", error);
   }
 
   /** No handshake, or no request, for too long. */
   expire(): void {
+    this.contain(() => this.#expire());
+  }
+
+  #expire(): void {
     if (this.#protocol === undefined) return this.#finish("tls_timeout", undefined);
     if (this.#requests === 0) return this.#finish("idle_timeout", "no request");
+    if (this.#inHead) return this.#finish("idle_timeout", "a request without the end of its head");
+    if (this.#idle) return this.#finish("idle_timeout", undefined);
+    this.#idle = true;
+    this.deadlines.set(this, GOODBYE_MS);
     this.#connection?.drain();
-    this.#finish("idle_timeout", undefined);
   }
 
   readonly #onTlsError = (error: Error): void => {
@@ -175,27 +206,40 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     if (this.#protocol === undefined) this.#finish("tls_failed", "the client closed the connection");
   };
 
-  readonly #onSecure = (): void => {
+  readonly #onSecure = (): void => this.contain(() => this.#begin());
+
+  #begin(): void {
     if (this.#over) return;
     this.#protocol = this.#tls.alpnProtocol === "h2" ? "h2" : "http/1.1";
     this.deadlines.set(this, this.timeouts.helloMs); // for the first request
-    this.#transport = new SocketTransport(this.#tls, this.#service.counting(this.#accepted.listener));
+    const counting = this.#service.counting(this.#accepted.listener);
+    this.#transport = new SocketTransport(this.#tls, this.#source, counting, this.#fault);
     const connection: ServerConnection = this.#protocol === "h2"
       ? new Http2ServerConnection(this.#transport, this, this)
       : new Http1ServerConnection(this.#transport, this, this, { limits: HEAD_LIMITS });
     this.#connection = connection;
     if (this.#draining) connection.drain();
+  }
+
+  /** Does something that is this connection's alone: a fault in it ends it, and no other. */
+  contain(action: () => void): void {
+    try {
+      action();
+    } catch (thrown) {
+      this.#fault(thrown);
+    }
+  }
+
+  readonly #fault = (thrown: unknown): void => {
+    this.#service.fault(thrown);
+    this.#finish("internal_error", undefined);
   };
 
   #finish(end: EndReason, detail: string | undefined): void {
     if (this.#over) return;
     this.#over = true;
     this.deadlines.clear(this);
-    if (end !== "closed" && end !== "client_reset") this.#connection?.abort();
-    if (this.#connection === undefined) {
-      this.#tls.destroy();
-      this.#socket.destroy();
-    }
+    if (end !== "closed" && end !== "client_reset") this.#destroy();
     for (const pool of this.#pools.values()) pool.close();
     const { listener, serverName, route } = this.#accepted;
     this.#ended({
@@ -212,5 +256,15 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
       ...this.#protocol && { http: { protocol: this.#protocol, requests: this.#requests } },
     });
     this.#service.forget(this);
+  }
+
+  #destroy(): void {
+    try {
+      this.#connection?.abort();
+    } catch (thrown) { // a fault may have left it in any state
+      this.#service.fault(thrown);
+    }
+    this.#tls.destroy();
+    this.#socket.destroy();
   }
 }

@@ -32,7 +32,7 @@ export class Lingering {
 
   begin(): void {
     this.#backlog = this.#transport.backlog;
-    this.#timer = setTimeout(() => this.#check(), this.#ms);
+    this.#timer = setTimeout(this.#transport.contained(() => this.#check()), this.#ms);
   }
 
   /** So many octets came that nobody reads. */

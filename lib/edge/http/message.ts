@@ -10,7 +10,7 @@ import type { FieldList } from "../../wire/field_list.ts";
 export interface RequestHead {
   /** A token; `CONNECT` with a `protocol` for a WebSocket, whichever way it was asked for. */
   readonly method: string;
-  /** Of the target: a host name or address, with a port where one was given. */
+  /** Of the target: a host name or address, with a port where one was given; `""` where HTTP/1.0 gives none. */
   readonly authority: string;
   /** With the query; `*` of OPTIONS, `""` of a plain CONNECT. */
   readonly path: string;
@@ -42,7 +42,12 @@ export type StreamFailure =
   /** The peer broke a rule of the protocol. */
   | { readonly kind: "malformed"; readonly detail: string };
 
-/** What comes in on a stream, in order; nothing comes after `end`, `trailers` or `failed`. */
+/**
+ * What comes in on a stream, in order; nothing more of the body comes after `end`, `trailers` or `failed`.
+ *
+ * Behind the end of the body there is `sent` still, and `failed` as long as not all that was sent has left. A call of the
+ * stream may bring `sent` before it returns, and `failed` where what it was given cannot be sent.
+ */
 export interface StreamEvents {
   /** @param bytes Valid during the call only. They count against what may be outstanding until they are credited. */
   data(bytes: Uint8Array): void;
@@ -129,6 +134,10 @@ export interface ServerConnection {
 
 /** What a client's connection tells its owner. */
 export interface ServerConnectionEvents {
+  /** The first octets of a head came without the rest: the time that it may take begins. */
+  headBegun(): void;
+  /** The rest of it came. */
+  headEnded(): void;
   /** A request began or ended: how many are under way. */
   activity(active: number): void;
   /** It is over. @param error What the system or the peer's breach of the protocol was, if it was not in order. */

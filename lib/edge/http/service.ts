@@ -13,6 +13,7 @@ import type { EdgeChange } from "../change.ts";
 import type { CounterWriter } from "../counters.ts";
 import type { Deadlines } from "../deadlines.ts";
 import type { ConnectionEnd, EndReason, RequestEnd } from "../engine.ts";
+import { stackOf } from "../thrown.ts";
 import type { CertificateSnapshot, EdgeSnapshot, EdgeTimeouts, HttpRoute, RouteSnapshot } from "../snapshot.ts";
 import { BackendPool } from "./backend_pool.ts";
 import { type Accepted, HttpClient } from "./http_client.ts";
@@ -27,6 +28,8 @@ export interface ServiceOptions {
   readonly deadlines: Deadlines;
   requestEnded(end: RequestEnd): void;
   dialFailed(backend: string): void;
+  /** A fault of ours that ended one connection: its stack. */
+  internalError(stack: string): void;
 }
 
 interface Certificate {
@@ -86,9 +89,15 @@ export class HttpService {
       const addr = this.listenerAddr(accepted.listener);
       return ended(route === undefined ? refused(addr, accepted, "no_route") : refused(addr, accepted, "tls_failed"));
     }
-    const client = new HttpClient(this, socket, accepted, context, ended);
-    this.#clients.add(client);
-    if (this.#drained !== undefined) client.drain();
+    try {
+      const client = new HttpClient(this, socket, accepted, context, ended);
+      this.#clients.add(client);
+      if (this.#drained !== undefined) client.drain();
+    } catch (thrown) {
+      socket.destroy();
+      this.fault(thrown);
+      ended(refused(this.listenerAddr(accepted.listener), accepted, "internal_error"));
+    }
   }
 
   /** Makes those of the changes that concern HTTP. */
@@ -150,6 +159,7 @@ export class HttpService {
       deadlines: this.deadlines,
       addresses: () => this.#backends.get(name) ?? [],
       dialFailed: () => this.#options.dialFailed(name),
+      fault: (thrown) => this.fault(thrown),
     });
   }
 
@@ -167,6 +177,11 @@ export class HttpService {
 
   requestEnded(end: RequestEnd): void {
     if (this.#reportsRequests) this.#options.requestEnded(end);
+  }
+
+  /** Reports what was thrown in a connection, which its owner ends. */
+  fault(thrown: unknown): void {
+    this.#options.internalError(stackOf(thrown));
   }
 
   forget(client: HttpClient): void {

@@ -1,11 +1,12 @@
 /**
- * A socket of node:net or node:tls as a transport.
+ * A socket of node:tls as a transport.
  *
  * @module
  */
 
 import type { Duplex } from "node:stream";
-import type { Transport, TransportEvents } from "./transport.ts";
+import type { TlsSource } from "./tls_source.ts";
+import { endForFault, type FaultReport, type Transport, type TransportEvents } from "./transport.ts";
 
 /** Counts what passes, as it does. */
 export interface Counting {
@@ -16,17 +17,24 @@ export interface Counting {
 /** See the module. The socket's `error` events are taken from the moment of construction. */
 export class SocketTransport implements Transport {
   readonly #socket: Duplex;
+  readonly #source: TlsSource;
   readonly #counting: Counting;
+  readonly #fault: FaultReport;
   bytesRead = 0;
   bytesWritten = 0;
   #events: TransportEvents | undefined;
   #error: string | undefined;
   #destroyed = false;
 
-  /** @param socket With `allowHalfOpen`, and nothing read from it. */
-  constructor(socket: Duplex, counting: Counting) {
+  /**
+   * @param socket With `allowHalfOpen`, and nothing read from it.
+   * @param source What is under it.
+   */
+  constructor(socket: Duplex, source: TlsSource, counting: Counting, fault: FaultReport) {
     this.#socket = socket;
+    this.#source = source;
     this.#counting = counting;
+    this.#fault = fault;
     socket.on("error", (error: Error) => this.#error ??= error.message);
     socket.on("close", () => this.#closed());
   }
@@ -41,13 +49,13 @@ export class SocketTransport implements Transport {
       if (this.#destroyed) return;
       this.bytesRead += bytes.length;
       this.#counting.read(bytes.length);
-      events.received(bytes);
+      this.#contain(() => events.received(bytes));
     });
     this.#socket.on("end", () => {
-      if (!this.#destroyed) events.ended();
+      if (!this.#destroyed) this.#contain(() => events.ended());
     });
     this.#socket.on("drain", () => {
-      if (!this.#destroyed) events.drained();
+      if (!this.#destroyed) this.#contain(() => events.drained());
     });
   }
 
@@ -60,9 +68,11 @@ export class SocketTransport implements Transport {
 
   pause(): void {
     this.#socket.pause();
+    if (!this.#destroyed) this.#source.hold();
   }
 
   resume(): void {
+    if (!this.#destroyed) this.#source.release();
     this.#socket.resume();
   }
 
@@ -75,9 +85,21 @@ export class SocketTransport implements Transport {
     this.#socket.destroy();
   }
 
+  contained(action: () => void): () => void {
+    return () => this.#contain(action);
+  }
+
   #closed(): void {
     if (this.#destroyed) return;
     this.#destroyed = true;
-    this.#events?.closed(this.#error);
+    this.#contain(() => this.#events?.closed(this.#error));
+  }
+
+  #contain(action: () => void): void {
+    try {
+      action();
+    } catch (thrown) {
+      endForFault(this, this.#events, this.#fault, thrown);
+    }
   }
 }

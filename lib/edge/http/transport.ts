@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What a transport tells its owner. */
+/** What a transport tells its owner, never from within a call of the owner. */
 export interface TransportEvents {
   /** @param bytes Valid during the call only. */
   received(bytes: Uint8Array): void;
@@ -18,6 +18,12 @@ export interface TransportEvents {
 
 /** Above this many bytes that wait to leave, a connection should write no more than it must. */
 export const HIGH_WATER = 128 * 1024;
+
+/**
+ * Is told of what was thrown in an event, or in what is `contained`: a fault of ours. The transport is destroyed then, and
+ * its owner told that it is closed: whatever is left half-done is that of one connection.
+ */
+export type FaultReport = (thrown: unknown) => void;
 
 /** See the module. Nothing is told before `start`. */
 export interface Transport {
@@ -34,4 +40,22 @@ export interface Transport {
   end(): void;
   /** Ends it at once. Nothing is told after it. */
   destroy(): void;
+  /** `action` for a timer, or for the end of the turn: a fault in it is dealt with as one in an event. */
+  contained(action: () => void): () => void;
+}
+
+/** Ends a transport for a fault of ours. */
+export function endForFault(
+  transport: Transport,
+  events: TransportEvents | undefined,
+  report: FaultReport,
+  thrown: unknown,
+): void {
+  report(thrown);
+  transport.destroy();
+  try {
+    events?.closed("a fault of the proxy's own");
+  } catch (again) {
+    report(again);
+  }
 }

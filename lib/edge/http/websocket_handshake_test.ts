@@ -90,6 +90,21 @@ Deno.test("each side of a tunnel ends by itself", async () => {
   assert.deepEqual(ours.log, ["activity 1", "activity 0", "closed"]);
 });
 
+Deno.test("a tunnel that ended on both sides has sent all", () => {
+  const peer = new ServerPeer();
+  peer.transport.receive(handshake());
+  peer.last.stream.respond(ACCEPTED, false);
+  peer.transport.stall();
+  peer.last.stream.sendData(new Uint8Array(200_000));
+  peer.last.stream.sendEnd();
+  assert.equal(peer.last.sent, 0);
+  peer.transport.backlog = 0;
+  peer.transport.receiveEnd();
+  assert.equal(peer.last.sent, 200_000);
+  assert.deepEqual(peer.last.events, ["end"]);
+  assert.deepEqual(peer.log, ["activity 1", "activity 0", "closed"]);
+});
+
 Deno.test("a tunnel that breaks is told as broken, and one that is reset is cut", () => {
   for (const halfEnded of [false, true]) {
     const lost = new ServerPeer();
@@ -109,7 +124,9 @@ Deno.test("a tunnel that breaks is told as broken, and one that is reset is cut"
 
 Deno.test("a handshake that is refused has an ordinary answer, and the connection stays", () => {
   const peer = new ServerPeer();
-  peer.transport.receive(handshake() + handshake());
+  peer.transport.receive(handshake({ "content-length": "0", upgrade: "h2c\r\nupgrade: websocket\r\nupgrade: x" }));
+  assert.deepEqual(peer.last.head.fields, ["sec-websocket-version", "13", "sec-websocket-protocol", "chat"]);
+  peer.transport.receive(handshake());
   peer.last.stream.respond({ status: 403, fields: [], neverIndexed: undefined }, true);
   assert.equal(peer.transport.written, "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
   assert.equal(peer.requests.length, 2);
@@ -134,7 +151,7 @@ Deno.test("a malformed handshake is refused", () => {
 
 Deno.test("any other upgrade is ignored", () => {
   const cases = [
-    handshake({ upgrade: "h2c" }),
+    handshake({ upgrade: "h2c\r\nupgrade: h3" }),
     handshake({ connection: "keep-alive" }),
     handshake({}, "1.0"),
     handshake().replace("GET", "POST"),
@@ -167,7 +184,9 @@ function switching(accept: string, upgrade = "websocket"): string {
 Deno.test("to a backend a WebSocket is a handshake of its own, and then a tunnel both ways", async () => {
   const peer = new ClientPeer();
   const { stream, events } = peer.request(CONNECT, false);
-  stream.sendData(octets("early"));
+  const early = octets("early");
+  stream.sendData(early);
+  early.fill(0);
   const key = await sentKey(peer);
   const head = "GET /chat HTTP/1.1\r\nhost: a.example\r\nsec-websocket-protocol: chat\r\nupgrade: websocket\r\n" +
     `connection: Upgrade\r\nsec-websocket-key: ${key}\r\nsec-websocket-version: 13\r\n\r\n`;
@@ -198,6 +217,20 @@ Deno.test("a tunnel to a backend that breaks is told as broken, though we have e
   peer.transport.lose("Connection reset by peer");
   assert.equal(events.at(-1), "failed reset: Connection reset by peer");
   assert.deepEqual(peer.log, ["closed"]);
+});
+
+Deno.test("a tunnel to a backend is over once all that came was taken", async () => {
+  const peer = new ClientPeer();
+  const request = peer.request(CONNECT, false, false);
+  request.stream.sendEnd();
+  assert.ok(!peer.transport.isEnded);
+  peer.transport.receive(switching(webSocketAccept(await sentKey(peer))));
+  assert.ok(peer.transport.isEnded, "the end waited for the tunnel too");
+  peer.transport.receive("x".repeat(100_000));
+  peer.transport.receiveEnd();
+  assert.deepEqual([request.received, peer.log], [65536, []]);
+  request.stream.credit(65536);
+  assert.deepEqual([request.received, request.events.at(-1), peer.log], [100_000, "end", ["closed"]]);
 });
 
 Deno.test("a backend that refuses a WebSocket has an ordinary answer", async () => {

@@ -41,6 +41,7 @@ class HttpWorker {
         this.#reportSoon();
       },
       dialFailed: (backend) => report({ kind: "dial_failed", backend }),
+      internalError: (stack) => report({ kind: "internal_error", stack }),
     });
   }
 

@@ -6,6 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
+import { setImmediate } from "node:timers";
 
 const READ_LENGTH = 64 * 1024;
 
@@ -13,6 +14,9 @@ const READ_LENGTH = 64 * 1024;
 export class ConnDuplex extends Duplex {
   readonly #conn: Deno.TcpConn;
   #before: Uint8Array | undefined;
+  #held = false;
+  /** Something was to be read while nothing was. */
+  #wanted = false;
   readonly #buffer = new Uint8Array(READ_LENGTH);
 
   /** @param before What was read from `conn` already. */
@@ -22,12 +26,28 @@ export class ConnDuplex extends Duplex {
     this.#before = before;
   }
 
+  /** Reads no more from the connection, so that the peer has to wait, until `release`: see `tls_source.ts`. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  release(): void {
+    this.#held = false;
+    if (!this.#wanted) return;
+    this.#wanted = false;
+    void this.#readSome();
+  }
+
   override _read(): void {
     if (this.#before !== undefined) {
       const before = this.#before;
       this.#before = undefined;
-      this.push(Buffer.from(before));
-    } else void this.#readSome();
+      // Not in this turn: a TLSSocket that fails before its own first tick throws in it, where nobody can catch that.
+      setImmediate(() => {
+        if (!this.destroyed) this.push(Buffer.from(before));
+      });
+    } else if (this.#held) this.#wanted = true;
+    else void this.#readSome();
   }
 
   async #readSome(): Promise<void> {

@@ -68,6 +68,7 @@ export class PortableEngine implements Engine, Serving {
       deadlines: this.deadlines,
       requestEnded: (end) => events.requestEnded(end),
       dialFailed: (backend) => events.dialFailed(backend),
+      internalError: (stack) => events.internalError(stack),
     });
     this.listeners = bindAll(snapshot.listeners);
     this.addresses = this.listeners.map(({ socket }) => formatHostPort(socket.addr.hostname, socket.addr.port));

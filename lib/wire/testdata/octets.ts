@@ -13,3 +13,8 @@ export function octets(text: string): Uint8Array<ArrayBuffer> {
 export function characters(bytes: Uint8Array): string {
   return Array.from(bytes, (octet) => String.fromCharCode(octet)).join("");
 }
+
+/** The octets that are written as hexadecimal digits, with white space anywhere. */
+export function hex(digits: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.fromHex(digits.replaceAll(/\s/g, ""));
+}

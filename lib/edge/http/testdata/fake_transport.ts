@@ -70,11 +70,15 @@ export class FakeTransport implements Transport {
 
   end(): void {
     this.isEnded = true;
-    if (this.#hasPeerEnded) queueMicrotask(() => this.#close(undefined));
+    queueMicrotask(() => this.#closeIfEnded());
   }
 
   destroy(): void {
-    this.isDestroyed = true;
+    if (!this.#isClosed) this.isDestroyed = true;
+  }
+
+  contained(action: () => void): () => void {
+    return action;
   }
 
   // What the peer does.
@@ -89,7 +93,7 @@ export class FakeTransport implements Transport {
   receiveEnd(): void {
     this.#hasPeerEnded = true;
     if (!this.isDestroyed) this.#events?.ended();
-    if (this.isEnded) this.#close(undefined);
+    this.#closeIfEnded();
   }
 
   /** The connection breaks. */
@@ -107,6 +111,7 @@ export class FakeTransport implements Transport {
     const wasFull = this.backlog >= HIGH_WATER;
     this.backlog = 0;
     if (wasFull && !this.isDestroyed) this.#events?.drained();
+    this.#closeIfEnded();
   }
 
   #deliver(): void {
@@ -118,6 +123,10 @@ export class FakeTransport implements Transport {
       this.#events?.received(lent);
       lent.fill(0x21);
     }
+  }
+
+  #closeIfEnded(): void {
+    if (this.isEnded && this.#hasPeerEnded && this.backlog === 0) this.#close(undefined);
   }
 
   #close(error: string | undefined): void {

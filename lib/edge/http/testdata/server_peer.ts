@@ -48,6 +48,8 @@ export class ServerPeer {
         malformed: (detail, status) => this.log.push(`malformed ${detail} ${status}`),
       },
       {
+        headBegun: () => this.log.push("head begun"),
+        headEnded: () => this.log.push("head ended"),
         activity: (active) => this.log.push(`activity ${active}`),
         closed: (error) => this.log.push(error === undefined ? "closed" : `closed ${error}`),
       },
@@ -90,6 +92,7 @@ export class ServerPeer {
 
 /** Writes down a piece of a body, together with one before it. */
 export function addData(events: string[], bytes: Uint8Array): void {
+  if (bytes.length === 0) throw new Error("a piece of a body is empty");
   const last = events.at(-1);
   if (last?.startsWith("data ")) events[events.length - 1] = last + latin1(bytes);
   else events.push(`data ${latin1(bytes)}`);
