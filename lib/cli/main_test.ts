@@ -20,7 +20,7 @@ interface Run {
 async function run(...args: string[]): Promise<Run> {
   let out = "";
   let err = "";
-  const code = await main(args, { out: (text) => out += text, err: (text) => err += text });
+  const code = await main(args, { output: { out: (text) => out += text, err: (text) => err += text } });
   return { code, out: out.replaceAll(folder, "DIR"), err: err.replaceAll(folder, "DIR") };
 }
 
@@ -199,7 +199,7 @@ Deno.test("an error of the program's own is one line, and has its stack where th
   };
   const fail = async (debug: boolean) => {
     let err = "";
-    const code = await main(["version"], { out: failing, err: (text) => err += text }, debug);
+    const code = await main(["version"], { output: { out: failing, err: (text) => err += text }, debug });
     assert.equal(code, 1);
     return err;
   };

@@ -83,7 +83,8 @@ export function loadConfig(file: string, environment = readEnvironment()): Loade
   return parseConfig(readText(file), { file, environment });
 }
 
-function readText(file: string): string {
+/** Reads the text of a file; throws a {@linkcode ConfigError} where it cannot. */
+export function readText(file: string): string {
   let octets: Uint8Array;
   try {
     octets = Deno.readFileSync(file);
@@ -97,7 +98,8 @@ function readText(file: string): string {
   }
 }
 
-function readToml(text: string, file: string): Readonly<Record<string, unknown>> {
+/** Reads the TOML of a file, of which nothing more is checked; throws a {@linkcode ConfigError} where it is none. */
+export function readToml(text: string, file: string): Readonly<Record<string, unknown>> {
   try {
     return parseToml(text);
   } catch (error) {

@@ -163,13 +163,16 @@ export const SECTIONS = {
 /** A route's values: checked and canonical, under the file's own names. */
 export type RouteDocument = v.InferOutput<typeof routeSchema>;
 
+/** `[grpc]`. */
+export const grpcSchema = table(SECTIONS.grpc, { addr: '"/srv/mc-proxy/mc-proxy.sock"' });
+
 /** The whole file. */
 export const configSchema = table({
   // Absent, it is reported as a database without a path.
   database: v.optional(table(SECTIONS.database, { path: '"/srv/mc-proxy/mc-proxy.db"' }), {}),
   listeners: tables(listener, "[[listeners]]"),
   firewall: v.optional(table(SECTIONS.firewall), {}),
-  grpc: v.optional(table(SECTIONS.grpc, { addr: '"/srv/mc-proxy/mc-proxy.sock"' })),
+  grpc: v.optional(grpcSchema),
   metrics: v.optional(table(SECTIONS.metrics, { addr: '"127.0.0.1:9090"' })),
   proxy: v.optional(table(SECTIONS.proxy), {}),
   log: v.optional(table(SECTIONS.log), {}),

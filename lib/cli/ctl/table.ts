@@ -1,0 +1,107 @@
+/**
+ * Tables for people.
+ *
+ * @module
+ */
+
+import type { Screen } from "../output.ts";
+
+/** A column of a table. */
+export interface Column {
+  readonly header: string;
+  /** Numbers are put to the right. */
+  readonly align?: "right";
+}
+
+const GAP = 2;
+
+/** The least that is left to the last column where the others could take all. */
+const LAST_COLUMN = 24;
+
+/**
+ * A table in lines, each with its line feed.
+ *
+ * In a file or a pipe a row is one line, whatever its length. On a screen that it is too wide for, nothing is cut: a
+ * cell that does not fit has the rest of its row on the next line, and the last cell goes on below itself.
+ *
+ * @param screen What it is shown on; in bold there is its header, unless all of the headers are empty.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const columns = [{ header: "NAME" }, { header: "COUNT", align: "right" }] as const;
+ * assert.equal(formatTable(columns, [["a.test", "7"]]), "NAME    COUNT\na.test      7\n");
+ * ```
+ */
+export function formatTable(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  screen?: Screen | undefined,
+): string {
+  const headers = columns.map(({ header }) => header);
+  const natural = columns.map((_, i) => Math.max(...[headers, ...rows].map((row) => row[i]?.length ?? 0)));
+  const width = screen?.size().columns ?? Infinity;
+  const widths = fit(columns, natural, width);
+  const lay = (row: readonly string[]) => layRow(columns, widths, row, width);
+  const head = headers.every((header) => header === "") ? [] : lay(headers);
+  const bold = screen?.hasColours === true ? (line: string) => `\x1b[1m${line}\x1b[22m` : (line: string) => line;
+  return [...head.map(bold), ...rows.flatMap(lay)].map((line) => `${line}\n`).join("");
+}
+
+/** The widths of the columns, of which the widest are made narrower until all fit; numbers keep theirs. */
+function fit(columns: readonly Column[], natural: readonly number[], width: number): readonly number[] {
+  const least = columns.map(({ header, align }, i) => align === "right" ? natural[i] ?? 0 : header.length);
+  const last = columns.length - 1;
+  const widths = [...natural];
+  const wanted = () => widths.reduce((sum, w, i) => sum + (i === last ? Math.min(w, LAST_COLUMN) : w + GAP), 0);
+  while (wanted() > width) {
+    let widest = -1;
+    for (let i = 0; i < last; i++) {
+      if ((widths[i] ?? 0) > (least[i] ?? 0) && (widths[i] ?? 0) > (widths[widest] ?? 0)) widest = i;
+    }
+    if (widest < 0) break;
+    widths[widest] = (widths[widest] ?? 0) - 1;
+  }
+  return widths;
+}
+
+function layRow(
+  columns: readonly Column[],
+  widths: readonly number[],
+  row: readonly string[],
+  width: number,
+): string[] {
+  const lines: string[] = [];
+  let line = "";
+  let start = 0;
+  row.forEach((cell, i) => {
+    if (line.length > Math.max(start - GAP, 0)) {
+      lines.push(line); // the cell before is wider than its column
+      line = "";
+    }
+    const isLast = i === row.length - 1;
+    const [text = "", ...more] = isLast ? wrap(cell, width - start) : [cell];
+    line = line.padEnd(start) + (columns[i]?.align === "right" ? text.padStart(widths[i] ?? 0) : text);
+    for (const below of more) {
+      lines.push(line);
+      line = " ".repeat(start) + below;
+    }
+    start += (widths[i] ?? 0) + GAP;
+  });
+  return [...lines, line].map((line) => line.trimEnd());
+}
+
+/** Breaks a text at its spaces; a word that is too long stays whole. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line: string | undefined;
+  for (const word of text.split(" ")) {
+    if (line === undefined) line = word;
+    else if (line.length + 1 + word.length <= width) line += ` ${word}`;
+    else {
+      lines.push(line);
+      line = word;
+    }
+  }
+  return [...lines, line ?? ""];
+}
