@@ -49,14 +49,19 @@ export interface Definition<Options> {
   readonly run: (run: Run<Options>) => Promise<Answer | undefined>;
 }
 
+/** Ends the help of a command with these command lines. */
+export function addExamples(command: Command, examples: readonly string[]): void {
+  const lines = examples.join("\n").split("\n").map((line) => `  ${line}`);
+  command.addHelpText("after", ["", examples.length === 1 ? "Example:" : "Examples:", ...lines].join("\n"));
+}
+
 /** Has `command` ask the server that its options name; {@linkcode Failure} where that refuses, or cannot be asked. */
 export function define<Options = unknown>(
   command: Command,
   { output, invocation, setExitCode }: CtlContext,
   { examples, list, run }: Definition<Options>,
 ): void {
-  const lines = examples.map((example) => `  ${invocation} ${example}`);
-  command.addHelpText("after", ["", lines.length === 1 ? "Example:" : "Examples:", ...lines].join("\n"));
+  addExamples(command, examples.map((example) => `${invocation} ${example}`));
   command.action(async () => {
     const options: Options & ServerOptions = command.optsWithGlobals();
     const args: readonly (string | undefined)[] = command.processedArgs;

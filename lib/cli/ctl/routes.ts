@@ -30,9 +30,9 @@ export function addRoutes(parent: Command, context: CtlContext): void {
   define<RouteFlags>(addRouteFlags(routes.command("add")), context, {
     examples: [
       "routes add :443 git.example.net 127.0.0.1:18443",
-      "routes add :443 '*.apps.example.net' apps.internal:8443 --send-proxy-protocol",
-      "routes add :443 www.example.net 127.0.0.1:8080 --mode l7 \\",
-      "    --tls-cert /srv/mc-proxy/certs/www.pem --tls-key /srv/mc-proxy/certs/www.key",
+      "routes add :443 '*.apps.example.net' 10.0.0.7:443 \\\n    --send-proxy-protocol",
+      "routes add :443 www.example.net 127.0.0.1:8080 --mode l7 \\\n" +
+      "    --tls-cert /srv/mc-proxy/certs/www.pem \\\n    --tls-key /srv/mc-proxy/certs/www.key",
     ],
     run: ({ client, args: [listener = "", hostname = "", backend = ""], options }) =>
       addRoute(client, listener, newRoute(hostname, backend, options)),

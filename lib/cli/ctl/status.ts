@@ -40,7 +40,7 @@ export function defineStatus(command: Command, context: CtlContext): void {
 /** Adds `health`. */
 export function addHealth(parent: Command, context: CtlContext): void {
   define(
-    parent.command("health").description("Print SERVING; or NOT_SERVING while the server shuts down, and exit 1."),
+    parent.command("health").description("Print SERVING, or NOT_SERVING and exit 1 (it is shutting down)."),
     context,
     {
       examples: ["health -c /srv/mc-proxy/config.toml"],

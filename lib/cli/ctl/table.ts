@@ -15,14 +15,17 @@ export interface Column {
 
 const GAP = 2;
 
+/** Where a cell starts that is too wide for its own column's place on the screen. */
+const INDENT = 4;
+
 /** The least that is left to the last column where the others could take all. */
 const LAST_COLUMN = 24;
 
 /**
  * A table in lines, each with its line feed.
  *
- * In a file or a pipe a row is one line, whatever its length. On a screen that it is too wide for, nothing is cut: a
- * cell that does not fit has the rest of its row on the next line, and the last cell goes on below itself.
+ * In a file or a pipe a row is one line, whatever its length. On a screen that it is too wide for, nothing is cut: behind
+ * a cell that is wider than its column the row goes on in the next line, and a long last cell goes on below itself.
  *
  * @param screen What it is shown on; in bold there is its header, unless all of the headers are empty.
  *
@@ -73,19 +76,20 @@ function layRow(
 ): string[] {
   const lines: string[] = [];
   let line = "";
-  let start = 0;
-  row.forEach((cell, i) => {
-    if (line.length > Math.max(start - GAP, 0)) {
-      lines.push(line); // the cell before is wider than its column
+  const put = (text: string, start: number, isBelow = false) => {
+    // What reaches over the edge of the screen from its own column starts further left, on a line of its own.
+    const column = start + text.length <= width ? start : Math.max(0, Math.min(start, INDENT, width - text.length));
+    if (isBelow || line.length > Math.max(column - GAP, 0)) {
+      lines.push(line);
       line = "";
     }
-    const isLast = i === row.length - 1;
-    const [text = "", ...more] = isLast ? wrap(cell, width - start) : [cell];
-    line = line.padEnd(start) + (columns[i]?.align === "right" ? text.padStart(widths[i] ?? 0) : text);
-    for (const below of more) {
-      lines.push(line);
-      line = " ".repeat(start) + below;
-    }
+    line = line.padEnd(column) + text;
+  };
+  let start = 0;
+  row.forEach((cell, i) => {
+    if (columns[i]?.align === "right") put(cell.padStart(widths[i] ?? 0), start);
+    else if (i < row.length - 1) put(cell, start);
+    else wrap(cell, width - start).forEach((text, n) => put(text, start, n > 0));
     start += (widths[i] ?? 0) + GAP;
   });
   return [...lines, line].map((line) => line.trimEnd());
