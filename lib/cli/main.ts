@@ -11,6 +11,7 @@ import { printable } from "../control/quote.ts";
 import { StoreError } from "../control/store/store_error.ts";
 import { ListenError } from "../edge/engine.ts";
 import { runCheck } from "./check.ts";
+import { addCompletions } from "./completions/completions.ts";
 import { defineCtl } from "./ctl/ctl.ts";
 import { addServerOptions } from "./ctl/server_option.ts";
 import { defineStatus } from "./ctl/status.ts";
@@ -108,6 +109,7 @@ function defineCommands(program: Command, output: Output, setExitCode: (code: nu
   // The name by which others call it; one of the two in the help is enough.
   const alias = program.command("mcproxyctl", { hidden: true });
   defineCtl(alias, { output, invocation: "mc-proxy mcproxyctl", setExitCode });
+  addCompletions(program, output, () => [makeProgram("mcproxyctl", output, setExitCode)]);
   program.command("version").description("Print the version.").action(() => output.out(`${versionLine()}\n`));
 }
 

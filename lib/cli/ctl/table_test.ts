@@ -30,11 +30,11 @@ Deno.test("behind a long name the row goes on in the next line, and the last cel
   assert.equal(
     formatTable(COLUMNS, rows, screen(48)),
     [
-      "LISTENER  HOST    COUNT  SETTINGS",
+      "LISTENER  HOST   COUNT  SETTINGS",
       ":443      a.very.long.name.example.net",
-      "                      7  one two three four five",
-      "                         six",
-      ":444      *           8",
+      "                     7  one two three four five",
+      "                        six",
+      ":444      *          8",
       "",
     ].join("\n"),
   );
