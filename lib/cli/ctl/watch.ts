@@ -5,6 +5,7 @@
  */
 
 import type { Output, Screen } from "../output.ts";
+import { count } from "./units.ts";
 
 const EVERY_MS = 1_000;
 
@@ -67,7 +68,9 @@ export function frame(text: string, screen: Screen): string {
     free -= height(line);
     shown++;
   }
-  const last = shown === lines.length ? "each second; Ctrl-C ends" : `${lines.length - shown} more lines; Ctrl-C ends`;
+  const last = shown === lines.length
+    ? "each second; Ctrl-C ends"
+    : `${count(lines.length - shown, "more line")}; Ctrl-C ends`;
   return HOME + [...lines.slice(0, shown), last].join(`${TO_END_OF_LINE}\r\n`) + TO_END_OF_LINE + TO_END_OF_SCREEN;
 }
 
