@@ -15,6 +15,9 @@ export interface Column {
 
 const GAP = 2;
 
+/** What holds many a name. */
+const USEFUL_COLUMN = 16;
+
 /** Where a cell starts that is too wide for its own column's place on the screen. */
 const INDENT = 4;
 
@@ -42,7 +45,9 @@ export function formatTable(
   screen?: Screen | undefined,
 ): string {
   const headers = columns.map(({ header }) => header);
-  const natural = columns.map((_, i) => Math.max(...[headers, ...rows].map((row) => row[i]?.length ?? 0)));
+  const natural = headers.map((header, i) =>
+    rows.reduce((max, row) => Math.max(max, row[i]?.length ?? 0), header.length)
+  );
   const width = screen?.size().columns ?? Infinity;
   const widths = fit(columns, natural, width);
   const lay = (row: readonly string[]) => layRow(columns, widths, row, width);
@@ -51,20 +56,26 @@ export function formatTable(
   return [...head.map(bold), ...rows.flatMap(lay)].map((line) => `${line}\n`).join("");
 }
 
-/** The widths of the columns, of which the widest are made narrower until all fit; numbers keep theirs. */
+/**
+ * The widths of the columns. Where they are too wide together, the widest are made alike, as far as that leaves them
+ * useful; then the one with the longest cell gives way to the others. Numbers keep theirs.
+ */
 function fit(columns: readonly Column[], natural: readonly number[], width: number): readonly number[] {
-  const least = columns.map(({ header, align }, i) => align === "right" ? natural[i] ?? 0 : header.length);
   const last = columns.length - 1;
   const widths = [...natural];
-  const wanted = () => widths.reduce((sum, w, i) => sum + (i === last ? Math.min(w, LAST_COLUMN) : w + GAP), 0);
-  while (wanted() > width) {
-    let widest = -1;
-    for (let i = 0; i < last; i++) {
-      if ((widths[i] ?? 0) > (least[i] ?? 0) && (widths[i] ?? 0) > (widths[widest] ?? 0)) widest = i;
+  const excess = () => widths.reduce((sum, w, i) => sum + (i === last ? Math.min(w, LAST_COLUMN) : w + GAP), -width);
+  const shrink = (floor: number, order: readonly number[]) => {
+    while (excess() > 0) {
+      const least = (i: number) => Math.max(floor, columns[i]?.header.length ?? 0);
+      const [first] = columns.keys().toArray()
+        .filter((i) => i < last && columns[i]?.align !== "right" && (widths[i] ?? 0) > least(i))
+        .sort((i, j) => (order[j] ?? 0) - (order[i] ?? 0));
+      if (first === undefined) return;
+      widths[first] = (widths[first] ?? 0) - 1;
     }
-    if (widest < 0) break;
-    widths[widest] = (widths[widest] ?? 0) - 1;
-  }
+  };
+  shrink(USEFUL_COLUMN, widths);
+  shrink(0, natural);
   return widths;
 }
 

@@ -53,11 +53,11 @@ Deno.test("a cell that reaches over the edge starts further left", () => {
       screen(40),
     ),
     [
-      "A       B       C",
+      "A           B   C",
       "aaaaaaaaaa",
       `    ${long}`,
       "                c",
-      "a       b",
+      "a           b",
       `    ${long}`,
       "",
     ].join("\n"),
