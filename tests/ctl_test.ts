@@ -89,6 +89,7 @@ Deno.test("the rules of the firewall are added, listed and removed", async () =>
     done(JSON.stringify([{ type: "ip", value: "2001:db8::1" }, rule])),
   );
   assert.deepEqual(await firewall("remove", "cidr", "192.0.2.0/24"), done("cidr 192.0.2.0/24: removed"));
+  assert.deepEqual(await firewall("remove", "ip", "2001:DB8::1"), done("ip 2001:db8::1: removed"));
   assert.deepEqual(
     await firewall("remove", "cidr", "192.0.2.0/24"),
     failed('there is no firewall rule cidr "192.0.2.0/24"; "mc-proxy ctl firewall list" shows what there is'),
@@ -401,7 +402,7 @@ Deno.test({
     await terminal.press("\x03");
     assert.equal(await terminal.exit(), 0);
     assert.ok(terminal.text.startsWith("\x1b[?1049h\x1b[?25l\x1b[H"), "the alternate screen, without a cursor");
-    assert.match(terminal.text, /\x1b\[\?25h\x1b\[\?1049l(\^C)?$/); // deno-lint-ignore-line no-control-regex
+    assert.ok(terminal.text.endsWith("\x1b[?25h\x1b[?1049l"), "as it was before");
     const frames = terminal.text.split("\x1b[H").slice(1);
     assert.ok(frames.every((frame) => frame.startsWith("version ")));
 

@@ -7,6 +7,7 @@
 import { Argument, type Command } from "commander";
 import type { FirewallRule } from "../../admin/client.ts";
 import { printable } from "../../control/quote.ts";
+import { readRule } from "../../control/requests.ts";
 import { type Answer, type CtlContext, define } from "./command.ts";
 import { formatTable } from "./table.ts";
 
@@ -49,7 +50,7 @@ export function addFirewall(parent: Command, context: CtlContext): void {
       run: async ({ client, args }) => {
         const rule = ruleOf(args);
         await client.removeFirewallRule(rule);
-        return answer("removed", rule);
+        return answer("removed", readRule(rule)); // canonical, as the other answers are
       },
     },
   );

@@ -7,6 +7,7 @@
 import { Argument, type Command } from "commander";
 import { L7_POLICY_TYPES, type L7PolicyConfig } from "../../control/config_types.ts";
 import { printable } from "../../control/quote.ts";
+import { readHostname } from "../../control/requests.ts";
 import { type Answer, type CtlContext, define } from "./command.ts";
 import { formatTable } from "./table.ts";
 
@@ -79,7 +80,8 @@ function policyOf([, , name, value = ""]: Arguments): L7PolicyConfig {
 }
 
 function answer(result: "added" | "unchanged" | "removed", args: Arguments): Answer {
-  const [listener = "", hostname = ""] = args;
+  const [listener = "", given = ""] = args;
+  const hostname = readHostname(given); // canonical, as the other answers are
   const policy = policyOf(args);
   return {
     text: `${printable(`${policy.type} ${policy.value} of ${hostname} on ${listener}: ${result}`)}\n`,

@@ -91,7 +91,7 @@ Deno.test("the policies of a route are added, listed and removed", async () => {
     ),
   );
   assert.deepEqual(
-    await policies("remove", "block_user_agent", "Bad Bot"),
+    await run("policies", "remove", ":443", "WWW.Example.net", "block_user_agent", "Bad Bot"),
     done("block_user_agent Bad Bot of www.example.net on :443: removed\n"),
   );
   assert.deepEqual(await policies("remove", "block_user_agent", "Bad Bot"), {
