@@ -272,7 +272,9 @@ export class AdminClient implements Disposable {
 }
 
 function reasonOf({ details }: ServiceError): string {
-  return details.includes("EACCES") || details.includes("EPERM") ? "permission denied" : "is the server running?";
+  return details.includes("EACCES") || details.includes("EPERM")
+    ? "permission denied: only the user that runs the server may open it"
+    : "is the server running?";
 }
 
 function codeName(code: status): AdminErrorCode {

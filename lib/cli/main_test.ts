@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import type { Command } from "commander";
 import manifest from "../../deno.json" with { type: "json" };
 import { parseConfig } from "../control/config.ts";
 import { Store } from "../control/store/store.ts";
-import { main } from "./main.ts";
+import { main, makeProgram } from "./main.ts";
 import { unsupportedState } from "../control/unsupported.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -191,6 +192,45 @@ Deno.test("every command has help, on standard output, with an example for those
     assert.equal(out, (await run("help", command)).out);
     if (command !== "version") assert.ok(out.includes(`\n  mc-proxy ${command} -c /srv/mc-proxy/config.toml`), out);
   }
+});
+
+/** Every command that does something, by the words that lead to it. */
+function leaves(command: Command, path: readonly string[] = []): (readonly string[])[] {
+  if (command.commands.length === 0) return [path];
+  return command.commands.flatMap((each) => leaves(each, [...path, each.name()]));
+}
+
+for (const name of ["mc-proxy", "mcproxyctl"] as const) {
+  Deno.test(`every command of ${name} has help with examples of its own, which fit 80 columns`, async () => {
+    const silent = { out: () => {}, err: () => {} };
+    const commands = leaves(makeProgram(name, silent, () => {}));
+    assert.ok(commands.length >= 12);
+    for (const path of commands) {
+      if (path.join() === "version") continue;
+      let out = "";
+      const output = { out: (text: string) => out += text, err: (text: string) => out += text };
+      assert.equal(await main([...path, "--help"], { output, name }), 0);
+      assert.ok(out.startsWith(`Usage: ${[name, ...path].join(" ")} `), out);
+      assert.ok(!out.includes("--version"), "which is the program's alone");
+      const [, examples = ""] = out.split(/\nExamples?:\n/);
+      assert.ok(examples.includes(`  ${[name, ...path].join(" ")}`), out);
+      for (const line of examples.split("\n")) assert.ok(line.length <= 80, line);
+    }
+  });
+}
+
+Deno.test("mcproxyctl is ctl, and names itself so", async () => {
+  let err = "";
+  const output = { out: () => {}, err: (text: string) => err += text };
+  assert.equal(await main([], { output, name: "mcproxyctl" }), 2);
+  assert.equal(await main(["server"], { output, name: "mcproxyctl" }), 2);
+  assert.equal(await main(["health", "--addr", "x/"], { output, name: "mcproxyctl" }), 1);
+  assert.equal(
+    err,
+    'mcproxyctl: no command given\nTry "mcproxyctl --help".\n' +
+      "mcproxyctl: unknown command 'server'\nTry \"mcproxyctl --help\".\n" +
+      `mcproxyctl: no admin API at ${Deno.cwd()}/x (is the server running?)\n`,
+  );
 });
 
 Deno.test("an error of the program's own is one line, and has its stack where the log level is debug", async () => {

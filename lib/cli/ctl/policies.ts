@@ -37,7 +37,7 @@ export function addPolicies(parent: Command, context: CtlContext): void {
     {
       examples: [
         "policies add :443 www.example.net block_user_agent BadBot",
-        "policies add :443 www.example.net require_header X-Api-Key",
+        "policies add :443 www.example.net require_header X-Key",
       ],
       list: ([listener]) => `routes list ${listener}`,
       run: async ({ client, args }) => {
@@ -50,7 +50,7 @@ export function addPolicies(parent: Command, context: CtlContext): void {
     ofPolicy(policies.command("remove")).description("Remove a policy of a route."),
     context,
     {
-      examples: ["policies remove :443 www.example.net require_header X-Api-Key"],
+      examples: ["policies remove :443 www.example.net require_header X-Key"],
       list: ([listener, hostname]) => `policies list ${listener} ${hostname}`,
       run: async ({ client, args }) => {
         await client.removeL7Policy(args[0] ?? "", args[1] ?? "", policyOf(args));
