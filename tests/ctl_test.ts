@@ -70,7 +70,9 @@ Deno.test("routes are added, replaced, listed and removed, and serve at once", a
   await endSeen(refused);
   assert.deepEqual(
     await routes("remove", ADDR, "a.test"),
-    failed(`there is no route "a.test" on "${ADDR}"; "mc-proxy ctl routes list ${ADDR}" shows what there is`),
+    failed(
+      `there is no route "a.test" on "${ADDR}"; "mc-proxy ctl routes list ${ADDR} --addr ${test.socket}" shows what there is`,
+    ),
   );
 });
 
@@ -128,7 +130,7 @@ Deno.test("an L7 route is added from files of the working directory, and has pol
     gone,
     failed(
       `route "a.example" on "${ADDR}" has no such policy; ` +
-        `"mc-proxy ctl policies list ${ADDR} A.example" shows what there is`,
+        `"mc-proxy ctl policies list ${ADDR} A.example --addr ${test.socket}" shows what there is`,
     ),
   );
   assert.deepEqual(unsound, failed('VALUE: "no header" is no header name; write for example "X-Api-Key"'));
@@ -154,7 +156,10 @@ Deno.test("the rules of the firewall are added, listed and removed", async () =>
   assert.deepEqual(await firewall("remove", "ip", "2001:DB8::1"), done("ip 2001:db8::1: removed"));
   assert.deepEqual(
     await firewall("remove", "cidr", "192.0.2.0/24"),
-    failed('there is no firewall rule cidr "192.0.2.0/24"; "mc-proxy ctl firewall list" shows what there is'),
+    failed(
+      'there is no firewall rule cidr "192.0.2.0/24"; ' +
+        `"mc-proxy ctl firewall list --addr ${test.socket}" shows what there is`,
+    ),
   );
   assert.deepEqual(
     await firewall("add", "cidr", "192.0.2.1/24"),
@@ -194,7 +199,7 @@ Deno.test("listeners are listed and limited", async () => {
     rejected_connections: {},
     bytes_in: 0,
     bytes_out: 0,
-    routes: 1,
+    route_count: 1,
   });
 });
 
@@ -346,7 +351,10 @@ Deno.test("a link named mcproxyctl is ctl", async () => {
     stderr: `mcproxyctl: unknown command 'server'\nTry "mcproxyctl --help".\n`,
   });
   const removed = await run("routes", "remove", ADDR, "a.test", "--addr", test.socket);
-  assert.match(removed.stderr, /^mcproxyctl: there is no route .*; "mcproxyctl routes list 127\.0\.0\.1:0" shows/);
+  assert.match(
+    removed.stderr,
+    /^mcproxyctl: there is no route .*; "mcproxyctl routes list 127\.0\.0\.1:0 --addr \S+" shows/,
+  );
 });
 
 Deno.test("a wrong command line exits with 2 and says where the help is", async () => {
@@ -355,22 +363,20 @@ Deno.test("a wrong command line exits with 2 and says where the help is", async 
     [["ctl", "routes", "add", ":443"], "missing required argument 'HOST'", "mc-proxy ctl routes add"],
     [
       ["ctl", "firewall", "add", "name", "x"],
-      "command-argument value 'name' is invalid for argument 'TYPE'. Allowed choices are ip, cidr, country.",
+      "TYPE: 'name' is wrong. Allowed choices are ip, cidr, country.",
       "mc-proxy ctl firewall add",
     ],
     ...["-1", "1.5", "2147483648", "many", ""].map((n) =>
       [
         ["ctl", "listeners", "set-max-connections", ":443", n],
-        `command-argument value '${n}' is invalid for argument 'N'. ` +
-        "Expected a whole number from 0 (no limit) to 2147483647.",
+        `N: '${n}' is wrong. Expected a whole number from 0 (no limit) to 2147483647.`,
         "mc-proxy ctl listeners set-max-connections",
       ] as const
     ),
     [["status", "x"], "too many arguments for 'status'. Expected 0 arguments but got 1: x.", "mc-proxy status"],
     [
       ["completions", "tcsh"],
-      "command-argument value 'tcsh' is invalid for argument 'SHELL'. " +
-      "Allowed choices are bash, zsh, fish.",
+      "SHELL: 'tcsh' is wrong. Allowed choices are bash, zsh, fish.",
       "mc-proxy completions",
     ],
   ];
@@ -417,14 +423,19 @@ Deno.test("status --watch ends where nobody reads it, and fails where the server
   assert.equal(await new Response(unread.stderr).text(), "");
   assert.equal((await unread.status).code, 0);
 
-  const left = watching("--addr", test.socket);
-  const stderr = new Response(left.stderr).text();
-  const lines = new Lines(left.stdout, (line) => line);
-  await lines.find((line) => line.startsWith("LISTENER"));
-  await test.proxy.kill();
-  assert.equal(await stderr, `mc-proxy: no admin API at ${test.socket} (is the server running?)\n`);
-  assert.equal((await left.status).code, 1);
-  await lines.ended;
+  const left = [watching("--addr", test.socket), watching("--addr", test.socket, "--json")];
+  const errors = left.map(({ stderr }) => new Response(stderr).text());
+  const lines = left.map(({ stdout }) => new Lines(stdout, (line) => line));
+  await Promise.all(lines.map((each) => each.findAll(2, (line) => /^LISTENER|^\{/.test(line))));
+  test.proxy.signal("SIGTERM");
+  for (const [i, child] of left.entries()) {
+    assert.match(
+      await errors[i] ?? "",
+      /^mc-proxy: (no admin API at \S+ \(is the server running\?\)|the server at \S+ broke off before it answered .*)\n$/,
+    );
+    assert.equal((await child.status).code, 1);
+    await lines[i]?.ended;
+  }
 });
 
 const ignore = !HAS_TERMINALS;

@@ -4,13 +4,14 @@
  * @module
  */
 
-import { Command, CommanderError, Help } from "commander";
+import { type Argument, Command, CommanderError, Help } from "commander";
 import { AdminSocketError } from "../admin/socket.ts";
 import { ConfigError } from "../control/config.ts";
 import { printable } from "../control/quote.ts";
 import { StoreError } from "../control/store/store_error.ts";
 import { ListenError } from "../edge/engine.ts";
 import { runCheck } from "./check.ts";
+import { addExamples } from "./ctl/command.ts";
 import { addCompletions } from "./completions/completions.ts";
 import { defineCtl } from "./ctl/ctl.ts";
 import { addServerOptions } from "./ctl/server_option.ts";
@@ -73,6 +74,9 @@ export function makeProgram(name: ProgramName, output: Output, setExitCode: (cod
     })
     .configureHelp({
       showGlobalOptions: true,
+      minWidthToWrap: 20, // beside "add <LISTENER> <HOST> <TYPE> <VALUE>" little room is left
+      // Without "[options]": every command has some, and its own help tells which.
+      subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(argumentTerm)].join(" "),
       visibleGlobalOptions(command) {
         const options = Help.prototype.visibleGlobalOptions.call(this, command);
         return options.filter(({ long }) => long !== "--version"); // it is the program's alone
@@ -87,10 +91,18 @@ export function makeProgram(name: ProgramName, output: Output, setExitCode: (cod
   return program;
 }
 
+function argumentTerm(argument: Argument): string {
+  return argument.required ? `<${argument.name()}>` : `[${argument.name()}]`;
+}
+
 function defineCommands(program: Command, output: Output, setExitCode: (code: number) => void): void {
   program
-    .description("A TLS edge proxy: routes connections by host name, behind a firewall.")
-    .addHelpText("after", '\nEvery command has its own: "mc-proxy check --help".');
+    .description("A TLS edge proxy: routes connections by host name, behind a firewall.");
+  addExamples(program, [
+    "mc-proxy server -c /srv/mc-proxy/config.toml",
+    "mc-proxy ctl routes add :443 git.example.net 127.0.0.1:18443",
+    "mc-proxy help ctl routes",
+  ]);
   configCommand(program, "server")
     .description("Run the proxy until SIGTERM or SIGINT, which let open connections finish; a second one ends them.")
     .action(async ({ config }: ConfigOption) => {
@@ -110,7 +122,9 @@ function defineCommands(program: Command, output: Output, setExitCode: (code: nu
   const alias = program.command("mcproxyctl", { hidden: true });
   defineCtl(alias, { output, invocation: "mc-proxy mcproxyctl", setExitCode });
   addCompletions(program, output, () => [makeProgram("mcproxyctl", output, setExitCode)]);
-  program.command("version").description("Print the version.").action(() => output.out(`${versionLine()}\n`));
+  const version = program.command("version").description("Print the version.");
+  version.action(() => output.out(`${versionLine()}\n`));
+  addExamples(version, ["mc-proxy version"]);
 }
 
 interface ConfigOption {
@@ -126,11 +140,15 @@ function configCommand(program: Command, name: string, more?: string): Command {
     .addHelpText("after", ["", "Examples:", ...examples.map((line) => `  ${line}`)].join("\n"));
 }
 
+const WRONG_ARGUMENT = /^command-argument value '(.*)' is invalid for argument '([A-Z]+)'\./;
+
 /** Has usage errors of a command and those below it printed as one line and one that says where the help is. */
 function explainErrors(command: Command, path: readonly string[]): void {
   command.configureOutput({
     outputError: (text, write) => {
-      const message = printable(text.replace(/^error: /, "").trim().replaceAll("\n", " "));
+      const line = text.trim().replaceAll("\n", " ").replace(/^error: /, "");
+      // Named as the server names them: "HOST: …".
+      const message = printable(line.replace(WRONG_ARGUMENT, (_, value, name) => `${name}: '${value}' is wrong.`));
       write(`${path[0]}: ${message}\nTry "${path.join(" ")} --help".\n`);
     },
   });

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { argumentsOf, choicesOf, type CompletionNode, flagsOf, shellQuote } from "./tree.ts";
+import { shellQuote } from "../shell_word.ts";
+import { argumentsOf, choicesOf, type CompletionNode, flagsOf } from "./tree.ts";
 
 /**
  * A script for bash 4 or later.

@@ -86,8 +86,3 @@ export function argumentsOf(
     each.flatMap((choices, i) => choices.length === 0 ? [] : [[path, i, choices] as const])
   );
 }
-
-/** Text in single quotes, as bash and zsh read it. */
-export function shellQuote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
-}

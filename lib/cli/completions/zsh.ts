@@ -4,7 +4,8 @@
  * @module
  */
 
-import { argumentsOf, choicesOf, type CompletionNode, flagsOf, shellQuote } from "./tree.ts";
+import { shellQuote } from "../shell_word.ts";
+import { argumentsOf, choicesOf, type CompletionNode, flagsOf } from "./tree.ts";
 
 /** A script for zsh 5 or later: a file named `_mc_proxy` in a folder of `fpath`, or sourced behind `compinit`. */
 export function zshScript(programs: readonly string[], nodes: readonly CompletionNode[]): string {

@@ -8,8 +8,9 @@ import type { Command } from "commander";
 import type { AdminClient } from "../../admin/client.ts";
 import { printable } from "../../control/quote.ts";
 import type { Output, Screen } from "../output.ts";
+import { shellWord } from "../shell_word.ts";
 import { explain } from "./explain.ts";
-import { type ServerOptions, socketOf } from "./server_option.ts";
+import { type ServerOptions, serverWords, socketOf } from "./server_option.ts";
 
 /** What the commands are made for. */
 export interface CtlContext {
@@ -34,6 +35,8 @@ export interface Answer {
 /** What a command is run with. */
 export interface Run<Options> {
   readonly client: AdminClient;
+  /** Makes another client of the same server. */
+  readonly connect: () => AdminClient;
   /** Its arguments, in order; those that were left out are `undefined`. */
   readonly args: readonly (string | undefined)[];
   readonly options: Options & ServerOptions;
@@ -44,8 +47,8 @@ export interface Run<Options> {
 export interface Definition<Options> {
   /** Command lines for its help, behind the invocation. */
   readonly examples: readonly string[];
-  /** The command that shows what there is, behind the invocation; asked for where something is not there. */
-  readonly list?: (args: readonly (string | undefined)[]) => string;
+  /** The words of the command that shows what there is, behind the invocation; told where something is not there. */
+  readonly list?: (args: readonly (string | undefined)[]) => readonly (string | undefined)[];
   readonly run: (run: Run<Options>) => Promise<Answer | undefined>;
 }
 
@@ -67,15 +70,17 @@ export function define<Options = unknown>(
     const args: readonly (string | undefined)[] = command.processedArgs;
     const path = socketOf(options);
     const { AdminClient, AdminError } = await import("../../admin/client.ts"); // the other commands start faster
-    using client = new AdminClient(path);
+    const connect = () => new AdminClient(path);
+    using client = connect();
     try {
-      const answer = await run({ client, args, options, screen: output.screen });
+      const answer = await run({ client, connect, args, options, screen: output.screen });
       if (answer !== undefined) print(answer, options.json === true, output);
       if (answer?.exitCode !== undefined) setExitCode(answer.exitCode);
     } catch (error) {
       if (!(error instanceof AdminError)) throw error;
-      const isServerNamed = options.config !== undefined || options.addr !== undefined;
-      throw explain(error, { list: list && `${invocation} ${list(args)}`, isServerNamed });
+      const server = serverWords(options);
+      const listing = list && [invocation, ...[...list(args), ...server].map((word = "") => shellWord(word))].join(" ");
+      throw explain(error, { path, list: listing, isServerNamed: server.length > 0 });
     }
   });
 }

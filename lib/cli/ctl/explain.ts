@@ -20,6 +20,9 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   max_connections: "N",
 };
 
+/** How grpc-js tells that a connection ended under a call. */
+const BROKEN_OFF = /^Connection dropped|\bRST_STREAM\b|\bECONNRESET\b|\bEPIPE\b/;
+
 /** What the user typed that became this field of a request. */
 export function typedName(field: string): string {
   const option = /^route\.([a-z_]+)$/.exec(field)?.[1];
@@ -28,6 +31,8 @@ export function typedName(field: string): string {
 
 /** What may be said beside the error itself. */
 export interface Hints {
+  /** The path of the socket. */
+  readonly path: string;
   /** The command that lists what there is. */
   readonly list?: string | undefined;
   /** Whether the user named a server. */
@@ -35,8 +40,11 @@ export interface Hints {
 }
 
 /** A failed call as the user is told: one line, or where several fields are at fault, one for each. */
-export function explain(error: AdminError, { list, isServerNamed }: Hints): Failure {
+export function explain(error: AdminError, { path, list, isServerNamed }: Hints): Failure {
   const options = { cause: error };
+  if (BROKEN_OFF.test(error.message)) {
+    return new Failure([`the server at ${path} broke off before it answered (has it stopped?)`], options);
+  }
   switch (error.code) {
     case "INVALID_ARGUMENT":
       if (error.violations.length === 0) break;
@@ -48,6 +56,9 @@ export function explain(error: AdminError, { list, isServerNamed }: Hints): Fail
       if (list === undefined) break;
       return new Failure([`${error.message}; "${list}" shows what there is`], options);
     case "UNAVAILABLE":
+      if (error.message.endsWith("(permission denied)")) {
+        return new Failure([`${error.message}; run this as the user that runs the server, or as root`], options);
+      }
       if (isServerNamed || !error.message.startsWith("no admin API")) break;
       return new Failure([`${error.message}; -c or --addr names another`], options);
     case "UNIMPLEMENTED":

@@ -8,7 +8,7 @@ import { Argument, type Command } from "commander";
 import type { FirewallRule } from "../../admin/client.ts";
 import { printable } from "../../control/quote.ts";
 import { readRule } from "../../control/requests.ts";
-import { type Answer, type CtlContext, define } from "./command.ts";
+import { addExamples, type Answer, type CtlContext, define } from "./command.ts";
 import { formatTable } from "./table.ts";
 
 const RULE_TYPES: readonly FirewallRule["type"][] = ["ip", "cidr", "country"];
@@ -16,6 +16,10 @@ const RULE_TYPES: readonly FirewallRule["type"][] = ["ip", "cidr", "country"];
 /** Adds `firewall` and its subcommands. */
 export function addFirewall(parent: Command, context: CtlContext): void {
   const firewall = parent.command("firewall").description("List, add and remove the rules of the firewall.");
+  addExamples(firewall, [
+    `${context.invocation} firewall list`,
+    `${context.invocation} firewall add cidr 198.51.100.0/24`,
+  ]);
   define(firewall.command("list").description("List the rules."), context, {
     examples: ["firewall list"],
     run: async ({ client, screen }) => {
@@ -46,7 +50,7 @@ export function addFirewall(parent: Command, context: CtlContext): void {
     context,
     {
       examples: ["firewall remove ip 192.0.2.66"],
-      list: () => "firewall list",
+      list: () => ["firewall", "list"],
       run: async ({ client, args }) => {
         const rule = ruleOf(args);
         await client.removeFirewallRule(rule);

@@ -39,7 +39,7 @@ export function listenerJson({ counts, ...listener }: ServedListener): Json {
     rejected_connections: counts.rejected,
     bytes_in: counts.bytesIn,
     bytes_out: counts.bytesOut,
-    routes: listener.routeCount,
+    route_count: listener.routeCount,
   };
 }
 
@@ -54,7 +54,7 @@ export function statusJson(status: ServerStatus, now: Date): Json {
     workers: status.workers,
     worker_failures: status.workerFailures,
     draining: status.draining,
-    firewall: { rules: ruleCount, rate_limit: rateLimit, rate_window_seconds: rateWindowMs / 1000 },
+    firewall: { rule_count: ruleCount, rate_limit: rateLimit, rate_window_seconds: rateWindowMs / 1000 },
     geoip: geoip === undefined ? null : {
       path: geoip.path,
       built_at: geoip.builtAt.toISOString(),

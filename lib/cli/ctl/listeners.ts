@@ -7,13 +7,17 @@
 import { Argument, type Command, InvalidArgumentError } from "commander";
 import { MAX_CONNECTIONS } from "../../control/config_schema.ts";
 import { printable } from "../../control/quote.ts";
-import { type CtlContext, define } from "./command.ts";
+import { addExamples, type CtlContext, define } from "./command.ts";
 import { listenerJson } from "./json.ts";
 import { formatTable } from "./table.ts";
 
 /** Adds `listeners` and its subcommands. */
 export function addListeners(parent: Command, context: CtlContext): void {
   const listeners = parent.command("listeners").description("List the listeners, and limit their connections.");
+  addExamples(listeners, [
+    `${context.invocation} listeners list`,
+    `${context.invocation} listeners set-max-connections :443 5000`,
+  ]);
   define(listeners.command("list").description("List the listeners."), context, {
     examples: ["listeners list"],
     run: async ({ client, screen }) => {

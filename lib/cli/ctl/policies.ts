@@ -8,12 +8,16 @@ import { Argument, type Command } from "commander";
 import { L7_POLICY_TYPES, type L7PolicyConfig } from "../../control/config_types.ts";
 import { printable } from "../../control/quote.ts";
 import { readHostname } from "../../control/requests.ts";
-import { type Answer, type CtlContext, define } from "./command.ts";
+import { addExamples, type Answer, type CtlContext, define } from "./command.ts";
 import { formatTable } from "./table.ts";
 
 /** Adds `policies` and its subcommands. */
 export function addPolicies(parent: Command, context: CtlContext): void {
   const policies = parent.command("policies").description("List, add and remove the HTTP policies of an L7 route.");
+  addExamples(policies, [
+    `${context.invocation} policies list :443 www.example.net`,
+    `${context.invocation} policies add :443 www.example.net block_user_agent BadBot`,
+  ]);
   define(
     ofRoute(policies.command("list")).description(
       "List the policies of a route, in the order in which they are tried.",
@@ -21,7 +25,7 @@ export function addPolicies(parent: Command, context: CtlContext): void {
     context,
     {
       examples: ["policies list :443 www.example.net"],
-      list: ([listener]) => `routes list ${listener}`,
+      list: ([listener]) => ["routes", "list", listener],
       run: async ({ client, args: [listener = "", hostname = ""], screen }) => {
         const found = await client.listL7Policies(listener, hostname);
         const rows = found.map(({ type, value }) => [type, value]);
@@ -39,7 +43,7 @@ export function addPolicies(parent: Command, context: CtlContext): void {
         "policies add :443 www.example.net block_user_agent BadBot",
         "policies add :443 www.example.net require_header X-Key",
       ],
-      list: ([listener]) => `routes list ${listener}`,
+      list: ([listener]) => ["routes", "list", listener],
       run: async ({ client, args }) => {
         const isNew = await client.addL7Policy(args[0] ?? "", args[1] ?? "", policyOf(args));
         return answer(isNew ? "added" : "unchanged", args);
@@ -51,7 +55,7 @@ export function addPolicies(parent: Command, context: CtlContext): void {
     context,
     {
       examples: ["policies remove :443 www.example.net require_header X-Key"],
-      list: ([listener, hostname]) => `policies list ${listener} ${hostname}`,
+      list: ([listener, hostname]) => ["policies", "list", listener, hostname],
       run: async ({ client, args }) => {
         await client.removeL7Policy(args[0] ?? "", args[1] ?? "", policyOf(args));
         return answer("removed", args);

@@ -10,14 +10,19 @@ import type { AdminClient, NewRoute } from "../../admin/client.ts";
 import { BACKEND_PROTOCOLS, ROUTE_MODES, type RouteConfig } from "../../control/config_types.ts";
 import { printable } from "../../control/quote.ts";
 import type { Screen } from "../output.ts";
-import { type Answer, type CtlContext, define } from "./command.ts";
+import { addExamples, type Answer, type CtlContext, define } from "./command.ts";
+import { typedName } from "./explain.ts";
 import { routeJson } from "./json.ts";
 import { formatTable } from "./table.ts";
 
 /** Adds `routes` and its subcommands. */
 export function addRoutes(parent: Command, context: CtlContext): void {
   const routes = parent.command("routes").description("List, add and remove routes.");
-  const list = ([listener]: readonly (string | undefined)[]) => `routes list ${listener}`;
+  addExamples(routes, [
+    `${context.invocation} routes list`,
+    `${context.invocation} routes add :443 git.example.net 127.0.0.1:18443`,
+  ]);
+  const list = ([listener]: readonly (string | undefined)[]) => ["routes", "list", listener];
   define(
     routes.command("list").description("List the routes of a listener, or of all.")
       .argument("[LISTENER]", 'its addr as configured, such as ":443"'),
@@ -136,7 +141,7 @@ async function addRoute(client: AdminClient, listener: string, given: NewRoute):
       replaced: result === "replaced" && replaced !== undefined ? routeJson(listener, replaced) : null,
       warnings,
     },
-    warnings,
+    warnings: warnings.map((warning) => warning.replace(/^route\.[a-z_]+(?=: )/, typedName)),
   };
 }
 

@@ -30,6 +30,12 @@ export function addServerOptions(command: Command): Command {
     .option("--json", "print JSON, one document on one line");
 }
 
+/** The options that named the server, as words of a command line; none where it is the default. */
+export function serverWords({ config, addr }: ServerOptions): readonly string[] {
+  if (config !== undefined) return ["-c", config];
+  return addr === undefined ? [] : ["--addr", addr];
+}
+
 /**
  * The path of the server's socket.
  *

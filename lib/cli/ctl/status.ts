@@ -23,8 +23,11 @@ export function defineStatus(command: Command, context: CtlContext): void {
     context,
     {
       examples: [`${command.name()} -c /srv/mc-proxy/config.toml`, `${command.name()} --watch`],
-      run: async ({ client, options, screen }) => {
+      run: async ({ connect, options, screen }) => {
         const print = async () => {
+          // A client of its own each time: Deno 2.9.6 may crash where a server says goodbye (GOAWAY) to a connection
+          // that has carried several calls (https://github.com/denoland/deno/issues/36788).
+          using client = connect();
           const status = await client.getStatus({ omitRoutes: true });
           const now = new Date();
           return { text: formatStatus(status, now, screen), json: statusJson(status, now) };

@@ -86,7 +86,7 @@ Deno.test("as JSON, a state has the names of the configuration file, and numbers
     workers: 2,
     worker_failures: 1,
     draining: true,
-    firewall: { rules: 12, rate_limit: 100, rate_window_seconds: 90 },
+    firewall: { rule_count: 12, rate_limit: 100, rate_window_seconds: 90 },
     geoip: {
       path: "/srv/mc-proxy/GeoLite2-Country.mmdb",
       built_at: "2026-01-27T00:00:00.000Z",
@@ -103,7 +103,7 @@ Deno.test("as JSON, a state has the names of the configuration file, and numbers
       rejected_connections: { no_route: 7, blocked_ip: 250, hello_timeout: 7 },
       bytes_in: 1.5 * 2 ** 40,
       bytes_out: 1023,
-      routes: 10_000,
+      route_count: 10_000,
     }],
   });
 });
