@@ -101,7 +101,7 @@ function defineCommands(program: Command, output: Output, setExitCode: (code: nu
   addExamples(program, [
     "mc-proxy server -c /srv/mc-proxy/config.toml",
     "mc-proxy ctl routes add :443 git.example.net 127.0.0.1:18443",
-    "mc-proxy help ctl routes",
+    "mc-proxy ctl routes add --help",
   ]);
   configCommand(program, "server")
     .description("Run the proxy until SIGTERM or SIGINT, which let open connections finish; a second one ends them.")

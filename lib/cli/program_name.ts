@@ -10,8 +10,10 @@ export type ProgramName = "mc-proxy" | "mcproxyctl";
 /**
  * The program that a name stands for: a link called `mcproxyctl` is `mc-proxy ctl`, every other name all of mc-proxy.
  *
- * @param argv0 The name as the system was given it, which `process.argv0` keeps; `Deno.execPath()` is where the links
- * end.
+ * Of what Deno tells, `process.argv0` of `node:process` is the name as the system was given it, and needs no permission.
+ * `Deno.execPath()` and `process.argv[0]` are where the links end; `/proc/self/cmdline` needs `--allow-all`.
+ *
+ * @param argv0 With or without folders.
  *
  * @example
  * ```ts

@@ -25,8 +25,8 @@ export function defineStatus(command: Command, context: CtlContext): void {
       examples: [`${command.name()} -c /srv/mc-proxy/config.toml`, `${command.name()} --watch`],
       run: async ({ connect, options, screen }) => {
         const print = async () => {
-          // A client of its own each time: Deno 2.9.6 may crash where a server says goodbye (GOAWAY) to a connection
-          // that has carried several calls (https://github.com/denoland/deno/issues/36788).
+          // A client of its own each time: where a server that ends says so (GOAWAY) on an idle connection, Deno 2.9.6
+          // may crash (https://github.com/denoland/deno/issues/36788).
           using client = connect();
           const status = await client.getStatus({ omitRoutes: true });
           const now = new Date();
