@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
+import { buildMmdb } from "../lib/rules/testdata/build_mmdb.ts";
+import { administered } from "./harness/admin.ts";
 import { Backend, helloFor, readExactly, sayHello } from "./harness/peers.ts";
 import { Proxy, runProgram } from "./harness/proxy.ts";
 
 const README = Deno.readTextFileSync(new URL("../README.md", import.meta.url));
 const RUN = "npx -y deno@2.9.6 task -q mc-proxy ";
 
-function blocks(language: string): string[] {
+function blocks(language: string, text = README): string[] {
   return Array.from(
-    README.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms")),
+    text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms")),
     ([, block]) => block ?? "",
   );
 }
@@ -19,7 +21,7 @@ function commands(): string[] {
 
 Deno.test("the README's configuration is sound, and its commands do what they say", async () => {
   using backend = new Backend();
-  const [example, ...others] = blocks("toml");
+  const [example, , ...others] = blocks("toml");
   assert.ok(example !== undefined && others.length === 0);
   const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
   const local = (text: string) => text.replaceAll("/srv/mc-proxy", folder);
@@ -27,7 +29,8 @@ Deno.test("the README's configuration is sound, and its commands do what they sa
   const config = local(example).replace('":443"', '"127.0.0.1:0"').replace("127.0.0.1:18443", backend.addr);
   await Deno.writeTextFile(`${folder}/config.toml`, config);
 
-  const [check, server, snapshot, ...more] = commands().map((line) => local(line.slice(RUN.length)).split(" "));
+  const [check, server, snapshot, ...more] = commands().filter((line) => !isAdministration(line))
+    .map((line) => local(line.slice(RUN.length)).split(" "));
   assert.ok(check && server && snapshot && more.length === 0, "every command of the README is run here");
   const checked = await runProgram(check);
   assert.deepEqual(checked, { code: 0, stdout: `${folder}/config.toml: OK (1 listener, 2 routes)\n`, stderr: "" });
@@ -42,6 +45,66 @@ Deno.test("the README's configuration is sound, and its commands do what they sa
   const saved = await runProgram(snapshot);
   assert.deepEqual([saved.code, saved.stderr], [0, ""]);
   assert.ok((await Deno.stat(`${folder}/backup.db`)).size > 0);
+});
+
+/** Whether a command is one of the example of changes at run time. */
+function isAdministration(line: string): boolean {
+  return line.startsWith(`${RUN}ctl `) || line.startsWith(`${RUN}status `);
+}
+
+Deno.test("the README's server without a route is made to serve by its commands, which print what it says", async () => {
+  const [, empty] = blocks("toml");
+  const [expected] = blocks("text");
+  assert.ok(empty !== undefined && expected !== undefined);
+  const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
+  // Only what cannot be had in a test is other than in the README: the folder and the port.
+  const local = (text: string) => text.replaceAll("/srv/mc-proxy", folder).replaceAll(/(?<!\d):443/g, "127.0.0.1:0");
+  await Deno.writeTextFile(`${folder}/config.toml`, local(empty));
+  const environment = { MCPROXY_LOG_FORMAT: "json" };
+  await using proxy = Proxy.run(["server", "-c", `${folder}/config.toml`], { folder, environment });
+  await proxy.event("ready");
+  let printed = "";
+  const lines = commands().filter(isAdministration);
+  assert.equal(lines.length, 5);
+  for (const line of lines) {
+    const { code, stdout, stderr } = await runProgram(local(line.slice(RUN.length)).split(" "));
+    assert.deepEqual([code, stderr], [0, ""], line);
+    printed += stdout;
+  }
+  // Columns are as wide as the port makes them.
+  const plain = (text: string) => text.replaceAll(/ +/g, " ").replaceAll(/^(version|uptime|engine) .*/gm, "$1");
+  assert.equal(plain(printed), plain(local(expected)));
+  assert.deepEqual((await proxy.log.findAll(3, ({ event }) => event === "change")).length, 3);
+});
+
+/** The names within a document, and what kind each value is of; of an array, its first item's. */
+function shapeOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.slice(0, 1).map(shapeOf);
+  if (typeof value !== "object" || value === null) return typeof value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, shapeOf(each)]));
+}
+
+Deno.test("what --json prints has the shapes of docs/CTL.md", async () => {
+  const [route, server, ...others] = blocks("json", Deno.readTextFileSync(new URL("../docs/CTL.md", import.meta.url)));
+  assert.ok(route !== undefined && server !== undefined && others.length === 0);
+  const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
+  await Deno.writeFile(
+    `${folder}/geo.mmdb`,
+    buildMmdb([{ cidr: "192.0.2.0/24", record: { country: { iso_code: "NL" } } }]),
+  );
+  await using test = await administered(
+    [{ hostname: "a.test", backend: "127.0.0.1:1" }],
+    { firewall: { geoip_db: "geo.mmdb" } },
+    { folder },
+  );
+  using refused = await sayHello(test.proxy.address(), "b.test");
+  await test.proxy.end(refused); // so that there is a reason
+  const json = async (...args: string[]) =>
+    JSON.parse((await runProgram(["ctl", "--addr", test.socket, "--json", ...args])).stdout);
+  assert.deepEqual(shapeOf(await json("routes", "list")), shapeOf([JSON.parse(route)]));
+  assert.deepEqual(shapeOf(await json("status")), shapeOf(JSON.parse(server)));
+  const listed = shapeOf(await json("listeners", "list"));
+  assert.deepEqual(listed, shapeOf(JSON.parse(server).listeners));
 });
 
 Deno.test("the README's table of commands is that of --help", async () => {

@@ -4,33 +4,47 @@
  * @module
  */
 
-import { Command, CommanderError } from "commander";
+import { type Argument, Command, CommanderError, Help } from "commander";
 import { AdminSocketError } from "../admin/socket.ts";
 import { ConfigError } from "../control/config.ts";
 import { printable } from "../control/quote.ts";
 import { StoreError } from "../control/store/store_error.ts";
 import { ListenError } from "../edge/engine.ts";
 import { runCheck } from "./check.ts";
+import { addExamples } from "./ctl/command.ts";
+import { addCompletions } from "./completions/completions.ts";
+import { defineCtl } from "./ctl/ctl.ts";
+import { addServerOptions } from "./ctl/server_option.ts";
+import { defineStatus } from "./ctl/status.ts";
+import { Failure } from "./failure.ts";
 import { type Output, processOutput } from "./output.ts";
+import type { ProgramName } from "./program_name.ts";
 import { runSnapshot } from "./snapshot.ts";
 import { versionLine } from "./version.ts";
 
 const USAGE_ERROR = 2;
 
+/** How the program is run. */
+export interface MainOptions {
+  readonly output?: Output;
+  /** Whether an error of the program's own is printed with its stack. */
+  readonly debug?: boolean;
+  /** `mcproxyctl` is `mc-proxy ctl` as a program of its own. */
+  readonly name?: ProgramName;
+}
+
 /**
  * Runs the program.
  *
  * @param args The command line, without the program's own name.
- * @param debug Whether an error of the program's own is printed with its stack.
  * @returns The exit code: 0, 1 where the command failed, 2 where the command line is wrong. Why is on standard error.
  */
 export async function main(
   args: readonly string[],
-  output: Output = processOutput,
-  debug: boolean = isDebug(),
+  { output = processOutput, debug = isDebug(), name = "mc-proxy" }: MainOptions = {},
 ): Promise<number> {
   let exitCode = 0;
-  const program = makeProgram(output, (code) => exitCode = code);
+  const program = makeProgram(name, output, (code) => exitCode = code);
   try {
     if (args.length === 0) program.error("error: no command given");
     await program.parseAsync([...args], { from: "user" });
@@ -38,14 +52,18 @@ export async function main(
   } catch (error) {
     // Commander has printed already: its message, or the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_ERROR;
-    output.err(`${messageOf(error, debug)}\n`);
+    for (const line of messagesOf(error, name, debug)) output.err(`${line}\n`);
     return 1;
   }
 }
 
-function makeProgram(output: Output, setExitCode: (code: number) => void): Command {
-  const program = new Command("mc-proxy")
-    .description("A TLS edge proxy: routes connections by host name, behind a firewall.")
+/**
+ * The command line's grammar.
+ *
+ * @param name Under which name the program runs.
+ */
+export function makeProgram(name: ProgramName, output: Output, setExitCode: (code: number) => void): Command {
+  const program = new Command(name)
     .exitOverride()
     .configureOutput({
       writeOut: output.out,
@@ -54,11 +72,37 @@ function makeProgram(output: Output, setExitCode: (code: number) => void): Comma
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
+    .configureHelp({
+      showGlobalOptions: true,
+      minWidthToWrap: 20, // beside "add <LISTENER> <HOST> <TYPE> <VALUE>" little room is left
+      // Without "[options]": every command has some, and its own help tells which.
+      subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(argumentTerm)].join(" "),
+      visibleGlobalOptions(command) {
+        const options = Help.prototype.visibleGlobalOptions.call(this, command);
+        return options.filter(({ long }) => long !== "--version"); // it is the program's alone
+      },
+    })
     .version(versionLine(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
-    .helpCommand("help [command]", "Print the help of a command.")
-    .addHelpText("after", '\nEvery command has its own: "mc-proxy check --help".');
+    .helpCommand("help [command]", "Print the help of a command.");
+  if (name === "mcproxyctl") defineCtl(program, { output, invocation: name, setExitCode });
+  else defineCommands(program, output, setExitCode);
+  explainErrors(program, [name]);
+  return program;
+}
 
+function argumentTerm(argument: Argument): string {
+  return argument.required ? `<${argument.name()}>` : `[${argument.name()}]`;
+}
+
+function defineCommands(program: Command, output: Output, setExitCode: (code: number) => void): void {
+  program
+    .description("A TLS edge proxy: routes connections by host name, behind a firewall.");
+  addExamples(program, [
+    "mc-proxy server -c /srv/mc-proxy/config.toml",
+    "mc-proxy ctl routes add :443 git.example.net 127.0.0.1:18443",
+    "mc-proxy ctl routes add --help",
+  ]);
   configCommand(program, "server")
     .description("Run the proxy until SIGTERM or SIGINT, which let open connections finish; a second one ends them.")
     .action(async ({ config }: ConfigOption) => {
@@ -68,14 +112,19 @@ function makeProgram(output: Output, setExitCode: (code: number) => void): Comma
   configCommand(program, "check")
     .description("Check a configuration file and the files that it names; every problem is one line.")
     .action(({ config }: ConfigOption) => runCheck(config, output));
+  defineStatus(addServerOptions(program.command("status")), { output, invocation: "mc-proxy", setExitCode });
   configCommand(program, "snapshot", " -o /backup/mc-proxy.db")
     .description("Back up the database, whether the server is running or not.")
     .option("-o, --out <file>", "the new file (default: beside the database, with the time in its name)")
     .action(({ config, out }: ConfigOption & { readonly out?: string }) => runSnapshot(config, out, output));
-  program.command("version").description("Print the version.").action(() => output.out(`${versionLine()}\n`));
-
-  for (const command of [program, ...program.commands]) explainErrors(command);
-  return program;
+  defineCtl(program.command("ctl"), { output, invocation: "mc-proxy ctl", setExitCode });
+  // The name by which others call it; one of the two in the help is enough.
+  const alias = program.command("mcproxyctl", { hidden: true });
+  defineCtl(alias, { output, invocation: "mc-proxy mcproxyctl", setExitCode });
+  addCompletions(program, output, () => [makeProgram("mcproxyctl", output, setExitCode)]);
+  const version = program.command("version").description("Print the version.");
+  version.action(() => output.out(`${versionLine()}\n`));
+  addExamples(version, ["mc-proxy version"]);
 }
 
 interface ConfigOption {
@@ -91,25 +140,30 @@ function configCommand(program: Command, name: string, more?: string): Command {
     .addHelpText("after", ["", "Examples:", ...examples.map((line) => `  ${line}`)].join("\n"));
 }
 
-/** Has usage errors printed as one line and one that says where the help is. */
-function explainErrors(command: Command): void {
-  const help = [...command.parent ? ["mc-proxy"] : [], command.name(), "--help"].join(" ");
+const WRONG_ARGUMENT = /^command-argument value '(.*)' is invalid for argument '([A-Z]+)'\./;
+
+/** Has usage errors of a command and those below it printed as one line and one that says where the help is. */
+function explainErrors(command: Command, path: readonly string[]): void {
   command.configureOutput({
     outputError: (text, write) => {
-      const message = printable(text.replace(/^error: /, "").trim().replaceAll("\n", " "));
-      write(`mc-proxy: ${message}\nTry "${help}".\n`);
+      const line = text.trim().replaceAll("\n", " ").replace(/^error: /, "");
+      // Named as the server names them: "HOST: …".
+      const message = printable(line.replace(WRONG_ARGUMENT, (_, value, name) => `${name}: '${value}' is wrong.`));
+      write(`${path[0]}: ${message}\nTry "${path.join(" ")} --help".\n`);
     },
   });
+  for (const each of command.commands) explainErrors(each, [...path, each.name()]);
 }
 
 /** What to print of an error: those that a user can mend explain themselves, the others are ours. */
-function messageOf(error: unknown, debug: boolean): string {
-  if (error instanceof ConfigError || error instanceof StoreError) return error.message; // each begins with its file
-  if (error instanceof ListenError || error instanceof AdminSocketError) return `mc-proxy: ${error.message}`;
+function messagesOf(error: unknown, name: ProgramName, debug: boolean): readonly string[] {
+  if (error instanceof ConfigError || error instanceof StoreError) return [error.message]; // each begins with its file
+  if (error instanceof Failure) return error.lines.map((line) => `${name}: ${printable(line)}`);
+  if (error instanceof ListenError || error instanceof AdminSocketError) return [`${name}: ${error.message}`];
   const thrown = error instanceof Error ? error : new Error(String(error));
-  if (debug) return thrown.stack ?? String(thrown);
+  if (debug) return [thrown.stack ?? String(thrown)];
   const line = printable(`${thrown.name}: ${thrown.message}`);
-  return `mc-proxy: unexpected error: ${line} (MCPROXY_LOG_LEVEL=debug shows where)`;
+  return [`${name}: unexpected error: ${line} (MCPROXY_LOG_LEVEL=debug shows where)`];
 }
 
 /** Asked of the environment alone, as the error may come before the file is read. */

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import type { Command } from "commander";
 import manifest from "../../deno.json" with { type: "json" };
 import { parseConfig } from "../control/config.ts";
 import { Store } from "../control/store/store.ts";
-import { main } from "./main.ts";
+import { main, makeProgram } from "./main.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -19,7 +20,7 @@ interface Run {
 async function run(...args: string[]): Promise<Run> {
   let out = "";
   let err = "";
-  const code = await main(args, { out: (text) => out += text, err: (text) => err += text });
+  const code = await main(args, { output: { out: (text) => out += text, err: (text) => err += text } });
   return { code, out: out.replaceAll(folder, "DIR"), err: err.replaceAll(folder, "DIR") };
 }
 
@@ -99,7 +100,6 @@ Deno.test("check refuses what the server would refuse, with the files that are n
     code: 1,
     out: "",
     err: [
-      'DIR/refused.toml: listeners[0].routes[0].mode: "l7" is not available in this version; use "l4"',
       "DIR/refused.toml: database.path: DIR/none/x.db: its folder DIR/none does not exist",
       "DIR/refused.toml: listeners[0].routes[0].tls_cert: DIR/none.pem: does not exist",
       'DIR/refused.toml: listeners[0].routes[0].tls_key: DIR/refused.toml: is not PEM: it has no "-----BEGIN " line',
@@ -185,13 +185,51 @@ Deno.test("every command has help, on standard output, with an example for those
   }
 });
 
+/** Every command, by the words that lead to it. */
+function paths(command: Command, path: readonly string[] = []): (readonly string[])[] {
+  return [path, ...command.commands.flatMap((each) => paths(each, [...path, each.name()]))];
+}
+
+for (const name of ["mc-proxy", "mcproxyctl"] as const) {
+  Deno.test(`every command of ${name} has help with examples of its own, in 80 columns`, async () => {
+    const silent = { out: () => {}, err: () => {} };
+    const commands = paths(makeProgram(name, silent, () => {}));
+    assert.ok(commands.length >= 16);
+    for (const path of commands) {
+      let out = "";
+      const output = { out: (text: string) => out += text, err: (text: string) => out += text };
+      assert.equal(await main([...path, "--help"], { output, name }), 0);
+      assert.ok(out.startsWith(`Usage: ${[name, ...path].join(" ")} `), out);
+      const [, ...lines] = out.split("\n"); // behind the usage, which "mc-proxy mcproxyctl" makes longer
+      for (const line of lines) assert.ok(line.length <= 80, line);
+      if (path.length > 0) assert.ok(!out.includes("--version"), "which is the program's alone");
+      const [, examples = ""] = out.split(/\nExamples?:\n/);
+      assert.ok(examples.includes(`  ${[name, ...path].join(" ")}`), out);
+    }
+  });
+}
+
+Deno.test("mcproxyctl is ctl, and names itself so", async () => {
+  let err = "";
+  const output = { out: () => {}, err: (text: string) => err += text };
+  assert.equal(await main([], { output, name: "mcproxyctl" }), 2);
+  assert.equal(await main(["server"], { output, name: "mcproxyctl" }), 2);
+  assert.equal(await main(["health", "--addr", "x/"], { output, name: "mcproxyctl" }), 1);
+  assert.equal(
+    err,
+    'mcproxyctl: no command given\nTry "mcproxyctl --help".\n' +
+      "mcproxyctl: unknown command 'server'\nTry \"mcproxyctl --help\".\n" +
+      `mcproxyctl: no admin API at ${Deno.cwd()}/x (is the server running?)\n`,
+  );
+});
+
 Deno.test("an error of the program's own is one line, and has its stack where the log level is debug", async () => {
   const failing = (text: string) => {
     throw new TypeError(`cannot\nprint ${text.length}`);
   };
   const fail = async (debug: boolean) => {
     let err = "";
-    const code = await main(["version"], { out: failing, err: (text) => err += text }, debug);
+    const code = await main(["version"], { output: { out: failing, err: (text) => err += text }, debug });
     assert.equal(code, 1);
     return err;
   };

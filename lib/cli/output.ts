@@ -10,20 +10,58 @@ export interface Output {
   out(text: string): void;
   /** Warnings and errors. */
   err(text: string): void;
+  /** The terminal that `out` prints on; none where that is a file, a pipe, or a terminal that cannot move its cursor. */
+  readonly screen?: Screen | undefined;
+  /** Whether nobody reads `out` any more. */
+  readonly isClosed?: boolean;
 }
+
+/** A terminal. */
+export interface Screen {
+  readonly hasColours: boolean;
+  /** In characters, at this moment. */
+  size(): { readonly columns: number; readonly rows: number };
+}
+
+let isClosed = false;
 
 /** Standard output and standard error of this process. */
 export const processOutput: Output = {
-  out: (text) => write(Deno.stdout, text),
-  err: (text) => write(Deno.stderr, text),
+  out: (text) => write(Deno.stdout, text, () => isClosed = true),
+  err: (text) => write(Deno.stderr, text, () => {}),
+  get screen() {
+    return Deno.stdout.isTerminal() && terminalName() !== "dumb" ? terminal : undefined;
+  },
+  get isClosed() {
+    return isClosed;
+  },
 };
 
-function write(stream: { writeSync(octets: Uint8Array): number }, text: string): void {
+const terminal: Screen = {
+  get hasColours() {
+    return !Deno.noColor; // https://no-color.org
+  },
+  size: () => {
+    const { columns, rows } = Deno.consoleSize();
+    // A terminal that was told no size, such as a serial line's, says 0.
+    return { columns: columns || 80, rows: rows || 24 };
+  },
+};
+
+function terminalName(): string | undefined {
+  const name = "TERM";
+  const readable = Deno.permissions.querySync({ name: "env", variable: name }).state === "granted";
+  return readable ? Deno.env.get(name) : undefined;
+}
+
+/** @param onClosed Called where whoever read has gone. */
+function write(stream: { writeSync(octets: Uint8Array): number }, text: string, onClosed: () => void): void {
   let rest = new TextEncoder().encode(text);
   try {
     while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
   } catch (error) {
-    // Whoever read has gone (`mc-proxy --help | head -1`): nobody is left to be told.
+    // `mc-proxy --help | head -1`: nobody is left to be told.
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    onClosed();
   }
 }

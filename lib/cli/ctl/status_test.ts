@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import type { ServerStatus } from "../../admin/client.ts";
+import { statusJson } from "./json.ts";
+import { formatStatus } from "./status.ts";
+
+const NOW = new Date("2026-02-01T13:00:00Z");
+
+const STATUS: ServerStatus = {
+  version: "1.2.3",
+  startedAt: new Date("2026-01-31T09:30:00Z"),
+  engine: "epoll",
+  workers: 2,
+  workerFailures: 1,
+  draining: true,
+  firewall: {
+    ruleCount: 12,
+    rateLimit: 100,
+    rateWindowMs: 90_000,
+    geoip: {
+      path: "/srv/mc-proxy/GeoLite2-Country.mmdb",
+      builtAt: new Date("2026-01-27T00:00:00Z"),
+      loadedAt: new Date("2026-01-31T09:30:00Z"),
+      reloadFailures: 1,
+    },
+  },
+  listeners: [
+    {
+      addr: ":443",
+      boundAddr: "[::]:443",
+      proxyProtocol: false,
+      maxConnections: 0,
+      counts: {
+        active: 1234,
+        accepted: 123_456_789,
+        bytesIn: 1.5 * 2 ** 40,
+        bytesOut: 1023,
+        rejected: { no_route: 7, blocked_ip: 250, hello_timeout: 7 },
+      },
+      routeCount: 10_000,
+      routes: [],
+    },
+    {
+      addr: "192.168.100.200:18443",
+      boundAddr: "192.168.100.200:18443",
+      proxyProtocol: true,
+      maxConnections: 5000,
+      counts: { active: 5000, accepted: 99_999, bytesIn: 0, bytesOut: 123_456_789, rejected: {} },
+      routeCount: 1,
+      routes: [],
+    },
+  ],
+};
+
+Deno.test("a busy server's state fits 80 columns", () => {
+  const screen = { hasColours: false, size: () => ({ columns: 80, rows: 24 }) };
+  const text = formatStatus(STATUS, NOW, screen);
+  assert.equal(
+    text,
+    `\
+version   1.2.3
+uptime    1d 3h, since 2026-01-31 09:30:00 UTC; shutting down
+engine    epoll, 2 workers, 1 replaced after a failure
+firewall  12 rules, at most 100 connections per address in 1m 30s
+geoip     /srv/mc-proxy/GeoLite2-Country.mmdb, built 2026-01-27 00:00:00 UTC,
+          loaded 2026-01-31 09:30:00 UTC, 1 failed reload
+
+LISTENER                  ACTIVE      TOTAL  REJECTED        IN      OUT  ROUTES
+:443                        1234  123456789       264  1.50 TiB   1023 B   10000
+192.168.100.200:18443  5000/5000      99999         0       0 B  118 MiB       1
+
+LISTENER  REJECTED  REASON
+:443           250  blocked_ip
+:443             7  hello_timeout
+:443             7  no_route
+`,
+  );
+  for (const line of text.split("\n")) assert.ok(line.length <= 80, line);
+});
+
+Deno.test("as JSON, a state has the names of the configuration file, and numbers", () => {
+  assert.deepEqual(statusJson({ ...STATUS, listeners: STATUS.listeners.slice(0, 1) }, NOW), {
+    version: "1.2.3",
+    started_at: "2026-01-31T09:30:00.000Z",
+    uptime_seconds: 99_000,
+    engine: "epoll",
+    workers: 2,
+    worker_failures: 1,
+    draining: true,
+    firewall: { rule_count: 12, rate_limit: 100, rate_window_seconds: 90 },
+    geoip: {
+      path: "/srv/mc-proxy/GeoLite2-Country.mmdb",
+      built_at: "2026-01-27T00:00:00.000Z",
+      loaded_at: "2026-01-31T09:30:00.000Z",
+      reload_failures: 1,
+    },
+    listeners: [{
+      addr: ":443",
+      bound_addr: "[::]:443",
+      proxy_protocol: false,
+      max_connections: 0,
+      active_connections: 1234,
+      total_connections: 123_456_789,
+      rejected_connections: { no_route: 7, blocked_ip: 250, hello_timeout: 7 },
+      bytes_in: 1.5 * 2 ** 40,
+      bytes_out: 1023,
+      route_count: 10_000,
+    }],
+  });
+});
