@@ -231,7 +231,9 @@ export class BackendPool {
       this.#dialling--;
       if (!(error instanceof DialError)) throw error;
       this.#options.dialFailed();
-      this.#refuseWaiting(error, () => true);
+      // Each dial was for one request, but the last one that fails leaves no hope to the others.
+      const [first] = this.#waiting;
+      this.#refuseWaiting(error, (requester) => this.#dialling === 0 || requester === first?.requester);
     }
   }
 }

@@ -48,6 +48,8 @@ function snapshotFor(port: number): EdgeSnapshot {
     backends: new Map([["echo", [{ address: ipv4(127, 0, 0, 1), port }]]]),
     timeouts: { proxyHeaderMs: 1000, helloMs: 10_000, connectMs: 1000, idleMs: 60_000 },
     reportsConnections: true,
+    certificates: new Map(),
+    reportsRequests: false,
   };
 }
 
