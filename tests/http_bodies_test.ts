@@ -15,6 +15,9 @@ import {
   VERSIONS,
 } from "./harness/http.ts";
 import { Backend, connectTls, readExactly, writeAll } from "./harness/peers.ts";
+import { ByteWriter } from "../lib/wire/byte_writer.ts";
+import { HpackEncoder } from "../lib/wire/hpack_encoder.ts";
+import * as h2 from "../lib/wire/http2_frames.ts";
 import { testEachEngine } from "./harness/proxy.ts";
 
 const MB = 1024 * 1024;
@@ -266,16 +269,42 @@ testEachEngine("an upload that is broken off is cut for an HTTP/1.1 backend, and
   }
 });
 
-/** Uploads a part, and leaves once it has come. */
+/** Uploads a part by hand, and breaks it off once it has come; node's HTTP/2 client may end the body before its reset. */
 async function breakOff(l7: L7, version: Version, arrived: () => Promise<void>): Promise<void> {
-  using client = await l7.connect(version, "a.test");
-  const id = `upload-${version}`;
-  const { stream, abort } = client.begin({ method: "POST", headers: { "x-request-id": id } });
-  stream.on("error", () => {});
-  stream.write("a part");
+  const alpn = version === "h2" ? "h2" : "http/1.1";
+  const conn = await connectTls(l7.proxy.address(), "a.test", l7.authority.cert, [alpn]);
+  await writeAll(conn, version === "h2" ? http2Part() : http1Part());
   await arrived();
-  abort();
-  assert.equal((await l7.proxy.event("request", { request_id: id }))["status"], 499);
+  if (version === "h2") await writeAll(conn, http2Reset());
+  else conn.close();
+  assert.equal((await l7.proxy.event("request", { request_id: `upload-${version}` }))["status"], 499);
+  if (version === "h2") conn.close();
+}
+
+function http1Part(): Uint8Array {
+  const head = "POST / HTTP/1.1\r\nhost: a.test\r\nx-request-id: upload-h1\r\ntransfer-encoding: chunked\r\n\r\n";
+  return new TextEncoder().encode(`${head}6\r\na part\r\n`);
+}
+
+function http2Part(): Uint8Array {
+  const fields = [":method", "POST", ":scheme", "https", ":authority", "a.test", ":path", "/"];
+  const block = new ByteWriter();
+  new HpackEncoder().encode([...fields, "x-request-id", "upload-h2"], block);
+  const out = new ByteWriter();
+  out.put(h2.PREFACE);
+  h2.writeSettings(out, []);
+  h2.writeFrameHeader(out, block.length, h2.HEADERS, h2.END_HEADERS, 1);
+  out.put(block.written);
+  h2.writeFrameHeader(out, 6, h2.DATA, 0, 1);
+  out.latin1("a part");
+  return out.taken();
+}
+
+function http2Reset(): Uint8Array {
+  const out = new ByteWriter();
+  h2.writeFrameHeader(out, 4, h2.RST_STREAM, 0, 1);
+  h2.writeUint32(out, h2.ERROR_CODES.CANCEL);
+  return out.taken();
 }
 
 testEachEngine("an answer that breaks off is seen to: no part passes for the whole", async () => {

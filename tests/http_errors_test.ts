@@ -170,7 +170,7 @@ testEachEngine("requests beyond what a backend's connections take are told to co
     if (++waiting === 256) full.resolve();
   });
   await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr, backend_protocol: "http1" }], {
-    proxy: { workers: 1, connect_timeout: "100ms" },
+    proxy: { workers: 1, connect_timeout: "2s" },
   });
   using one = await l7.connect("h2", "a.test");
   using two = await l7.connect("h2", "a.test");

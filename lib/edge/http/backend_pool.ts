@@ -232,7 +232,9 @@ export class BackendPool {
       if (error instanceof DialError) this.#options.dialFailed();
       else fault(error);
       const told = error instanceof DialError ? error : new DialError("unreachable", "a fault of the proxy's own");
-      this.#refuseWaiting(told, () => true);
+      // Each dial was for one request, but the last one that fails leaves no hope to the others.
+      const [first] = this.#waiting;
+      this.#refuseWaiting(told, (requester) => this.#dialling === 0 || requester === first?.requester);
     }
   }
 
