@@ -307,7 +307,7 @@ const REFUSED: readonly (readonly [
   ],
   ["an L7 route without a certificate", (a) => add(a, { mode: "l7", tlsKey: "/k" }), "route.tls_cert", /PEM file/],
   ["a relative path", (a) => add(a, { mode: "l7", tlsCert: "c", tlsKey: "/k" }), "route.tls_cert", /no absolute path/],
-  ["an L7 route", (a) => add(a, { mode: "l7", tlsCert: "/c", tlsKey: "/k" }), "route.mode", /not available/],
+  ["no such file", (a) => add(a, { mode: "l7", tlsCert: "/c", tlsKey: "/k" }), "route.tls_cert", /does not exist/],
   ["a rule of no form", (a) => a.addFirewallRule({ type: "ip", value: "" }), "rule.value", /is no IP address/],
   ["a prefix as an address", (a) => a.addFirewallRule({ type: "ip", value: "10.0.0.0/8" }), "rule.value", /"cidr"/],
   ["an address as a prefix", (a) => a.addFirewallRule({ type: "cidr", value: "10.0.0.1" }), "rule.value", /"ip"/],

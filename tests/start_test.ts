@@ -41,7 +41,9 @@ async function refusal(text: string, files: Readonly<Record<string, Uint8Array>>
 
 const text = (value: string) => new TextEncoder().encode(value);
 
-const pair = await (await createAuthority("Test authority")).issue({ hostnames: ["a.test"] });
+const authority = await createAuthority("Test authority");
+const pair = await authority.issue({ hostnames: ["a.test"] });
+const other = await authority.issue({ hostnames: ["a.test"] });
 
 const BAD: readonly (readonly [what: string, config: string, line: RegExp, files?: Record<string, Uint8Array>])[] = [
   [
@@ -113,10 +115,10 @@ const BAD: readonly (readonly [what: string, config: string, line: RegExp, files
   ],
   ["no listener at all", 'database.path = "mc-proxy.db"', /^mc-proxy\.toml: listeners: .*at least one/],
   [
-    "an L7 route",
+    "an L7 route whose key is that of another certificate",
     `${SOUND}mode = "l7"\ntls_cert = "cert.pem"\ntls_key = "key.pem"`,
-    /^mc-proxy\.toml: listeners\[0\]\.routes\[0\]\.mode: "l7" is not available in this version/,
-    { "cert.pem": text(pair.cert), "key.pem": text(pair.key) },
+    /^mc-proxy\.toml: listeners\[0\]\.routes\[0\]\.tls_key: key\.pem: .+/,
+    { "cert.pem": text(pair.cert), "key.pem": text(other.key) },
   ],
   ["text that is not TOML", "database = [", /^mc-proxy\.toml: line 1, column \d+: not valid TOML/],
   [

@@ -23,6 +23,7 @@ Deno.test("every scalar outside the arrays can be overridden", () => {
     MCPROXY_PROXY_SHUTDOWN_TIMEOUT: "4s",
     MCPROXY_LOG_LEVEL: "warn",
     MCPROXY_LOG_FORMAT: "json",
+    MCPROXY_LOG_ACCESS: "false",
   }, `${DATABASE}proxy.workers = 1\nlog.level = "debug"`);
   assert.deepEqual(warnings, []);
   assert.deepEqual(config, {
@@ -46,7 +47,7 @@ Deno.test("every scalar outside the arrays can be overridden", () => {
       idleTimeoutMs: 3_000,
       shutdownTimeoutMs: 4_000,
     },
-    log: { level: "warn", format: "json" },
+    log: { level: "warn", format: "json", access: false },
   });
 });
 

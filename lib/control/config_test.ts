@@ -62,7 +62,7 @@ Deno.test("a file that names only its database has every default", () => {
       idleTimeoutMs: 300_000,
       shutdownTimeoutMs: 30_000,
     },
-    log: { level: "info", format: "text" },
+    log: { level: "info", format: "text", access: true },
   });
 });
 
@@ -113,7 +113,8 @@ Deno.test("every key of every table arrives, in canonical form", () => {
     shutdown_timeout = "24h"
     [log]
     level = "error"
-    format = "json"`,
+    format = "json"
+    access = false`,
     { file: FILE },
   );
   assert.deepEqual(warnings, []);
@@ -167,7 +168,7 @@ Deno.test("every key of every table arrives, in canonical form", () => {
       idleTimeoutMs: 3,
       shutdownTimeoutMs: 86_400_000,
     },
-    log: { level: "error", format: "json" },
+    log: { level: "error", format: "json", access: false },
   });
 });
 
@@ -184,9 +185,9 @@ Deno.test("a value that is wrong by itself is named by its path, with what would
     ],
     [
       DATABASE + "[log]\nlevle = 1\n__proto__ = 2",
-      ...["levle", "__proto__"].map((key) => `log.${key}: is not a known key here; known are level, format`),
+      ...["levle", "__proto__"].map((key) => `log.${key}: is not a known key here; known are level, format, access`),
     ],
-    [DATABASE + 'log."a\\u001b b" = 1', 'log."a\\u001b b": is not a known key here; known are level, format'],
+    [DATABASE + 'log."a\\u001b b" = 1', 'log."a\\u001b b": is not a known key here; known are level, format, access'],
     [DATABASE + 'log.level = "INFO"', 'log.level: expected "debug", "info", "warn" or "error", got "INFO"'],
     [DATABASE + "log.format = []", 'log.format: expected "text" or "json", got an array'],
     [DATABASE + 'proxy.idle_timeout = "5"', durationProblem("proxy.idle_timeout", "5")],

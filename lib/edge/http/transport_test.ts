@@ -276,7 +276,7 @@ for (const [kind, open] of Object.entries(KINDS)) {
           over.resolve(error);
         },
       });
-      transport.write(octets("x".repeat(2 ** 20)));
+      transport.write(new Uint8Array(MUCH));
       await peer.write(octets("hello"));
       if (faulty !== "drained" && faulty !== "received") {
         transport.end();
