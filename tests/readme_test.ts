@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { buildMmdb } from "../lib/rules/testdata/build_mmdb.ts";
 import { administered } from "./harness/admin.ts";
+import { authority } from "./harness/http.ts";
 import { Backend, helloFor, readExactly, sayHello } from "./harness/peers.ts";
 import { Proxy, runProgram } from "./harness/proxy.ts";
 
@@ -94,8 +95,17 @@ Deno.test("what --json prints has the shapes of docs/CTL.md", async () => {
     `${folder}/geo.mmdb`,
     buildMmdb([{ cidr: "192.0.2.0/24", record: { country: { iso_code: "NL" } } }]),
   );
+  const pair = await (await authority()).issue({ hostnames: ["c.test"] });
+  await Deno.writeTextFile(`${folder}/c.pem`, pair.cert);
+  await Deno.writeTextFile(`${folder}/c.key`, pair.key);
   await using test = await administered(
-    [{ hostname: "a.test", backend: "127.0.0.1:1" }],
+    [{ hostname: "a.test", backend: "127.0.0.1:1" }, {
+      hostname: "c.test",
+      backend: "127.0.0.1:1",
+      mode: "l7",
+      tls_cert: "c.pem",
+      tls_key: "c.key",
+    }],
     { firewall: { geoip_db: "geo.mmdb" } },
     { folder },
   );
