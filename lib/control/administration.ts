@@ -9,7 +9,7 @@ import type { ListenerCounts } from "../edge/counters.ts";
 import { messageOf } from "../edge/thrown.ts";
 import type { FirewallRule } from "../rules/firewall.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
-import { type CertificateFiles, certificateName } from "./certificate_files.ts";
+import { type CertificateFiles, certificateName, type ServedCertificate } from "./certificate_files.ts";
 import type { Certificate } from "./certificates.ts";
 import type { Config, L7PolicyConfig, RouteConfig, StoredState } from "./config_types.ts";
 import type { GeoipFile, GeoipStatus } from "./geoip_file.ts";
@@ -79,6 +79,8 @@ export interface Status {
     readonly rateWindowMs: number;
     readonly geoip: GeoipStatus | undefined;
   };
+  /** Those of L7 routes. */
+  readonly certificates: readonly ServedCertificate[];
 }
 
 /** One listener at one moment. */
@@ -166,6 +168,7 @@ export class Administration {
         rateWindowMs: this.#config.firewall.rateWindowMs,
         geoip: this.#geoip?.status,
       },
+      certificates: this.#certificates.status(),
     };
   }
 
@@ -189,19 +192,19 @@ export class Administration {
       const route = keeps ? { ...given, l7Policies: old.l7Policies } : given;
       if (old !== undefined && isSame(old, route)) return { route, replaced: old, warnings };
       const addresses = await this.#served.useBackend(route.backend);
-      this.#certificates.add(route);
+      this.#certificates.add(route, addr);
       try {
         await this.#putRoute(addr, route, old, addresses);
       } catch (error) {
         if (error instanceof Refusal) {
           this.#served.releaseBackend(route.backend);
-          await this.#forgetCertificate(route);
+          await this.#forgetCertificate(addr, route);
         }
         throw error;
       }
       if (old !== undefined) {
         this.#served.releaseBackend(old.backend);
-        await this.#forgetCertificate(old);
+        await this.#forgetCertificate(addr, old);
       }
       this.#audit("route_set", { listener: addr, hostname: route.hostname }, old && describe(old), describe(route));
       if (addresses.length > 0) return { route, replaced: old, warnings };
@@ -252,8 +255,8 @@ export class Administration {
   }
 
   /** Takes a user of a certificate away. That a worker still knows one which nothing uses is no harm. */
-  async #forgetCertificate(route: RouteConfig): Promise<void> {
-    if (!this.#certificates.remove(route)) return;
+  async #forgetCertificate(addr: string, route: RouteConfig): Promise<void> {
+    if (!this.#certificates.remove(route, addr)) return;
     await this.#served.apply([{ kind: "remove_certificate", name: certificateName(route) }]).catch(() => {});
   }
 
@@ -277,7 +280,7 @@ export class Administration {
         changes: [{ kind: "set_route", listener: listener.index, route: routeSnapshot(old) }],
       });
       this.#served.releaseBackend(old.backend);
-      await this.#forgetCertificate(old);
+      await this.#forgetCertificate(addr, old);
       this.#audit("route_removed", { listener: addr, hostname: old.hostname }, describe(old), undefined);
       return old;
     });

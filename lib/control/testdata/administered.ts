@@ -107,7 +107,7 @@ export function administer(
   const addresses = (backend: string) => [parseEndpoint(backend)].filter((endpoint) => endpoint !== undefined);
   const backends = state.listeners.flatMap(({ routes }) => routes.map(({ backend }) => backend));
   const certificates = new CertificateFiles({ log: new Log("error", "text", NOWHERE), events: { changed: () => {} } });
-  for (const route of state.listeners.flatMap(({ routes }) => routes)) certificates.add(route);
+  for (const { addr, routes } of state.listeners) for (const route of routes) certificates.add(route, addr);
   const served = new FakeServed(
     makeSnapshot(
       config,

@@ -98,6 +98,11 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     return this.#service.timeouts;
   }
 
+  /** What is spoken on it, of a connection that brings requests. */
+  get protocol(): HttpProtocol {
+    return this.#protocol ?? "http/1.1";
+  }
+
   /** The connection's route as it is now, where `host` is one of its names (RFC 9110 §7.4). */
   routeFor(host: string): ServedRoute | undefined {
     return this.#service.routeFor(this.#accepted.listener, this.#accepted.route, host);
@@ -133,20 +138,24 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     new Exchange(this, stream, head, end).begin();
   }
 
-  malformed(detail: string, status: number | undefined): void {
+  malformed(detail: string, status: number | undefined): string {
     this.#requests++;
+    const requestId = crypto.randomUUID();
     this.requestEnded({
-      requestId: crypto.randomUUID(),
+      requestId,
       method: "-",
       host: "-",
       path: "-",
+      userAgent: undefined,
       status: status ?? 400,
+      grpcStatus: undefined,
       bytesIn: 0,
       bytesOut: 0,
       durationMs: 0,
       backendMs: undefined,
       error: detail,
     });
+    return requestId;
   }
 
   requestEnded(end: Omit<RequestEnd, "listener" | "route" | "client" | "protocol">): void {
@@ -155,7 +164,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
       listener: this.#service.listenerAddr(listener),
       route,
       client: this.#name,
-      protocol: this.#protocol ?? "http/1.1",
+      protocol: this.protocol,
       ...end,
     });
   }
