@@ -89,7 +89,9 @@ export function readCountry(text: string): Reading<string> {
   if (isCountryCode(text)) return ok(text);
   const upper = text.toUpperCase();
   // Of two letters only: of "ß" it would make South Sudan.
-  if (text.length === 2 && isCountryCode(upper)) return wrong(`${quote(text)} must be in upper case; write ${quote(upper)}`);
+  if (text.length === 2 && isCountryCode(upper)) {
+    return wrong(`${quote(text)} must be in upper case; write ${quote(upper)}`);
+  }
   return wrong(`${quote(text)} is no country; write an ISO 3166-1 alpha-2 code, for example "DE"`);
 }
 
