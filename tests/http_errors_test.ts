@@ -39,6 +39,8 @@ testEachEngine("policies refuse in order, and from the next request on where the
     await l7.admin.removeL7Policy(ADDR, "a.test", added);
     assert.equal((await client.ask({ headers: good })).status, 200);
   }
+  const [listener] = (await l7.admin.getStatus()).listeners;
+  assert.equal(listener?.counts.accepted, VERSIONS.length, "all requests of a client came over one connection");
 });
 
 testEachEngine("an authority of another route, and one whose route is gone, is misdirected", async () => {

@@ -26,6 +26,8 @@ export class FakeServed implements Served {
   readonly applied: (readonly EdgeChange[])[] = [];
   /** What becomes of a call: workers are told of its changes whatever it is. */
   confirm: (changes: readonly EdgeChange[]) => Promise<void> = () => Promise.resolve();
+  /** Looks a backend's name up. */
+  lookUp: (backend: string) => Promise<void> = () => Promise.resolve();
   readonly #addrs: readonly string[];
 
   constructor(snapshot: EdgeSnapshot) {
@@ -50,10 +52,11 @@ export class FakeServed implements Served {
     return this.confirm(changes);
   }
 
-  useBackend(backend: string): Promise<readonly Endpoint[]> {
+  async useBackend(backend: string): Promise<readonly Endpoint[]> {
     this.#use(backend);
+    await this.lookUp(backend);
     const endpoint = parseEndpoint(backend);
-    return Promise.resolve(endpoint === undefined ? [] : [endpoint]);
+    return endpoint === undefined ? [] : [endpoint];
   }
 
   releaseBackend(backend: string): void {
