@@ -108,11 +108,11 @@ LISTENER  REJECTED  REASON
 :443             7  no_route
 
 HOST                            CERTIFICATE      FILE
-c.example.net                   none: refuses    /srv/mc-proxy/certs/c.pem: does
-                                                 not exist
+c.example.net                   none: refuses
+    /srv/mc-proxy/certs/c.pem: does not exist
 b.example.net                   expired 1d ago   /srv/mc-proxy/certs/b.pem
-a.example.net, *.a.example.net  ends in 6d 23h!  /srv/mc-proxy/certs/a.key: does
-                                                 not exist
+a.example.net, *.a.example.net  ends in 6d 23h!
+    /srv/mc-proxy/certs/a.key: does not exist
 www.example.net                 ends in 58d 11h
     /srv/mc-proxy/certs/www.example.net.pem
 `,
