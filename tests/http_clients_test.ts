@@ -161,7 +161,11 @@ testEachEngine("h2load has every request answered, in HTTP/2 and HTTP/1.1", asyn
         ...["-n2000", "-c20", ...protocols[version]],
         ...[`--connect-to=${hostname}:${port}`, `https://${kind}.test/`],
       ]);
-      assert.match(stdout, /2000 total, 2000 started, 2000 done, 2000 succeeded, 0 failed, 0 errored, 0 timeout/, stdout);
+      assert.match(
+        stdout,
+        /2000 total, 2000 started, 2000 done, 2000 succeeded, 0 failed, 0 errored, 0 timeout/,
+        stdout,
+      );
       assert.match(stdout, /2000 2xx, 0 3xx, 0 4xx, 0 5xx/);
     }
   }
