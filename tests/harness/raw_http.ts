@@ -248,6 +248,14 @@ export class RawHttp2Client extends RawClient {
     }
   }
 
+  /** The next frame of a type; fails where the connection ends before. */
+  async frame(type: number): Promise<Frame> {
+    for (let next = await this.next(); next !== undefined; next = await this.next()) {
+      if (next.type === type) return next;
+    }
+    assert.fail("the connection ended");
+  }
+
   /** What becomes of a stream: a status, then perhaps how it broke off; or the end of the connection. */
   async outcome(stream: number): Promise<string> {
     let outcome = "";
