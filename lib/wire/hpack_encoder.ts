@@ -63,6 +63,12 @@ export class HpackEncoder {
   /** The smallest size, and the last, since the last block (RFC 7541 §4.2). */
   #smallest = MAX_TABLE_SIZE;
   #wanted = MAX_TABLE_SIZE;
+  readonly #huffman: boolean;
+
+  /** @param huffman Whether strings are Huffman-coded where that is shorter: it costs as much as all the rest. */
+  constructor(huffman = true) {
+    this.#huffman = huffman;
+  }
 
   /** Takes the peer's SETTINGS_HEADER_TABLE_SIZE. */
   setMaxTableSize(size: number): void {
@@ -124,8 +130,20 @@ export class HpackEncoder {
   #literal(kind: number, prefix: number, name: string, value: string, out: ByteWriter): void {
     const index = STATIC_NAME_NUMBERS.get(name) ?? this.#newestOf(name);
     integer(out, kind, prefix, index);
-    if (index === 0) string(out, name);
-    string(out, value);
+    if (index === 0) this.#string(name, out);
+    this.#string(value, out);
+  }
+
+  /** RFC 7541 §5.2. */
+  #string(text: string, out: ByteWriter): void {
+    const coded = this.#huffman ? huffmanLength(text) : Infinity;
+    if (coded < text.length) {
+      integer(out, 0x80, 7, coded);
+      huffmanEncode(text, coded, out);
+    } else {
+      integer(out, 0, 7, text.length);
+      out.latin1(text);
+    }
   }
 
   #newestOf(name: string): number {
@@ -145,16 +163,4 @@ function integer(out: ByteWriter, flags: number, prefix: number, value: number):
   out.octet(flags | mask);
   for (value -= mask; value >= 0x80; value = Math.floor(value / 0x80)) out.octet((value % 0x80) | 0x80);
   out.octet(value);
-}
-
-/** RFC 7541 §5.2. */
-function string(out: ByteWriter, text: string): void {
-  const coded = huffmanLength(text);
-  if (coded < text.length) {
-    integer(out, 0x80, 7, coded);
-    huffmanEncode(text, coded, out);
-  } else {
-    integer(out, 0, 7, text.length);
-    out.latin1(text);
-  }
 }
