@@ -6,8 +6,8 @@
 
 import type { FieldList } from "../../wire/field_list.ts";
 import type { HeaderBlock } from "../../wire/hpack_decoder.ts";
-import { authorityHost } from "../../wire/http1_target.ts";
 import { isFieldValue, isToken, permittedTrailers, readContentLength } from "../../wire/http_fields.ts";
+import { readAuthority } from "./authority.ts";
 import { HEAD_LIMITS } from "./head_limits.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
 
@@ -66,7 +66,7 @@ export function readRequestHead(block: HeaderBlock): RequestHead | MalformedHead
   const fields = readFields(block.fields, pseudo.end);
   if ("malformed" in fields) return fields;
   const authority = pseudo.authority ?? fields.host;
-  if (authority === undefined || authorityHost(authority) === undefined) return { malformed: "bad_authority" };
+  if (authority === undefined || readAuthority(authority) === undefined) return { malformed: "bad_authority" };
   if (fields.host !== undefined && fields.host.toLowerCase() !== authority.toLowerCase()) {
     return { malformed: "host_differs_from_authority" };
   }

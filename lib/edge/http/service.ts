@@ -7,7 +7,6 @@
 import type { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { RouteTable } from "../../rules/route_table.ts";
-import { normalizeHostname } from "../../wire/hostname.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
 import type { EdgeChange } from "../change.ts";
 import type { CounterWriter } from "../counters.ts";
@@ -120,9 +119,13 @@ export class HttpService {
 
   // ---- What a client's connection uses -------------------------------------------------------------------------------
 
-  /** The route of a pattern as it is now, where it is also the one that serves `host`. */
-  routeFor(listener: number, pattern: string, host: string): ServedRoute | undefined {
-    const route = this.#listeners[listener]?.routes.lookup(normalizeHostname(host));
+  /**
+   * The route of a pattern as it is now, where it is also the one that serves `hostname`.
+   *
+   * @param hostname As `normalizeHostname` spells it; `undefined` where an IP address or nobody is asked for.
+   */
+  routeFor(listener: number, pattern: string, hostname: string | undefined): ServedRoute | undefined {
+    const route = this.#listeners[listener]?.routes.lookup(hostname);
     return route !== undefined && route.hostname === pattern && isHttp(route) ? route : undefined;
   }
 
