@@ -150,6 +150,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   }
 
   requestEnded(end: Omit<RequestEnd, "listener" | "route" | "client" | "protocol">): void {
+    if (!this.#service.reportsRequests) return;
     const { listener, route } = this.#accepted;
     this.#service.requestEnded({
       listener: this.#service.listenerAddr(listener),

@@ -45,8 +45,9 @@ interface SharedPool {
 export class HttpService {
   readonly deadlines: Deadlines;
   readonly timeouts: EdgeTimeouts;
+  /** Whether anyone wants to know of requests that ended. */
+  readonly reportsRequests: boolean;
   readonly #options: ServiceOptions;
-  readonly #reportsRequests: boolean;
   readonly #listeners: readonly { readonly addr: string; readonly routes: RouteTable<RouteSnapshot> }[];
   readonly #backends: Map<string, readonly Endpoint[]>;
   /** Connections to backends, by what they have in common. */
@@ -60,7 +61,7 @@ export class HttpService {
     this.#options = options;
     this.deadlines = options.deadlines;
     this.timeouts = snapshot.timeouts;
-    this.#reportsRequests = snapshot.reportsRequests;
+    this.reportsRequests = snapshot.reportsRequests;
     this.#listeners = snapshot.listeners.map(({ addr }) => ({ addr, routes: new RouteTable<RouteSnapshot>() }));
     this.#backends = new Map(snapshot.backends);
     for (const [name, pem] of snapshot.certificates) this.#certificates.set(name, { pem, context: undefined });
@@ -179,7 +180,7 @@ export class HttpService {
   }
 
   requestEnded(end: RequestEnd): void {
-    if (this.#reportsRequests) this.#options.requestEnded(end);
+    this.#options.requestEnded(end);
   }
 
   /** Reports what was thrown in a connection, which its owner ends. */
