@@ -9,12 +9,15 @@ import { refusingPolicy } from "../../rules/http_policy.ts";
 import { fieldValue } from "../../wire/http_fields.ts";
 import type { Expirable } from "../deadlines.ts";
 import type { RequestEnd } from "../engine.ts";
+import { turnTime } from "../turn_clock.ts";
+import { readAuthority } from "./authority.ts";
 import type { Requester, Waiter } from "./backend_pool.ts";
 import type { DialError } from "./dial_error.ts";
 import type { HttpClient } from "./http_client.ts";
 import { answerWithError, type ErrorStatus, grpcStatusOf, isGrpc } from "./error_page.ts";
-import { forwardedRequest, forwardedResponse, hostOf, requestIdOf } from "./forwarding.ts";
+import { forwardedRequest, forwardedResponse, requestIdOf } from "./forwarding.ts";
 import type { HttpStream, RequestHead, ResponseHead, ServerStream, StreamEvents, StreamFailure } from "./message.ts";
+import type { ServedRoute } from "./service.ts";
 
 /** What is told of a client that left before it was answered, as in nginx's log. */
 const CLIENT_LEFT = 499;
@@ -69,21 +72,25 @@ export class Exchange implements StreamEvents, Expirable {
     this.head = head;
     this.#requestEnded = end;
     this.#requestId = requestIdOf(head.fields);
-    this.#startedAt = performance.now();
+    this.#startedAt = turnTime();
     stream.events = this;
   }
 
   /** Answers the request, or forwards it. */
   begin(): void {
     const { head } = this;
-    this.client.deadlines.set(this, this.client.timeouts.idleMs);
+    this.client.deadlines.set(this, this.client.timeouts.idleMs, this.#startedAt);
     if (head.method === "CONNECT" && head.protocol !== "websocket") return this.#refuse(405, "CONNECT");
-    const route = this.client.routeFor(hostOf(head.authority));
+    const route = this.#route();
     if (route === undefined) return this.#refuse(421, "the authority is not of the connection's route");
     const policy = refusingPolicy(route.http.policies, head.fields);
     if (policy !== undefined) return this.#refuse(403, `policy ${policy.type} ${policy.value}`);
     this.#forwarded = forwardedRequest(head, { address: this.client.address, requestId: this.#requestId });
-    this.#send();
+    this.#send(route);
+  }
+
+  #route(): ServedRoute | undefined {
+    return this.client.routeFor(readAuthority(this.head.authority)?.hostname);
   }
 
   // ---- From the client -----------------------------------------------------------------------------------------------
@@ -127,7 +134,7 @@ export class Exchange implements StreamEvents, Expirable {
 
   /** The request is on its way. */
   sending(answer: Answer): void {
-    this.#sentAt = performance.now();
+    this.#sentAt = turnTime();
     const stream = answer.stream;
     if (stream === undefined) return;
     // What is sent is credited at once, and then more may come before all that was kept has gone.
@@ -151,7 +158,7 @@ export class Exchange implements StreamEvents, Expirable {
 
   response(head: ResponseHead, end: boolean): void {
     this.#progress();
-    this.#backendMs = performance.now() - this.#sentAt;
+    this.#backendMs = turnTime() - this.#sentAt;
     this.#status = head.status;
     this.#noteOutcome(head.fields);
     this.stream.respond(forwardedResponse(head), end);
@@ -178,7 +185,7 @@ export class Exchange implements StreamEvents, Expirable {
       this.stream.reset("internal_error");
       return this.#finish(failure.detail);
     }
-    if (this.#mayRetry(failure, reused)) return this.#send();
+    if (this.#mayRetry(failure, reused)) return this.#send(this.#route());
     this.#refuse(502, failure.detail);
   }
 
@@ -201,8 +208,7 @@ export class Exchange implements StreamEvents, Expirable {
     this.#finish(error);
   }
 
-  #send(): void {
-    const route = this.client.routeFor(hostOf(this.head.authority));
+  #send(route: ServedRoute | undefined): void {
     if (route === undefined || this.#forwarded === undefined) return this.#refuse(421, "the route was removed");
     this.#attempts++;
     this.#bodyStream = undefined;
@@ -276,7 +282,7 @@ export class Exchange implements StreamEvents, Expirable {
       grpcStatus: this.#grpcStatus,
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
-      durationMs: performance.now() - this.#startedAt,
+      durationMs: turnTime() - this.#startedAt,
       backendMs: this.#backendMs,
       error,
     };

@@ -105,7 +105,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   #drainTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(transport: Transport, handler: RequestHandler, events: ServerConnectionEvents) {
-    super(transport, RECEIVE_WINDOW, false);
+    super(transport, { windowSize: RECEIVE_WINDOW, creditsAtOnce: false, huffman: true });
     this.#handler = handler;
     this.#events = events;
     this.begin([

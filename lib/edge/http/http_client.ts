@@ -103,9 +103,9 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     return this.#protocol ?? "http/1.1";
   }
 
-  /** The connection's route as it is now, where `host` is one of its names (RFC 9110 §7.4). */
-  routeFor(host: string): ServedRoute | undefined {
-    return this.#service.routeFor(this.#accepted.listener, this.#accepted.route, host);
+  /** The connection's route as it is now, where `hostname` is one of its names (RFC 9110 §7.4). */
+  routeFor(hostname: string | undefined): ServedRoute | undefined {
+    return this.#service.routeFor(this.#accepted.listener, this.#accepted.route, hostname);
   }
 
   /** Where requests of `route` are sent: a backend that is told the client's address has connections of its own for it. */
@@ -159,6 +159,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   }
 
   requestEnded(end: Omit<RequestEnd, "listener" | "route" | "client" | "protocol">): void {
+    if (!this.#service.reportsRequests) return;
     const { listener, route } = this.#accepted;
     this.#service.requestEnded({
       listener: this.#service.listenerAddr(listener),
