@@ -31,6 +31,7 @@ import { violationsOf } from "./errors.ts";
 import { ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { methodDefinition } from "./grpc.ts";
 
+export type { CertifiedRoute, ServedCertificate } from "../control/certificate_files.ts";
 export type { FieldViolation } from "../control/refusal.ts";
 export type { FirewallRule } from "../rules/firewall.ts";
 export type { ServedListener, ServerStatus } from "./convert.ts";
