@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { buildMmdb } from "../lib/rules/testdata/build_mmdb.ts";
 import { administered } from "./harness/admin.ts";
 import { authority, HttpBackend, reflect } from "./harness/http.ts";
@@ -130,6 +131,22 @@ Deno.test("what --json prints has the shapes of docs/CTL.md", async () => {
   assert.deepEqual(shapeOf(await json("status")), shapeOf(JSON.parse(server)));
   const listed = shapeOf(await json("listeners", "list"));
   assert.deepEqual(listed, shapeOf(JSON.parse(server).listeners));
+});
+
+Deno.test("the program of docs/CTL.md prints what it says", async () => {
+  const text = Deno.readTextFileSync(new URL("../docs/CTL.md", import.meta.url));
+  const [[program], [expected]] = [blocks("ts ignore", text), blocks("text", text)];
+  assert.ok(program !== undefined && expected !== undefined);
+  await using test = await administered();
+  const file = `${test.proxy.folder}/program.ts`;
+  // Only what cannot be had in a test is other than in the document: the socket and the port.
+  const local = program.replace("/srv/mc-proxy/mc-proxy.sock", test.socket).replace('":443"', `"${test.addr}"`);
+  await Deno.writeTextFile(file, local);
+  const config = fileURLToPath(new URL("../deno.json", import.meta.url));
+  const args = ["run", "--quiet", "--no-prompt", "--allow-all", "--config", config, file];
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+  const decoder = new TextDecoder();
+  assert.deepEqual([code, decoder.decode(stdout), decoder.decode(stderr)], [0, expected, ""]);
 });
 
 Deno.test("the README's table of commands is that of --help", async () => {

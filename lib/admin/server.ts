@@ -20,6 +20,7 @@ import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
 import { Buffer } from "node:buffer";
 import type { Administration } from "../control/administration.ts";
 import { Refusal } from "../control/refusal.ts";
+import { Connections } from "./connections.ts";
 import { statusOf } from "./errors.ts";
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts";
 import { file_google_rpc_status } from "./gen/google/rpc/status_pb.ts";
@@ -31,7 +32,10 @@ import { AdminSocket } from "./socket.ts";
 /** Requests are small; answers may hold every route. */
 const MAX_REQUEST = 256 * 1024;
 
-/** How long calls under way may take once the server is closed. Changes are finished by then; a watched health never is. */
+/**
+ * How long clients may stay once the server is closed. Changes are finished by then, and a watched health never is; that
+ * it closes is not told by GOAWAY, over which a client on Deno may fail as a server does: see `goaway_filter.ts`.
+ */
 const CLOSE_MS = 100;
 
 /** What the server reports. */
@@ -44,6 +48,7 @@ export interface AdminServerEvents {
 export class AdminServer {
   readonly path: string;
   readonly #server: Server;
+  readonly #connections: Connections;
   readonly #health = new HealthImplementation({ "": "NOT_SERVING", [ProxyAdminService.typeName]: "NOT_SERVING" });
   readonly #started = Promise.withResolvers<void>();
   #socket: AdminSocket | undefined;
@@ -58,6 +63,8 @@ export class AdminServer {
     );
     this.#health.addToServer(this.#server);
     new ReflectionService(reflectedPackage()).addToServer(this.#server);
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#connections = new Connections((connection) => injector.injectConnection(connection));
   }
 
   /**
@@ -75,10 +82,10 @@ export class AdminServer {
   ): Promise<AdminServer> {
     const server = new AdminServer(path, administration, version, events);
     try {
-      server.#socket = await AdminSocket.open(path, (made) => server.#listen(made));
+      server.#socket = await AdminSocket.open(path, (made) => server.#connections.listen(made));
       return server;
     } catch (error) {
-      server.#server.forceShutdown();
+      await server.close();
       throw error;
     }
   }
@@ -94,22 +101,11 @@ export class AdminServer {
     this.#setHealth("NOT_SERVING");
   }
 
-  /** Removes the socket, and ends when the calls under way are answered, or soon after. */
+  /** Removes the socket; ends when every client has left, or soon. */
   async close(): Promise<void> {
     this.#socket?.remove();
-    const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
-    const timer = setTimeout(() => this.#server.forceShutdown(), CLOSE_MS);
-    await closed;
-    clearTimeout(timer);
-  }
-
-  #listen(path: string): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) => {
-      if (error === null) resolve();
-      else reject(error);
-    });
-    return promise;
+    await this.#connections.close(CLOSE_MS);
+    this.#server.forceShutdown();
   }
 
   #setHealth(status: "SERVING" | "NOT_SERVING"): void {
