@@ -43,7 +43,6 @@ export class Exchange implements StreamEvents, Expirable {
   readonly head: RequestHead;
   readonly #requestId: string;
   readonly #startedAt: number;
-  #forwarded: RequestHead | undefined;
   #answer: Answer | undefined;
   /** What came of the body before there was a stream to send it on, or while what had come before was sent. */
   #kept: Uint8Array[] = [];
@@ -85,7 +84,6 @@ export class Exchange implements StreamEvents, Expirable {
     if (route === undefined) return this.#refuse(421, "the authority is not of the connection's route");
     const policy = refusingPolicy(route.http.policies, head.fields);
     if (policy !== undefined) return this.#refuse(403, `policy ${policy.type} ${policy.value}`);
-    this.#forwarded = forwardedRequest(head, { address: this.client.address, requestId: this.#requestId });
     this.#send(route);
   }
 
@@ -209,11 +207,12 @@ export class Exchange implements StreamEvents, Expirable {
   }
 
   #send(route: ServedRoute | undefined): void {
-    if (route === undefined || this.#forwarded === undefined) return this.#refuse(421, "the route was removed");
+    if (route === undefined) return this.#refuse(421, "the route was removed");
     this.#attempts++;
     this.#bodyStream = undefined;
     const bodiless = this.#requestEnded && this.#kept.length === 0 && this.#trailers === undefined;
-    const answer = new Answer(this, this.#forwarded, bodiless);
+    const forwarded = forwardedRequest(this.head, { address: this.client.address, requestId: this.#requestId });
+    const answer = new Answer(this, forwarded, bodiless);
     this.#answer = answer;
     answer.waiter = this.client.poolFor(route).request(answer);
   }
@@ -292,7 +291,8 @@ export class Exchange implements StreamEvents, Expirable {
 /** What the backend's stream tells of the answer to one attempt. */
 class Answer implements Requester {
   readonly exchange: Exchange;
-  readonly head: RequestHead;
+  /** As it is sent, and then no longer kept: what waits for its answer is what garbage collection costs. */
+  head: RequestHead;
   readonly bodiless: boolean;
   stream: HttpStream | undefined;
   waiter: Waiter | undefined;
@@ -314,6 +314,7 @@ class Answer implements Requester {
 
   sending(stream: HttpStream, reused: boolean): void {
     this.waiter = undefined;
+    this.head = this.exchange.head;
     this.stream = stream;
     this.#reused = reused;
     this.#contain(() => this.exchange.sending(this));
