@@ -6,6 +6,7 @@
 
 import type { EdgeChange } from "../edge/change.ts";
 import type { ListenerCounts } from "../edge/counters.ts";
+import type { RouteSnapshot } from "../edge/snapshot.ts";
 import { messageOf } from "../edge/thrown.ts";
 import type { FirewallRule } from "../rules/firewall.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
@@ -25,6 +26,7 @@ import {
   readRule,
   type RouteInput,
 } from "./requests.ts";
+import type { RouteCounts } from "./route_counts.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
 import { type Store, StoreError } from "./store/store.ts";
 import { rulesOf } from "./store/stored_state.ts";
@@ -46,6 +48,8 @@ export interface Served {
   listenerIndex(addr: string): number;
   /** Rejects where a worker does not confirm the changes; they are under way all the same. */
   apply(changes: readonly EdgeChange[]): Promise<void>;
+  /** Where routes are counted. */
+  readonly routeCounts: Pick<RouteCounts, "add" | "remove" | "rows">;
   useBackend(backend: string): Promise<readonly Endpoint[]>;
   releaseBackend(backend: string): void;
 }
@@ -190,19 +194,16 @@ export class Administration {
       if (old !== undefined && isSame(old, route)) return { route, replaced: old, warnings };
       const addresses = await this.#served.useBackend(route.backend);
       this.#certificates.add(route);
+      this.#served.routeCounts.add(route);
       try {
         await this.#putRoute(addr, route, old, addresses);
       } catch (error) {
         if (error instanceof Refusal) {
-          this.#served.releaseBackend(route.backend);
-          await this.#forgetCertificate(route);
+          await this.#release(route);
         }
         throw error;
       }
-      if (old !== undefined) {
-        this.#served.releaseBackend(old.backend);
-        await this.#forgetCertificate(old);
-      }
+      if (old !== undefined) await this.#release(old);
       this.#audit("route_set", { listener: addr, hostname: route.hostname }, old && describe(old), describe(route));
       if (addresses.length > 0) return { route, replaced: old, warnings };
       const unresolved = `${
@@ -224,7 +225,7 @@ export class Administration {
     const changes: EdgeChange[] = [
       { kind: "set_backend", name: route.backend, addresses },
       ...this.#certificateOf(route),
-      { kind: "set_route", listener: listener.index, route: routeSnapshot(route) },
+      { kind: "set_route", listener: listener.index, route: this.#snapshot(route) },
     ];
     await this.#serve(
       changes,
@@ -238,7 +239,7 @@ export class Administration {
         }
         : {
           store: () => this.#store.putRoute(addr, old),
-          changes: [{ kind: "set_route", listener: listener.index, route: routeSnapshot(old) }],
+          changes: [{ kind: "set_route", listener: listener.index, route: this.#snapshot(old) }],
         },
     );
   }
@@ -249,6 +250,17 @@ export class Administration {
     if (certificate === undefined) return [];
     const { cert, key } = certificate;
     return [{ kind: "set_certificate", name: certificateName(route), certificate: { cert, key } }];
+  }
+
+  #snapshot(route: RouteConfig): RouteSnapshot {
+    return routeSnapshot(route, this.#served.routeCounts.rows(route));
+  }
+
+  /** Takes what a route used away from it. */
+  async #release(route: RouteConfig): Promise<void> {
+    this.#served.releaseBackend(route.backend);
+    this.#served.routeCounts.remove(route);
+    await this.#forgetCertificate(route);
   }
 
   /** Takes a user of a certificate away. That a worker still knows one which nothing uses is no harm. */
@@ -274,10 +286,9 @@ export class Administration {
           this.#store.putRoute(addr, old);
           listener.routeCount++;
         },
-        changes: [{ kind: "set_route", listener: listener.index, route: routeSnapshot(old) }],
+        changes: [{ kind: "set_route", listener: listener.index, route: this.#snapshot(old) }],
       });
-      this.#served.releaseBackend(old.backend);
-      await this.#forgetCertificate(old);
+      await this.#release(old);
       this.#audit("route_removed", { listener: addr, hostname: old.hostname }, describe(old), undefined);
       return old;
     });
@@ -319,9 +330,9 @@ export class Administration {
     const { index: listener } = this.#listener(addr);
     const route = { ...old, l7Policies };
     stored(() => this.#store.putRoute(addr, route));
-    await this.#serve([{ kind: "set_route", listener, route: routeSnapshot(route) }], {
+    await this.#serve([{ kind: "set_route", listener, route: this.#snapshot(route) }], {
       store: () => this.#store.putRoute(addr, old),
-      changes: [{ kind: "set_route", listener, route: routeSnapshot(old) }],
+      changes: [{ kind: "set_route", listener, route: this.#snapshot(old) }],
     });
   }
 

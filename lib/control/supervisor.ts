@@ -10,14 +10,16 @@ import type { ConnectionEnd, Engine, EngineEvents, RequestEnd } from "../edge/en
 import { EpollEngine } from "../edge/linux/engine.ts";
 import { Libc, LibcError } from "../edge/linux/libc.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
+import type { RouteRows } from "../edge/route_counters.ts";
 import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
 import { messageOf } from "../edge/thrown.ts";
 import { type Endpoint, parseListenAddress } from "../wire/socket_address.ts";
 import { type CertificateFiles, certificateName } from "./certificate_files.ts";
-import type { Config, ListenerConfig, StoredState } from "./config_types.ts";
+import type { Config, ListenerConfig, RouteConfig, StoredState } from "./config_types.ts";
 import type { Log, LogFields } from "./log.ts";
 import { Resolver } from "./resolve.ts";
 import { trustSystemAuthorities } from "./system_authorities.ts";
+import { RouteCounts } from "./route_counts.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
 
 /** A proxy in front sends its header with the connection, whatever the client does. */
@@ -58,6 +60,8 @@ export class Supervisor {
   readonly #log: Log;
   readonly #workers: number;
   readonly #counters: Counters;
+  /** What is counted of the routes: who adds or removes one says so. */
+  readonly routeCounts: RouteCounts;
   readonly #resolver: Resolver;
   readonly engine: "epoll" | "portable";
   readonly #engine: Engine;
@@ -78,12 +82,15 @@ export class Supervisor {
     const portable = this.engine === "portable";
     this.#workers = portable ? 1 : config.proxy.workers || navigator.hardwareConcurrency;
     this.#counters = new Counters(state.listeners.length, portable ? 1 : EpollEngine.writers(this.#workers));
-    const backends = state.listeners.flatMap(({ routes }) => routes.map(({ backend }) => backend));
+    const routes = state.listeners.flatMap(({ routes }) => routes);
+    this.routeCounts = new RouteCounts(this.#counters.routes, config.proxy.connectTimeoutMs);
+    for (const route of routes) this.routeCounts.add(route);
+    const backends = routes.map(({ backend }) => backend);
     this.#resolver = new Resolver(backends, {
       resolved: (backend, addresses) => void this.#engine.apply([{ kind: "set_backend", name: backend, addresses }]),
       failed: (backend, error) => log.warn("resolve_failed", { backend, error: messageOf(error) }),
     });
-    const snapshot = makeSnapshot(config, state, files, this.#resolver.addresses);
+    const snapshot = makeSnapshot(config, state, files, this.#resolver.addresses, (r) => this.routeCounts.rows(r));
     this.#engine = this.engine === "portable"
       ? new PortableEngine(snapshot, this.#counters.writer(0), this.#events())
       : new EpollEngine(snapshot, this.#workers, this.#counters, this.#events());
@@ -206,11 +213,12 @@ export function makeSnapshot(
   state: StoredState,
   { geoip, certificates }: ServedFiles,
   backends: ReadonlyMap<string, readonly Endpoint[]>,
+  rowsOf: (route: RouteConfig) => RouteRows,
 ): EdgeSnapshot {
   const { proxy, firewall } = config;
   const reports = config.log.level === "debug" || config.log.level === "info";
   return {
-    listeners: state.listeners.map(listenerSnapshot),
+    listeners: state.listeners.map((listener) => listenerSnapshot(listener, rowsOf)),
     firewall: {
       rules: state.firewall,
       geoip,
@@ -240,7 +248,10 @@ function certificatesOf({ listeners }: StoredState, files: CertificateFiles): Ma
   return certificates;
 }
 
-function listenerSnapshot({ addr, proxyProtocol, maxConnections, routes }: ListenerConfig): ListenerSnapshot {
+function listenerSnapshot(
+  { addr, proxyProtocol, maxConnections, routes }: ListenerConfig,
+  rowsOf: (route: RouteConfig) => RouteRows,
+): ListenerSnapshot {
   const parsed = parseListenAddress(addr);
   if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
   return {
@@ -249,7 +260,7 @@ function listenerSnapshot({ addr, proxyProtocol, maxConnections, routes }: Liste
     port: parsed.port,
     proxyProtocol,
     maxConnections,
-    routes: routes.map(routeSnapshot),
+    routes: routes.map((route) => routeSnapshot(route, rowsOf(route))),
   };
 }
 
