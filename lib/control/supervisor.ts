@@ -6,7 +6,7 @@
 
 import type { EdgeChange } from "../edge/change.ts";
 import { Counters, type ListenerCounts } from "../edge/counters.ts";
-import type { ConnectionEnd, Engine, EngineEvents, RequestEnd } from "../edge/engine.ts";
+import type { ConnectionEnd, Engine, EngineEvents, RequestEnd, ThreadCounts } from "../edge/engine.ts";
 import { EpollEngine } from "../edge/linux/engine.ts";
 import { Libc, LibcError } from "../edge/linux/libc.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
@@ -53,6 +53,14 @@ export interface ServingStatus {
   }[];
 }
 
+/** What went wrong so far, beside what is counted of connections. */
+export interface Faults {
+  /** How often the system began to refuse to accept, by the listener's `addr`. */
+  readonly accept: ReadonlyMap<string, number>;
+  /** Faults of ours that ended one connection. */
+  readonly internal: number;
+}
+
 /** Everything that is served, and by what it is known. */
 export class Supervisor {
   readonly #config: Config;
@@ -65,6 +73,9 @@ export class Supervisor {
   readonly #resolver: Resolver;
   readonly engine: "epoll" | "portable";
   readonly #engine: Engine;
+  readonly #acceptFailures = new Map<string, number>();
+  #internalErrors = 0;
+  #isStarted = false;
   #stopping = false;
 
   /**
@@ -101,6 +112,7 @@ export class Supervisor {
     await within(RESOLVE_MS, this.#resolver.start());
     if (this.#stopping) return false;
     await this.#engine.start();
+    this.#isStarted = true;
     for (const [index, addr] of this.#listeners.entries()) {
       this.#log.info("listening", { addr: this.#engine.addresses[index], listener: addr });
     }
@@ -125,6 +137,19 @@ export class Supervisor {
       const counts = { accepted, active, bytes_in: bytesIn, bytes_out: bytesOut };
       this.#log.info("listener_closed", { listener: addr, ...counts, ...prefixed("rejected_", rejected) });
     }
+  }
+
+  /** Whether connections are accepted. */
+  get isAccepting(): boolean {
+    return this.#isStarted && !this.#stopping;
+  }
+
+  get threads(): ThreadCounts {
+    return this.#engine.threads;
+  }
+
+  get faults(): Faults {
+    return { accept: this.#acceptFailures, internal: this.#internalErrors };
   }
 
   /** What serves, at this moment. */
@@ -186,9 +211,15 @@ export class Supervisor {
       connectionEnded: (end) => log.info("connection", connectionFields(end)),
       requestEnded: (end) => log.info("request", requestFields(end)),
       dialFailed: (backend) => this.#resolver.dialFailed(backend),
-      acceptFailed: (listener, reason) => log.error("accept_failed", { listener, reason }),
+      acceptFailed: (listener, reason) => {
+        this.#acceptFailures.set(listener, (this.#acceptFailures.get(listener) ?? 0) + 1);
+        log.error("accept_failed", { listener, reason });
+      },
       acceptRecovered: (listener) => log.info("accept_recovered", { listener }),
-      internalError: (stack) => log.error("internal_error", { stack }),
+      internalError: (stack) => {
+        this.#internalErrors++;
+        log.error("internal_error", { stack });
+      },
       workerFailed: (worker, stack) => log.error("worker_failed", { worker, stack }),
     };
   }
