@@ -62,7 +62,10 @@ export class MetricsEndpoint {
 
   async #answer(request: Request): Promise<Response> {
     const response = await this.#answerPath(request);
-    return request.method === "HEAD" ? new Response(null, response) : response;
+    if (request.method !== "HEAD") return response;
+    // RFC 9110 §8.6: the length is that of the body which GET would get.
+    response.headers.set("content-length", String((await response.bytes()).length));
+    return new Response(null, response);
   }
 
   async #answerPath({ method, url, headers }: Request): Promise<Response> {
@@ -90,7 +93,11 @@ export class MetricsEndpoint {
   }
 }
 
-function answer(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Response {
+function answer(
+  status: number,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
   return new Response(body, {
     status,
     headers: {
