@@ -11,6 +11,9 @@ import type { Config, ConfigProblem, StoredState } from "../control/config_types
 import { CertificateFiles } from "../control/certificate_files.ts";
 import { GeoipFile } from "../control/geoip_file.ts";
 import { Log } from "../control/log.ts";
+import { MetricsEndpoint } from "../control/metrics/endpoint.ts";
+import { Metrics, type MetricSources } from "../control/metrics/metrics.ts";
+import { notReady, type ReadinessSources } from "../control/metrics/readiness.ts";
 import { ServerLock } from "../control/store/lock.ts";
 import { Store } from "../control/store/store.ts";
 import { Supervisor } from "../control/supervisor.ts";
@@ -29,6 +32,7 @@ interface Parts {
   readonly administration: Administration;
   readonly certificates: CertificateFiles;
   readonly admin: AdminServer | undefined;
+  readonly metrics: MetricsEndpoint | undefined;
 }
 
 /**
@@ -54,6 +58,7 @@ export async function runServer(file: string): Promise<number> {
     store.commit();
   } catch (error) {
     await parts?.admin?.close();
+    parts?.metrics?.close();
     store?.discard();
     lock.discard();
     if (!(error instanceof LibcError)) throw error;
@@ -99,7 +104,13 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
   });
   const internalError = (method: string, thrown: unknown) =>
     log.error("internal_error", { method, stack: stackOf(thrown) });
-  const admin = config.grpc && await AdminServer.open(config.grpc.addr, administration, version, { internalError });
+  const metrics = config.metrics &&
+    openMetrics(config.metrics, { supervisor, administration, certificates, store, log });
+  const admin = config.grpc && await AdminServer.open(config.grpc.addr, administration, version, { internalError })
+    .catch((error) => {
+      metrics?.close();
+      throw error;
+    });
   log.info("starting", { version, config: file, database: config.database.path });
   if (seeded) log.info("database_seeded", { database: config.database.path });
   if (differs) {
@@ -108,7 +119,21 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
         "the database has other listeners, routes or firewall rules than the file; those of the database are used",
     });
   }
-  return { log, supervisor, administration, certificates, admin };
+  return { log, supervisor, administration, certificates, admin, metrics };
+}
+
+/** Opens the endpoint of scrapers. @throws {ListenError} If its address cannot be bound. */
+function openMetrics(
+  { addr, path }: NonNullable<Config["metrics"]>,
+  sources: Omit<MetricSources, "version"> & ReadinessSources & { readonly log: Log },
+): MetricsEndpoint {
+  return new MetricsEndpoint({
+    addr,
+    path,
+    metrics: new Metrics({ version, ...sources }),
+    notReady: () => notReady(sources),
+    failed: (thrown) => sources.log.error("internal_error", { method: "metrics", stack: stackOf(thrown) }),
+  });
 }
 
 /** What a database that has its own truth may lack of its configuration. */
@@ -129,7 +154,7 @@ function refuse(file: string, problems: readonly ConfigProblem[]): void {
 
 /** Serves until the first signal, and then until all is drained; a second signal ends what is still open. */
 async function serve(parts: Parts): Promise<void> {
-  const { log, supervisor, administration, certificates, admin } = parts;
+  const { log, supervisor, administration, certificates, admin, metrics } = parts;
   const stopping = Promise.withResolvers<void>();
   let signals = 0;
   const onStop = () => ++signals === 1 ? stopping.resolve() : supervisor.abort();
@@ -149,14 +174,16 @@ async function serve(parts: Parts): Promise<void> {
   await administration.drain();
   await supervisor.stop();
   await admin?.close();
+  metrics?.close();
   for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
 }
 
-async function start({ log, supervisor, administration, certificates, admin }: Parts): Promise<void> {
+async function start({ log, supervisor, administration, certificates, admin, metrics }: Parts): Promise<void> {
   if (!await supervisor.start()) return;
   certificates.start();
   admin?.start();
   if (admin !== undefined) log.info("admin_listening", { addr: admin.path });
+  if (metrics !== undefined) log.info("metrics_listening", { addr: metrics.addr });
   const { engine, workers, listeners } = administration.status;
   const routes = listeners.reduce((sum, { routeCount }) => sum + routeCount, 0);
   log.info("ready", { engine, workers, listeners: listeners.length, routes });

@@ -6,6 +6,7 @@
 
 import type { EdgeChange } from "../edge/change.ts";
 import type { ListenerCounts } from "../edge/counters.ts";
+import type { RouteSnapshot } from "../edge/snapshot.ts";
 import { messageOf } from "../edge/thrown.ts";
 import type { FirewallRule } from "../rules/firewall.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
@@ -26,6 +27,7 @@ import {
   readRule,
   type RouteInput,
 } from "./requests.ts";
+import type { RouteCounts } from "./route_counts.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
 import { type Store, StoreError } from "./store/store.ts";
 import { rulesOf } from "./store/stored_state.ts";
@@ -47,6 +49,8 @@ export interface Served {
   listenerIndex(addr: string): number;
   /** Rejects where a worker does not confirm the changes; they are under way all the same. */
   apply(changes: readonly EdgeChange[]): Promise<void>;
+  /** Where routes are counted. */
+  readonly routeCounts: Pick<RouteCounts, "add" | "remove" | "rows">;
   useBackend(backend: string): Promise<readonly Endpoint[]>;
   releaseBackend(backend: string): void;
 }
@@ -199,18 +203,16 @@ export class Administration {
         const now = keeps ? { ...route, l7Policies: old.l7Policies } : route;
         if (old !== undefined && isSame(old, now)) return { route: now, replaced: old, warnings };
         this.#certificates.add(now, listener.addr);
+        this.#served.routeCounts.add(now);
         try {
           await this.#putRoute(listener, now, old, addresses);
           isServed = true;
         } catch (error) {
-          if (error instanceof Refusal) await this.#forgetCertificate(listener.addr, now);
+          if (error instanceof Refusal) await this.#forget(listener.addr, now);
           else isServed = true; // by the workers, and the database has it
           throw error;
         }
-        if (old !== undefined) {
-          this.#served.releaseBackend(old.backend);
-          await this.#forgetCertificate(listener.addr, old);
-        }
+        if (old !== undefined) await this.#release(listener.addr, old);
         const about = { listener: listener.addr, hostname: now.hostname };
         this.#audit("route_set", about, old && describe(old), describe(now));
         return { route: now, replaced: old, warnings: addresses.length > 0 ? warnings : [...warnings, unresolved] };
@@ -232,7 +234,7 @@ export class Administration {
     const changes: EdgeChange[] = [
       { kind: "set_backend", name: route.backend, addresses },
       ...this.#certificateOf(route),
-      { kind: "set_route", listener: index, route: routeSnapshot(route) },
+      { kind: "set_route", listener: index, route: this.#snapshot(route) },
     ];
     await this.#serve(
       changes,
@@ -246,7 +248,7 @@ export class Administration {
         }
         : {
           store: () => this.#store.putRoute(addr, old),
-          changes: [{ kind: "set_route", listener: index, route: routeSnapshot(old) }],
+          changes: [{ kind: "set_route", listener: index, route: this.#snapshot(old) }],
         },
     );
   }
@@ -259,8 +261,22 @@ export class Administration {
     return [{ kind: "set_certificate", name: certificateName(route), certificate: { cert, key } }];
   }
 
-  /** Takes a user of a certificate away. That a worker still knows one which nothing uses is no harm. */
-  async #forgetCertificate(addr: string, route: RouteConfig): Promise<void> {
+  #snapshot(route: RouteConfig): RouteSnapshot {
+    return routeSnapshot(route, this.#served.routeCounts.rows(route));
+  }
+
+  /** Takes what a route used away from it. */
+  async #release(addr: string, route: RouteConfig): Promise<void> {
+    this.#served.releaseBackend(route.backend);
+    await this.#forget(addr, route);
+  }
+
+  /**
+   * Takes from a route its place among the counts, and its certificate. That a worker still knows one which nothing uses
+   * is no harm.
+   */
+  async #forget(addr: string, route: RouteConfig): Promise<void> {
+    this.#served.routeCounts.remove(route);
     if (!this.#certificates.remove(route, addr)) return;
     await this.#served.apply([{ kind: "remove_certificate", name: certificateName(route) }]).catch(() => {});
   }
@@ -282,10 +298,9 @@ export class Administration {
           this.#store.putRoute(listener.addr, old);
           listener.routeCount++;
         },
-        changes: [{ kind: "set_route", listener: listener.index, route: routeSnapshot(old) }],
+        changes: [{ kind: "set_route", listener: listener.index, route: this.#snapshot(old) }],
       });
-      this.#served.releaseBackend(old.backend);
-      await this.#forgetCertificate(listener.addr, old);
+      await this.#release(listener.addr, old);
       this.#audit("route_removed", { listener: listener.addr, hostname: old.hostname }, describe(old), undefined);
       return old;
     });
@@ -334,9 +349,9 @@ export class Administration {
   ): Promise<void> {
     const route = { ...old, l7Policies };
     stored(() => this.#store.putRoute(addr, route));
-    await this.#serve([{ kind: "set_route", listener, route: routeSnapshot(route) }], {
+    await this.#serve([{ kind: "set_route", listener, route: this.#snapshot(route) }], {
       store: () => this.#store.putRoute(addr, old),
-      changes: [{ kind: "set_route", listener, route: routeSnapshot(old) }],
+      changes: [{ kind: "set_route", listener, route: this.#snapshot(old) }],
     });
   }
 

@@ -495,7 +495,7 @@ Deno.test("whichever changes fail, and at whatever step, database, workers, back
         if (!isMade) assert.deepEqual(traces(test), before);
         const served = listeners.map(({ routes, ...listener }) => ({
           ...listener,
-          routes: routes.map(routeSnapshot),
+          routes: routes.map((route) => routeSnapshot(route, test.served.routeCounts.rows(route))),
         }));
         assert.deepEqual(living.listeners.map(({ hostname: _, port: __, ...listener }) => listener), served);
         assert.deepEqual(new Set(living.rules.blockedIps), new Set(firewall.blockedIps));

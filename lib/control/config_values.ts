@@ -131,9 +131,20 @@ export function readSocketPath(text: string): Reading<string> {
   return wrong(`${quote(text)} is ${length} octets long; the path of a Unix socket has at most ${MAX_SOCKET_PATH}`);
 }
 
+/** Paths of the scrape endpoint that are taken. */
+const HEALTH_PATHS: readonly string[] = ["/healthz", "/readyz"];
+
 /** The path of a URL, as a scraper asks for it. */
 export function readUrlPath(text: string): Reading<string> {
-  if (/^\/[\w\-.~!$&'()*+,;=:@/%]*$/.test(text)) return ok(text);
+  if (HEALTH_PATHS.includes(text)) {
+    return wrong(`${quote(text)} is the path of a health check; write another one, for example "/metrics"`);
+  }
+  if (/^\/[\w\-.~!$&'()*+,;=:@/%]*$/.test(text)) {
+    // What an HTTP client makes of "/a/../b" (RFC 3986 §5.2.4) would never be asked for.
+    const normal = new URL(`http://metrics.invalid${text}`).pathname;
+    if (normal === text) return ok(text);
+    return wrong(`${quote(text)} is no path as clients ask for it; write ${quote(normal)}`);
+  }
   return wrong(`${quote(text)} is no URL path; write one that starts with "/", for example "/metrics"`);
 }
 

@@ -91,10 +91,19 @@ export interface EngineEvents {
   workerFailed(worker: number, stack: string): void;
 }
 
+/** The threads of a data plane. */
+export interface ThreadCounts {
+  /** How many there are to be. */
+  readonly wanted: number;
+  /** How many serve; fewer while one that died is being replaced. */
+  readonly up: number;
+}
+
 /** A data plane with its listeners bound. */
 export interface Engine {
   /** The addresses that are really bound, `host:port`, in the order of the snapshot's listeners. */
   readonly addresses: readonly string[];
+  readonly threads: ThreadCounts;
   /** Starts to accept, and resolves once it does; until then connections wait in the kernel's queue. */
   start(): Promise<void>;
   /**

@@ -5,6 +5,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
+import { messageOf } from "../../edge/thrown.ts";
 import type { FirewallRule } from "../../rules/firewall.ts";
 import type { FirewallRules, RouteConfig, StoredState } from "../config_types.ts";
 import { fileExists, fileIdentity } from "../file_access.ts";
@@ -173,6 +174,19 @@ export class Store {
   /** Sets the `max_connections` of a listener. */
   setMaxConnections(addr: string, maxConnections: number): void {
     this.#change((db) => updateMaxConnections(db, addr, maxConnections));
+  }
+
+  /** Why no change could be stored at this moment, in one line; `undefined` where one could. */
+  get writeProblem(): string | undefined {
+    try {
+      this.#read((db) => db.exec("PRAGMA busy_timeout = 0")); // whoever asks would rather know than wait
+      this.#change(() => {});
+      return undefined;
+    } catch (error) {
+      return messageOf(error);
+    } finally {
+      if (this.#db.isOpen) this.#db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_WHILE_SERVING_MS}`);
+    }
   }
 
   #read<T>(read: (db: DatabaseSync) => T): T {

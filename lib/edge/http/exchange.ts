@@ -83,7 +83,10 @@ export class Exchange implements StreamEvents, Expirable {
     const route = this.#route();
     if (route === undefined) return this.#refuse(421, "the authority is not of the connection's route");
     const policy = refusingPolicy(route.http.policies, head.fields);
-    if (policy !== undefined) return this.#refuse(403, `policy ${policy.type} ${policy.value}`);
+    if (policy !== undefined) {
+      this.client.policyBlocked(route, policy);
+      return this.#refuse(403, `policy ${policy.type} ${policy.value}`);
+    }
     this.#send(route);
   }
 

@@ -6,6 +6,7 @@
 
 import type { Duplex } from "node:stream";
 import { type SecureContext, TLSSocket } from "node:tls";
+import type { HttpPolicy } from "../../rules/http_policy.ts";
 import { encodeProxyHeaderV2 } from "../../wire/proxy_protocol.ts";
 import { formatIpAddress } from "../../wire/ip_address.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
@@ -161,6 +162,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   requestEnded(end: Omit<RequestEnd, "listener" | "route" | "client" | "protocol">): void {
     if (!this.#service.reportsRequests) return;
     const { listener, route } = this.#accepted;
+    this.#service.countRequest(listener, route, end);
     this.#service.requestEnded({
       listener: this.#service.listenerAddr(listener),
       route,
@@ -168,6 +170,10 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
       protocol: this.protocol,
       ...end,
     });
+  }
+
+  policyBlocked(route: ServedRoute, policy: HttpPolicy): void {
+    this.#service.countPolicyBlock(route, policy);
   }
 
   headBegun(): void {

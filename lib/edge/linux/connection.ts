@@ -257,9 +257,11 @@ export class Connection implements Expirable {
   }
 
   #connected(): void {
+    const { counters, deadlines, timeouts } = this.worker;
+    counters.routes.dialled(this.route?.rows.backend ?? 0, (deadlines.now - this.giveUpAt + timeouts.connectMs) / 1000);
     if (this.dialled > 1) this.worker.backends.get(this.route?.backend ?? "")?.prefer(this.dialled - 1);
     this.state = "relaying";
-    this.worker.deadlines.set(this, this.worker.timeouts.idleMs);
+    deadlines.set(this, timeouts.idleMs);
     if (this.route?.sendProxyProtocol && !this.#sendProxyHeader()) return;
     // A client that is not watched yet is readable at once, and that event starts the relay.
     if (this.client.generation === 0) this.#watchClient();
