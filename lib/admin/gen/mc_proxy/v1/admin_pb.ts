@@ -25,7 +25,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file mc_proxy/v1/admin.proto.
  */
 export const file_mc_proxy_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChdtY19wcm94eS92MS9hZG1pbi5wcm90bxILbWNfcHJveHkudjEiugIKBVJvdXRlEhAKCGhvc3RuYW1lGAEgASgJEg8KB2JhY2tlbmQYAiABKAkSJAoEbW9kZRgDIAEoDjIWLm1jX3Byb3h5LnYxLlJvdXRlTW9kZRIbChNzZW5kX3Byb3h5X3Byb3RvY29sGAQgASgIEhAKCHRsc19jZXJ0GAUgASgJEg8KB3Rsc19rZXkYBiABKAkSEwoLYmFja2VuZF90bHMYByABKAgSNgoQYmFja2VuZF9wcm90b2NvbBgIIAEoDjIcLm1jX3Byb3h5LnYxLkJhY2tlbmRQcm90b2NvbBISCgpiYWNrZW5kX2NhGAkgASgJEhsKE2JhY2tlbmRfc2VydmVyX25hbWUYCiABKAkSKgoLbDdfcG9saWNpZXMYCyADKAsyFS5tY19wcm94eS52MS5MN1BvbGljeSJCCghMN1BvbGljeRInCgR0eXBlGAEgASgOMhkubWNfcHJveHkudjEuTDdQb2xpY3lUeXBlEg0KBXZhbHVlGAIgASgJIkoKDEZpcmV3YWxsUnVsZRIrCgR0eXBlGAEgASgOMh0ubWNfcHJveHkudjEuRmlyZXdhbGxSdWxlVHlwZRINCgV2YWx1ZRgCIAEoCSIqChFMaXN0Um91dGVzUmVxdWVzdBIVCg1saXN0ZW5lcl9hZGRyGAEgASgJIjgKEkxpc3RSb3V0ZXNSZXNwb25zZRIiCgZyb3V0ZXMYASADKAsyEi5tY19wcm94eS52MS5Sb3V0ZSJLCg9BZGRSb3V0ZVJlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIhCgVyb3V0ZRgCIAEoCzISLm1jX3Byb3h5LnYxLlJvdXRlIn8KEEFkZFJvdXRlUmVzcG9uc2USIQoFcm91dGUYASABKAsyEi5tY19wcm94eS52MS5Sb3V0ZRIpCghyZXBsYWNlZBgCIAEoCzISLm1jX3Byb3h5LnYxLlJvdXRlSACIAQESEAoId2FybmluZ3MYAyADKAlCCwoJX3JlcGxhY2VkIj0KElJlbW92ZVJvdXRlUmVxdWVzdBIVCg1saXN0ZW5lcl9hZGRyGAEgASgJEhAKCGhvc3RuYW1lGAIgASgJIjgKE1JlbW92ZVJvdXRlUmVzcG9uc2USIQoFcm91dGUYASABKAsyEi5tY19wcm94eS52MS5Sb3V0ZSJAChVMaXN0TDdQb2xpY2llc1JlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIQCghob3N0bmFtZRgCIAEoCSJBChZMaXN0TDdQb2xpY2llc1Jlc3BvbnNlEicKCHBvbGljaWVzGAEgAygLMhUubWNfcHJveHkudjEuTDdQb2xpY3kiZAoSQWRkTDdQb2xpY3lSZXF1ZXN0EhUKDWxpc3RlbmVyX2FkZHIYASABKAkSEAoIaG9zdG5hbWUYAiABKAkSJQoGcG9saWN5GAMgASgLMhUubWNfcHJveHkudjEuTDdQb2xpY3kiJAoTQWRkTDdQb2xpY3lSZXNwb25zZRINCgVhZGRlZBgBIAEoCCJnChVSZW1vdmVMN1BvbGljeVJlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIlCgZwb2xpY3kYAyABKAsyFS5tY19wcm94eS52MS5MN1BvbGljeSIYChZSZW1vdmVMN1BvbGljeVJlc3BvbnNlIhkKF0dldEZpcmV3YWxsUnVsZXNSZXF1ZXN0IkQKGEdldEZpcmV3YWxsUnVsZXNSZXNwb25zZRIoCgVydWxlcxgBIAMoCzIZLm1jX3Byb3h5LnYxLkZpcmV3YWxsUnVsZSJBChZBZGRGaXJld2FsbFJ1bGVSZXF1ZXN0EicKBHJ1bGUYASABKAsyGS5tY19wcm94eS52MS5GaXJld2FsbFJ1bGUiUQoXQWRkRmlyZXdhbGxSdWxlUmVzcG9uc2USJwoEcnVsZRgBIAEoCzIZLm1jX3Byb3h5LnYxLkZpcmV3YWxsUnVsZRINCgVhZGRlZBgCIAEoCCJEChlSZW1vdmVGaXJld2FsbFJ1bGVSZXF1ZXN0EicKBHJ1bGUYASABKAsyGS5tY19wcm94eS52MS5GaXJld2FsbFJ1bGUiHAoaUmVtb3ZlRmlyZXdhbGxSdWxlUmVzcG9uc2UiUgogU2V0TGlzdGVuZXJNYXhDb25uZWN0aW9uc1JlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIXCg9tYXhfY29ubmVjdGlvbnMYAiABKAUiNQohU2V0TGlzdGVuZXJNYXhDb25uZWN0aW9uc1Jlc3BvbnNlEhAKCHByZXZpb3VzGAEgASgFIicKEEdldFN0YXR1c1JlcXVlc3QSEwoLb21pdF9yb3V0ZXMYASABKAgitQIKEUdldFN0YXR1c1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSLgoKc3RhcnRlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGZW5naW5lGAMgASgJEg8KB3dvcmtlcnMYBCABKA0SFwoPd29ya2VyX2ZhaWx1cmVzGAUgASgNEhAKCGRyYWluaW5nGAYgASgIEi4KCWxpc3RlbmVycxgHIAMoCzIbLm1jX3Byb3h5LnYxLkxpc3RlbmVyU3RhdHVzEi0KCGZpcmV3YWxsGAggASgLMhsubWNfcHJveHkudjEuRmlyZXdhbGxTdGF0dXMSNAoMY2VydGlmaWNhdGVzGAkgAygLMh4ubWNfcHJveHkudjEuQ2VydGlmaWNhdGVTdGF0dXMi2QEKEUNlcnRpZmljYXRlU3RhdHVzEhAKCHRsc19jZXJ0GAEgASgJEg8KB3Rsc19rZXkYAiABKAkSMgoJbm90X2FmdGVyGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAiAEBEisKBnJvdXRlcxgEIAMoCzIbLm1jX3Byb3h5LnYxLkNlcnRpZmllZFJvdXRlEhQKB3Byb2JsZW0YBSABKAlIAYgBARIQCghmYWlsdXJlcxgGIAEoDUIMCgpfbm90X2FmdGVyQgoKCF9wcm9ibGVtIjkKDkNlcnRpZmllZFJvdXRlEhUKDWxpc3RlbmVyX2FkZHIYASABKAkSEAoIaG9zdG5hbWUYAiABKAki5gIKDkxpc3RlbmVyU3RhdHVzEgwKBGFkZHIYASABKAkSEgoKYm91bmRfYWRkchgCIAEoCRIWCg5wcm94eV9wcm90b2NvbBgDIAEoCBIXCg9tYXhfY29ubmVjdGlvbnMYBCABKAUSGgoSYWN0aXZlX2Nvbm5lY3Rpb25zGAUgASgNEhkKEXRvdGFsX2Nvbm5lY3Rpb25zGAYgASgEEhAKCGJ5dGVzX2luGAcgASgEEhEKCWJ5dGVzX291dBgIIAEoBBI7CghyZWplY3RlZBgJIAMoCzIpLm1jX3Byb3h5LnYxLkxpc3RlbmVyU3RhdHVzLlJlamVjdGVkRW50cnkSEwoLcm91dGVfY291bnQYCiABKA0SIgoGcm91dGVzGAsgAygLMhIubWNfcHJveHkudjEuUm91dGUaLwoNUmVqZWN0ZWRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBIqABCg5GaXJld2FsbFN0YXR1cxISCgpydWxlX2NvdW50GAEgASgNEhIKCnJhdGVfbGltaXQYAiABKA0SLgoLcmF0ZV93aW5kb3cYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoFZ2VvaXAYBCABKAsyGC5tY19wcm94eS52MS5HZW9JcFN0YXR1c0gAiAEBQggKBl9nZW9pcCKRAQoLR2VvSXBTdGF0dXMSDAoEcGF0aBgBIAEoCRIsCghidWlsdF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbG9hZGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9yZWxvYWRfZmFpbHVyZXMYBCABKA0qTQoJUm91dGVNb2RlEhoKFlJPVVRFX01PREVfVU5TUEVDSUZJRUQQABIRCg1ST1VURV9NT0RFX0w0EAESEQoNUk9VVEVfTU9ERV9MNxACKmgKD0JhY2tlbmRQcm90b2NvbBIgChxCQUNLRU5EX1BST1RPQ09MX1VOU1BFQ0lGSUVEEAASFwoTQkFDS0VORF9QUk9UT0NPTF9IMhABEhoKFkJBQ0tFTkRfUFJPVE9DT0xfSFRUUDEQAip2CgxMN1BvbGljeVR5cGUSHgoaTDdfUE9MSUNZX1RZUEVfVU5TUEVDSUZJRUQQABIjCh9MN19QT0xJQ1lfVFlQRV9CTE9DS19VU0VSX0FHRU5UEAESIQodTDdfUE9MSUNZX1RZUEVfUkVRVUlSRV9IRUFERVIQAiqOAQoQRmlyZXdhbGxSdWxlVHlwZRIiCh5GSVJFV0FMTF9SVUxFX1RZUEVfVU5TUEVDSUZJRUQQABIZChVGSVJFV0FMTF9SVUxFX1RZUEVfSVAQARIbChdGSVJFV0FMTF9SVUxFX1RZUEVfQ0lEUhACEh4KGkZJUkVXQUxMX1JVTEVfVFlQRV9DT1VOVFJZEAMy8wcKEVByb3h5QWRtaW5TZXJ2aWNlEk0KCkxpc3RSb3V0ZXMSHi5tY19wcm94eS52MS5MaXN0Um91dGVzUmVxdWVzdBofLm1jX3Byb3h5LnYxLkxpc3RSb3V0ZXNSZXNwb25zZRJHCghBZGRSb3V0ZRIcLm1jX3Byb3h5LnYxLkFkZFJvdXRlUmVxdWVzdBodLm1jX3Byb3h5LnYxLkFkZFJvdXRlUmVzcG9uc2USUAoLUmVtb3ZlUm91dGUSHy5tY19wcm94eS52MS5SZW1vdmVSb3V0ZVJlcXVlc3QaIC5tY19wcm94eS52MS5SZW1vdmVSb3V0ZVJlc3BvbnNlElkKDkxpc3RMN1BvbGljaWVzEiIubWNfcHJveHkudjEuTGlzdEw3UG9saWNpZXNSZXF1ZXN0GiMubWNfcHJveHkudjEuTGlzdEw3UG9saWNpZXNSZXNwb25zZRJQCgtBZGRMN1BvbGljeRIfLm1jX3Byb3h5LnYxLkFkZEw3UG9saWN5UmVxdWVzdBogLm1jX3Byb3h5LnYxLkFkZEw3UG9saWN5UmVzcG9uc2USWQoOUmVtb3ZlTDdQb2xpY3kSIi5tY19wcm94eS52MS5SZW1vdmVMN1BvbGljeVJlcXVlc3QaIy5tY19wcm94eS52MS5SZW1vdmVMN1BvbGljeVJlc3BvbnNlEl8KEEdldEZpcmV3YWxsUnVsZXMSJC5tY19wcm94eS52MS5HZXRGaXJld2FsbFJ1bGVzUmVxdWVzdBolLm1jX3Byb3h5LnYxLkdldEZpcmV3YWxsUnVsZXNSZXNwb25zZRJcCg9BZGRGaXJld2FsbFJ1bGUSIy5tY19wcm94eS52MS5BZGRGaXJld2FsbFJ1bGVSZXF1ZXN0GiQubWNfcHJveHkudjEuQWRkRmlyZXdhbGxSdWxlUmVzcG9uc2USZQoSUmVtb3ZlRmlyZXdhbGxSdWxlEiYubWNfcHJveHkudjEuUmVtb3ZlRmlyZXdhbGxSdWxlUmVxdWVzdBonLm1jX3Byb3h5LnYxLlJlbW92ZUZpcmV3YWxsUnVsZVJlc3BvbnNlEnoKGVNldExpc3RlbmVyTWF4Q29ubmVjdGlvbnMSLS5tY19wcm94eS52MS5TZXRMaXN0ZW5lck1heENvbm5lY3Rpb25zUmVxdWVzdBouLm1jX3Byb3h5LnYxLlNldExpc3RlbmVyTWF4Q29ubmVjdGlvbnNSZXNwb25zZRJKCglHZXRTdGF0dXMSHS5tY19wcm94eS52MS5HZXRTdGF0dXNSZXF1ZXN0Gh4ubWNfcHJveHkudjEuR2V0U3RhdHVzUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChdtY19wcm94eS92MS9hZG1pbi5wcm90bxILbWNfcHJveHkudjEiugIKBVJvdXRlEhAKCGhvc3RuYW1lGAEgASgJEg8KB2JhY2tlbmQYAiABKAkSJAoEbW9kZRgDIAEoDjIWLm1jX3Byb3h5LnYxLlJvdXRlTW9kZRIbChNzZW5kX3Byb3h5X3Byb3RvY29sGAQgASgIEhAKCHRsc19jZXJ0GAUgASgJEg8KB3Rsc19rZXkYBiABKAkSEwoLYmFja2VuZF90bHMYByABKAgSNgoQYmFja2VuZF9wcm90b2NvbBgIIAEoDjIcLm1jX3Byb3h5LnYxLkJhY2tlbmRQcm90b2NvbBISCgpiYWNrZW5kX2NhGAkgASgJEhsKE2JhY2tlbmRfc2VydmVyX25hbWUYCiABKAkSKgoLbDdfcG9saWNpZXMYCyADKAsyFS5tY19wcm94eS52MS5MN1BvbGljeSJCCghMN1BvbGljeRInCgR0eXBlGAEgASgOMhkubWNfcHJveHkudjEuTDdQb2xpY3lUeXBlEg0KBXZhbHVlGAIgASgJIkoKDEZpcmV3YWxsUnVsZRIrCgR0eXBlGAEgASgOMh0ubWNfcHJveHkudjEuRmlyZXdhbGxSdWxlVHlwZRINCgV2YWx1ZRgCIAEoCSIqChFMaXN0Um91dGVzUmVxdWVzdBIVCg1saXN0ZW5lcl9hZGRyGAEgASgJIjgKEkxpc3RSb3V0ZXNSZXNwb25zZRIiCgZyb3V0ZXMYASADKAsyEi5tY19wcm94eS52MS5Sb3V0ZSJLCg9BZGRSb3V0ZVJlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIhCgVyb3V0ZRgCIAEoCzISLm1jX3Byb3h5LnYxLlJvdXRlIn8KEEFkZFJvdXRlUmVzcG9uc2USIQoFcm91dGUYASABKAsyEi5tY19wcm94eS52MS5Sb3V0ZRIpCghyZXBsYWNlZBgCIAEoCzISLm1jX3Byb3h5LnYxLlJvdXRlSACIAQESEAoId2FybmluZ3MYAyADKAlCCwoJX3JlcGxhY2VkIj0KElJlbW92ZVJvdXRlUmVxdWVzdBIVCg1saXN0ZW5lcl9hZGRyGAEgASgJEhAKCGhvc3RuYW1lGAIgASgJIjgKE1JlbW92ZVJvdXRlUmVzcG9uc2USIQoFcm91dGUYASABKAsyEi5tY19wcm94eS52MS5Sb3V0ZSJAChVMaXN0TDdQb2xpY2llc1JlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIQCghob3N0bmFtZRgCIAEoCSJBChZMaXN0TDdQb2xpY2llc1Jlc3BvbnNlEicKCHBvbGljaWVzGAEgAygLMhUubWNfcHJveHkudjEuTDdQb2xpY3kiZAoSQWRkTDdQb2xpY3lSZXF1ZXN0EhUKDWxpc3RlbmVyX2FkZHIYASABKAkSEAoIaG9zdG5hbWUYAiABKAkSJQoGcG9saWN5GAMgASgLMhUubWNfcHJveHkudjEuTDdQb2xpY3kiJAoTQWRkTDdQb2xpY3lSZXNwb25zZRINCgVhZGRlZBgBIAEoCCJnChVSZW1vdmVMN1BvbGljeVJlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIlCgZwb2xpY3kYAyABKAsyFS5tY19wcm94eS52MS5MN1BvbGljeSIYChZSZW1vdmVMN1BvbGljeVJlc3BvbnNlIhkKF0dldEZpcmV3YWxsUnVsZXNSZXF1ZXN0IkQKGEdldEZpcmV3YWxsUnVsZXNSZXNwb25zZRIoCgVydWxlcxgBIAMoCzIZLm1jX3Byb3h5LnYxLkZpcmV3YWxsUnVsZSJBChZBZGRGaXJld2FsbFJ1bGVSZXF1ZXN0EicKBHJ1bGUYASABKAsyGS5tY19wcm94eS52MS5GaXJld2FsbFJ1bGUiUQoXQWRkRmlyZXdhbGxSdWxlUmVzcG9uc2USJwoEcnVsZRgBIAEoCzIZLm1jX3Byb3h5LnYxLkZpcmV3YWxsUnVsZRINCgVhZGRlZBgCIAEoCCJEChlSZW1vdmVGaXJld2FsbFJ1bGVSZXF1ZXN0EicKBHJ1bGUYASABKAsyGS5tY19wcm94eS52MS5GaXJld2FsbFJ1bGUiHAoaUmVtb3ZlRmlyZXdhbGxSdWxlUmVzcG9uc2UiUgogU2V0TGlzdGVuZXJNYXhDb25uZWN0aW9uc1JlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIXCg9tYXhfY29ubmVjdGlvbnMYAiABKAUiNQohU2V0TGlzdGVuZXJNYXhDb25uZWN0aW9uc1Jlc3BvbnNlEhAKCHByZXZpb3VzGAEgASgFIicKEEdldFN0YXR1c1JlcXVlc3QSEwoLb21pdF9yb3V0ZXMYASABKAgitQIKEUdldFN0YXR1c1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSLgoKc3RhcnRlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGZW5naW5lGAMgASgJEg8KB3dvcmtlcnMYBCABKA0SFwoPd29ya2VyX2ZhaWx1cmVzGAUgASgNEhAKCGRyYWluaW5nGAYgASgIEi4KCWxpc3RlbmVycxgHIAMoCzIbLm1jX3Byb3h5LnYxLkxpc3RlbmVyU3RhdHVzEi0KCGZpcmV3YWxsGAggASgLMhsubWNfcHJveHkudjEuRmlyZXdhbGxTdGF0dXMSNAoMY2VydGlmaWNhdGVzGAkgAygLMh4ubWNfcHJveHkudjEuQ2VydGlmaWNhdGVTdGF0dXMi2QEKEUNlcnRpZmljYXRlU3RhdHVzEhAKCHRsc19jZXJ0GAEgASgJEg8KB3Rsc19rZXkYAiABKAkSMgoJbm90X2FmdGVyGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAiAEBEisKBnJvdXRlcxgEIAMoCzIbLm1jX3Byb3h5LnYxLkNlcnRpZmllZFJvdXRlEhQKB3Byb2JsZW0YBSABKAlIAYgBARIQCghmYWlsdXJlcxgGIAEoDUIMCgpfbm90X2FmdGVyQgoKCF9wcm9ibGVtIjkKDkNlcnRpZmllZFJvdXRlEhUKDWxpc3RlbmVyX2FkZHIYASABKAkSEAoIaG9zdG5hbWUYAiABKAki5gIKDkxpc3RlbmVyU3RhdHVzEgwKBGFkZHIYASABKAkSEgoKYm91bmRfYWRkchgCIAEoCRIWCg5wcm94eV9wcm90b2NvbBgDIAEoCBIXCg9tYXhfY29ubmVjdGlvbnMYBCABKAUSGgoSYWN0aXZlX2Nvbm5lY3Rpb25zGAUgASgNEhkKEXRvdGFsX2Nvbm5lY3Rpb25zGAYgASgEEhAKCGJ5dGVzX2luGAcgASgEEhEKCWJ5dGVzX291dBgIIAEoBBI7CghyZWplY3RlZBgJIAMoCzIpLm1jX3Byb3h5LnYxLkxpc3RlbmVyU3RhdHVzLlJlamVjdGVkRW50cnkSEwoLcm91dGVfY291bnQYCiABKA0SIgoGcm91dGVzGAsgAygLMhIubWNfcHJveHkudjEuUm91dGUaLwoNUmVqZWN0ZWRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBIqABCg5GaXJld2FsbFN0YXR1cxISCgpydWxlX2NvdW50GAEgASgNEhIKCnJhdGVfbGltaXQYAiABKA0SLgoLcmF0ZV93aW5kb3cYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoFZ2VvaXAYBCABKAsyGC5tY19wcm94eS52MS5HZW9JcFN0YXR1c0gAiAEBQggKBl9nZW9pcCKRAQoLR2VvSXBTdGF0dXMSDAoEcGF0aBgBIAEoCRIsCghidWlsdF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbG9hZGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9yZWxvYWRfZmFpbHVyZXMYBCABKA0iQAoRV2F0Y2hTdGF0c1JlcXVlc3QSKwoIaW50ZXJ2YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ilAUKEldhdGNoU3RhdHNSZXNwb25zZRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgZ1cHRpbWUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoKc3RhcnRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgEIAEoCRIOCgZlbmdpbmUYBSABKAkSFgoOd29ya2VyX3RocmVhZHMYBiABKA0SGQoRd29ya2VyX3RocmVhZHNfdXAYByABKA0SFwoPd29ya2VyX3Jlc3RhcnRzGAggASgEEhcKD2ludGVybmFsX2Vycm9ycxgJIAEoBBItCglsaXN0ZW5lcnMYCiADKAsyGi5tY19wcm94eS52MS5MaXN0ZW5lclN0YXRzEk4KEGZpcmV3YWxsX2Jsb2NrZWQYCyADKAsyNC5tY19wcm94eS52MS5XYXRjaFN0YXRzUmVzcG9uc2UuRmlyZXdhbGxCbG9ja2VkRW50cnkSEwoLZGlhbF9ib3VuZHMYDCADKAESKwoIYmFja2VuZHMYDSADKAsyGS5tY19wcm94eS52MS5CYWNrZW5kU3RhdHMSFgoOcmVxdWVzdF9ib3VuZHMYDiADKAESLQoJaG9zdG5hbWVzGA8gAygLMhoubWNfcHJveHkudjEuSG9zdG5hbWVTdGF0cxIzCgxjZXJ0aWZpY2F0ZXMYECADKAsyHS5tY19wcm94eS52MS5DZXJ0aWZpY2F0ZVN0YXRzGjYKFEZpcmV3YWxsQmxvY2tlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEirQIKDUxpc3RlbmVyU3RhdHMSDAoEYWRkchgBIAEoCRIaChJhY3RpdmVfY29ubmVjdGlvbnMYAiABKA0SFwoPbWF4X2Nvbm5lY3Rpb25zGAMgASgFEhkKEXRvdGFsX2Nvbm5lY3Rpb25zGAQgASgEEjoKCHJlamVjdGVkGAUgAygLMigubWNfcHJveHkudjEuTGlzdGVuZXJTdGF0cy5SZWplY3RlZEVudHJ5EhAKCGJ5dGVzX2luGAYgASgEEhEKCWJ5dGVzX291dBgHIAEoBBITCgtyb3V0ZV9jb3VudBgIIAEoDRIXCg9hY2NlcHRfZmFpbHVyZXMYCSABKAQaLwoNUmVqZWN0ZWRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBIikKCUR1cmF0aW9ucxIPCgdidWNrZXRzGAEgAygEEgsKA3N1bRgCIAEoASJbCgxCYWNrZW5kU3RhdHMSDwoHYmFja2VuZBgBIAEoCRIlCgVkaWFscxgCIAEoCzIWLm1jX3Byb3h5LnYxLkR1cmF0aW9ucxITCgtkaWFsX2Vycm9ycxgDIAEoBCK1AgoNSG9zdG5hbWVTdGF0cxIQCghob3N0bmFtZRgBIAEoCRIoCghyZXF1ZXN0cxgCIAEoCzIWLm1jX3Byb3h5LnYxLkR1cmF0aW9ucxI8CglyZXNwb25zZXMYAyADKAsyKS5tY19wcm94eS52MS5Ib3N0bmFtZVN0YXRzLlJlc3BvbnNlc0VudHJ5EkMKDXBvbGljeV9ibG9ja3MYBCADKAsyLC5tY19wcm94eS52MS5Ib3N0bmFtZVN0YXRzLlBvbGljeUJsb2Nrc0VudHJ5GjAKDlJlc3BvbnNlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEaMwoRUG9saWN5QmxvY2tzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgEOgI4ASJTChBDZXJ0aWZpY2F0ZVN0YXRzEhAKCGhvc3RuYW1lGAEgASgJEi0KCW5vdF9hZnRlchgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqTQoJUm91dGVNb2RlEhoKFlJPVVRFX01PREVfVU5TUEVDSUZJRUQQABIRCg1ST1VURV9NT0RFX0w0EAESEQoNUk9VVEVfTU9ERV9MNxACKmgKD0JhY2tlbmRQcm90b2NvbBIgChxCQUNLRU5EX1BST1RPQ09MX1VOU1BFQ0lGSUVEEAASFwoTQkFDS0VORF9QUk9UT0NPTF9IMhABEhoKFkJBQ0tFTkRfUFJPVE9DT0xfSFRUUDEQAip2CgxMN1BvbGljeVR5cGUSHgoaTDdfUE9MSUNZX1RZUEVfVU5TUEVDSUZJRUQQABIjCh9MN19QT0xJQ1lfVFlQRV9CTE9DS19VU0VSX0FHRU5UEAESIQodTDdfUE9MSUNZX1RZUEVfUkVRVUlSRV9IRUFERVIQAiqOAQoQRmlyZXdhbGxSdWxlVHlwZRIiCh5GSVJFV0FMTF9SVUxFX1RZUEVfVU5TUEVDSUZJRUQQABIZChVGSVJFV0FMTF9SVUxFX1RZUEVfSVAQARIbChdGSVJFV0FMTF9SVUxFX1RZUEVfQ0lEUhACEh4KGkZJUkVXQUxMX1JVTEVfVFlQRV9DT1VOVFJZEAMyxAgKEVByb3h5QWRtaW5TZXJ2aWNlEk0KCkxpc3RSb3V0ZXMSHi5tY19wcm94eS52MS5MaXN0Um91dGVzUmVxdWVzdBofLm1jX3Byb3h5LnYxLkxpc3RSb3V0ZXNSZXNwb25zZRJHCghBZGRSb3V0ZRIcLm1jX3Byb3h5LnYxLkFkZFJvdXRlUmVxdWVzdBodLm1jX3Byb3h5LnYxLkFkZFJvdXRlUmVzcG9uc2USUAoLUmVtb3ZlUm91dGUSHy5tY19wcm94eS52MS5SZW1vdmVSb3V0ZVJlcXVlc3QaIC5tY19wcm94eS52MS5SZW1vdmVSb3V0ZVJlc3BvbnNlElkKDkxpc3RMN1BvbGljaWVzEiIubWNfcHJveHkudjEuTGlzdEw3UG9saWNpZXNSZXF1ZXN0GiMubWNfcHJveHkudjEuTGlzdEw3UG9saWNpZXNSZXNwb25zZRJQCgtBZGRMN1BvbGljeRIfLm1jX3Byb3h5LnYxLkFkZEw3UG9saWN5UmVxdWVzdBogLm1jX3Byb3h5LnYxLkFkZEw3UG9saWN5UmVzcG9uc2USWQoOUmVtb3ZlTDdQb2xpY3kSIi5tY19wcm94eS52MS5SZW1vdmVMN1BvbGljeVJlcXVlc3QaIy5tY19wcm94eS52MS5SZW1vdmVMN1BvbGljeVJlc3BvbnNlEl8KEEdldEZpcmV3YWxsUnVsZXMSJC5tY19wcm94eS52MS5HZXRGaXJld2FsbFJ1bGVzUmVxdWVzdBolLm1jX3Byb3h5LnYxLkdldEZpcmV3YWxsUnVsZXNSZXNwb25zZRJcCg9BZGRGaXJld2FsbFJ1bGUSIy5tY19wcm94eS52MS5BZGRGaXJld2FsbFJ1bGVSZXF1ZXN0GiQubWNfcHJveHkudjEuQWRkRmlyZXdhbGxSdWxlUmVzcG9uc2USZQoSUmVtb3ZlRmlyZXdhbGxSdWxlEiYubWNfcHJveHkudjEuUmVtb3ZlRmlyZXdhbGxSdWxlUmVxdWVzdBonLm1jX3Byb3h5LnYxLlJlbW92ZUZpcmV3YWxsUnVsZVJlc3BvbnNlEnoKGVNldExpc3RlbmVyTWF4Q29ubmVjdGlvbnMSLS5tY19wcm94eS52MS5TZXRMaXN0ZW5lck1heENvbm5lY3Rpb25zUmVxdWVzdBouLm1jX3Byb3h5LnYxLlNldExpc3RlbmVyTWF4Q29ubmVjdGlvbnNSZXNwb25zZRJKCglHZXRTdGF0dXMSHS5tY19wcm94eS52MS5HZXRTdGF0dXNSZXF1ZXN0Gh4ubWNfcHJveHkudjEuR2V0U3RhdHVzUmVzcG9uc2USTwoKV2F0Y2hTdGF0cxIeLm1jX3Byb3h5LnYxLldhdGNoU3RhdHNSZXF1ZXN0Gh8ubWNfcHJveHkudjEuV2F0Y2hTdGF0c1Jlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * What happens to the connections for one host name pattern.
@@ -1011,6 +1011,365 @@ export const GeoIpStatusSchema: GenMessage<GeoIpStatus> = /*@__PURE__*/
   messageDesc(file_mc_proxy_v1_admin, 29);
 
 /**
+ * See WatchStats.
+ *
+ * @generated from message mc_proxy.v1.WatchStatsRequest
+ */
+export type WatchStatsRequest = Message<"mc_proxy.v1.WatchStatsRequest"> & {
+  /**
+   * From one message to the next: 100 ms to 60 s; 1 s where it is left out.
+   *
+   * @generated from field: google.protobuf.Duration interval = 1;
+   */
+  interval?: Duration | undefined;
+};
+
+/**
+ * Describes the message mc_proxy.v1.WatchStatsRequest.
+ * Use `create(WatchStatsRequestSchema)` to create a new message.
+ */
+export const WatchStatsRequestSchema: GenMessage<WatchStatsRequest> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 30);
+
+/**
+ * What the server has counted at one moment: the figures of `/metrics`. Counts are since the start of the server; what
+ * is of a backend or a host name goes when its last route does.
+ *
+ * @generated from message mc_proxy.v1.WatchStatsResponse
+ */
+export type WatchStatsResponse = Message<"mc_proxy.v1.WatchStatsResponse"> & {
+  /**
+   * The moment, by the server's clock, which may be set.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Since the server was started, by a clock that nobody sets: for rates.
+   *
+   * @generated from field: google.protobuf.Duration uptime = 2;
+   */
+  uptime?: Duration | undefined;
+
+  /**
+   * When the server began to serve; another one means that counts began anew.
+   *
+   * @generated from field: google.protobuf.Timestamp started_at = 3;
+   */
+  startedAt?: Timestamp | undefined;
+
+  /**
+   * The version of the program.
+   *
+   * @generated from field: string version = 4;
+   */
+  version: string;
+
+  /**
+   * `epoll` or `portable`.
+   *
+   * @generated from field: string engine = 5;
+   */
+  engine: string;
+
+  /**
+   * Threads that are to serve, those for HTTP included.
+   *
+   * @generated from field: uint32 worker_threads = 6;
+   */
+  workerThreads: number;
+
+  /**
+   * Threads that serve.
+   *
+   * @generated from field: uint32 worker_threads_up = 7;
+   */
+  workerThreadsUp: number;
+
+  /**
+   * Threads that died and were replaced.
+   *
+   * @generated from field: uint64 worker_restarts = 8;
+   */
+  workerRestarts: bigint;
+
+  /**
+   * Faults of the program's own that ended one connection each.
+   *
+   * @generated from field: uint64 internal_errors = 9;
+   */
+  internalErrors: bigint;
+
+  /**
+   * In the order of the configuration.
+   *
+   * @generated from field: repeated mc_proxy.v1.ListenerStats listeners = 10;
+   */
+  listeners: ListenerStats[];
+
+  /**
+   * Connections that the firewall refused, on any listener, by reason: `ip`, `cidr`, `country`, `rate_limit`.
+   *
+   * @generated from field: map<string, uint64> firewall_blocked = 11;
+   */
+  firewallBlocked: { [key: string]: bigint };
+
+  /**
+   * Up to how many seconds a dial took, for each bucket of `BackendStats.dials` but the last.
+   *
+   * @generated from field: repeated double dial_bounds = 12;
+   */
+  dialBounds: number[];
+
+  /**
+   * Those of the routes; one that was never dialled is left out.
+   *
+   * @generated from field: repeated mc_proxy.v1.BackendStats backends = 13;
+   */
+  backends: BackendStats[];
+
+  /**
+   * Up to how many seconds a request took, for each bucket of `HostnameStats.requests` but the last.
+   *
+   * @generated from field: repeated double request_bounds = 14;
+   */
+  requestBounds: number[];
+
+  /**
+   * Those of the L7 routes; one that was never asked for is left out.
+   *
+   * @generated from field: repeated mc_proxy.v1.HostnameStats hostnames = 15;
+   */
+  hostnames: HostnameStats[];
+
+  /**
+   * The certificates in use, by the host names of their routes.
+   *
+   * @generated from field: repeated mc_proxy.v1.CertificateStats certificates = 16;
+   */
+  certificates: CertificateStats[];
+};
+
+/**
+ * Describes the message mc_proxy.v1.WatchStatsResponse.
+ * Use `create(WatchStatsResponseSchema)` to create a new message.
+ */
+export const WatchStatsResponseSchema: GenMessage<WatchStatsResponse> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 31);
+
+/**
+ * One listener at one moment.
+ *
+ * @generated from message mc_proxy.v1.ListenerStats
+ */
+export type ListenerStats = Message<"mc_proxy.v1.ListenerStats"> & {
+  /**
+   * As configured.
+   *
+   * @generated from field: string addr = 1;
+   */
+  addr: string;
+
+  /**
+   * Open now.
+   *
+   * @generated from field: uint32 active_connections = 2;
+   */
+  activeConnections: number;
+
+  /**
+   * 0: no limit.
+   *
+   * @generated from field: int32 max_connections = 3;
+   */
+  maxConnections: number;
+
+  /**
+   * Accepted, those included that were refused.
+   *
+   * @generated from field: uint64 total_connections = 4;
+   */
+  totalConnections: bigint;
+
+  /**
+   * Refused, by reason as in the log; reasons that did not occur are left out.
+   *
+   * @generated from field: map<string, uint64> rejected = 5;
+   */
+  rejected: { [key: string]: bigint };
+
+  /**
+   * From clients to backends.
+   *
+   * @generated from field: uint64 bytes_in = 6;
+   */
+  bytesIn: bigint;
+
+  /**
+   * From backends to clients.
+   *
+   * @generated from field: uint64 bytes_out = 7;
+   */
+  bytesOut: bigint;
+
+  /**
+   * How many routes there are.
+   *
+   * @generated from field: uint32 route_count = 8;
+   */
+  routeCount: number;
+
+  /**
+   * Times that the system began to refuse to accept connections.
+   *
+   * @generated from field: uint64 accept_failures = 9;
+   */
+  acceptFailures: bigint;
+};
+
+/**
+ * Describes the message mc_proxy.v1.ListenerStats.
+ * Use `create(ListenerStatsSchema)` to create a new message.
+ */
+export const ListenerStatsSchema: GenMessage<ListenerStats> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 32);
+
+/**
+ * How long something took, each time that it was done.
+ *
+ * @generated from message mc_proxy.v1.Durations
+ */
+export type Durations = Message<"mc_proxy.v1.Durations"> & {
+  /**
+   * How often it took up to the bound of each bucket, and longer than that of the one before; the last has no bound.
+   *
+   * @generated from field: repeated uint64 buckets = 1;
+   */
+  buckets: bigint[];
+
+  /**
+   * All of it together, in seconds.
+   *
+   * @generated from field: double sum = 2;
+   */
+  sum: number;
+};
+
+/**
+ * Describes the message mc_proxy.v1.Durations.
+ * Use `create(DurationsSchema)` to create a new message.
+ */
+export const DurationsSchema: GenMessage<Durations> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 33);
+
+/**
+ * One backend at one moment.
+ *
+ * @generated from message mc_proxy.v1.BackendStats
+ */
+export type BackendStats = Message<"mc_proxy.v1.BackendStats"> & {
+  /**
+   * As its routes have it, `host:port`; `(other)` are all those that the server has no room to count apart.
+   *
+   * @generated from field: string backend = 1;
+   */
+  backend: string;
+
+  /**
+   * Dials that succeeded, TLS handshakes included.
+   *
+   * @generated from field: mc_proxy.v1.Durations dials = 2;
+   */
+  dials?: Durations | undefined;
+
+  /**
+   * Dials that failed.
+   *
+   * @generated from field: uint64 dial_errors = 3;
+   */
+  dialErrors: bigint;
+};
+
+/**
+ * Describes the message mc_proxy.v1.BackendStats.
+ * Use `create(BackendStatsSchema)` to create a new message.
+ */
+export const BackendStatsSchema: GenMessage<BackendStats> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 34);
+
+/**
+ * One host name of L7 routes at one moment.
+ *
+ * @generated from message mc_proxy.v1.HostnameStats
+ */
+export type HostnameStats = Message<"mc_proxy.v1.HostnameStats"> & {
+  /**
+   * The routes' host name pattern; `(other)` are all those that the server has no room to count apart.
+   *
+   * @generated from field: string hostname = 1;
+   */
+  hostname: string;
+
+  /**
+   * From the head of a request to the end of its answer.
+   *
+   * @generated from field: mc_proxy.v1.Durations requests = 2;
+   */
+  requests?: Durations | undefined;
+
+  /**
+   * Requests by the status that they were answered with, 499 where the client left before; `other` for codes beyond
+   * the first few dozen.
+   *
+   * @generated from field: map<string, uint64> responses = 3;
+   */
+  responses: { [key: string]: bigint };
+
+  /**
+   * Requests that a policy refused, by its type: `block_user_agent`, `require_header`.
+   *
+   * @generated from field: map<string, uint64> policy_blocks = 4;
+   */
+  policyBlocks: { [key: string]: bigint };
+};
+
+/**
+ * Describes the message mc_proxy.v1.HostnameStats.
+ * Use `create(HostnameStatsSchema)` to create a new message.
+ */
+export const HostnameStatsSchema: GenMessage<HostnameStats> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 35);
+
+/**
+ * The certificate of one host name.
+ *
+ * @generated from message mc_proxy.v1.CertificateStats
+ */
+export type CertificateStats = Message<"mc_proxy.v1.CertificateStats"> & {
+  /**
+   * The host name pattern of its routes.
+   *
+   * @generated from field: string hostname = 1;
+   */
+  hostname: string;
+
+  /**
+   * When it ends; the earliest, where listeners have different ones.
+   *
+   * @generated from field: google.protobuf.Timestamp not_after = 2;
+   */
+  notAfter?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message mc_proxy.v1.CertificateStats.
+ * Use `create(CertificateStatsSchema)` to create a new message.
+ */
+export const CertificateStatsSchema: GenMessage<CertificateStats> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 36);
+
+/**
  * How a route serves its connections.
  *
  * @generated from enum mc_proxy.v1.RouteMode
@@ -1268,6 +1627,20 @@ export const ProxyAdminService: GenService<{
     methodKind: "unary";
     input: typeof GetStatusRequestSchema;
     output: typeof GetStatusResponseSchema;
+  },
+  /**
+   * What the server has counted so far, at once and then in every interval, until the client cancels or the server
+   * begins to shut down, which ends the stream with OK.
+   *
+   * A client that does not read is sent nothing more: it misses intervals, and figures since the start of the server
+   * make up for them.
+   *
+   * @generated from rpc mc_proxy.v1.ProxyAdminService.WatchStats
+   */
+  watchStats: {
+    methodKind: "server_streaming";
+    input: typeof WatchStatsRequestSchema;
+    output: typeof WatchStatsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_mc_proxy_v1_admin, 0);
