@@ -54,7 +54,6 @@ Deno.test("check warns of what has no effect, and still passes", async () => {
     "warn.toml",
     `database.path = "x.db"
     grpc.addr = "/x.sock"
-    metrics.addr = ":9"
     [[listeners]]
     addr = ":443"
     routes = [{ hostname = "a", backend = "b:1", backend_tls = true }]`,
@@ -64,7 +63,6 @@ Deno.test("check warns of what has no effect, and still passes", async () => {
     out: "DIR/warn.toml: OK (1 listener, 1 route)\n",
     err: [
       'DIR/warn.toml: listeners[0].routes[0].backend_tls: warning: has no effect where mode is "l4"',
-      "DIR/warn.toml: metrics: warning: is ignored: not available in this version",
       "",
     ].join("\n"),
   });

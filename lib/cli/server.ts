@@ -11,6 +11,10 @@ import type { Config, ConfigProblem, StoredState } from "../control/config_types
 import { CertificateFiles } from "../control/certificate_files.ts";
 import { GeoipFile } from "../control/geoip_file.ts";
 import { Log } from "../control/log.ts";
+import { MetricsEndpoint } from "../control/metrics/endpoint.ts";
+import { Metrics, type MetricSources } from "../control/metrics/metrics.ts";
+import { notReady, type ReadinessSources } from "../control/metrics/readiness.ts";
+import { readStats } from "../control/metrics/stats.ts";
 import { ServerLock } from "../control/store/lock.ts";
 import { Store } from "../control/store/store.ts";
 import { Supervisor } from "../control/supervisor.ts";
@@ -29,6 +33,7 @@ interface Parts {
   readonly administration: Administration;
   readonly certificates: CertificateFiles;
   readonly admin: AdminServer | undefined;
+  readonly metrics: MetricsEndpoint | undefined;
 }
 
 /**
@@ -54,6 +59,7 @@ export async function runServer(file: string): Promise<number> {
     store.commit();
   } catch (error) {
     await parts?.admin?.close();
+    parts?.metrics?.close();
     store?.discard();
     lock.discard();
     if (!(error instanceof LibcError)) throw error;
@@ -86,7 +92,7 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
       },
     },
   });
-  for (const route of state.listeners.flatMap(({ routes }) => routes)) certificates.add(route);
+  for (const { addr, routes } of state.listeners) for (const route of routes) certificates.add(route, addr);
   const supervisor = new Supervisor(config, state, { geoip: geoip?.bytes, certificates }, log);
   const administration = new Administration({
     config,
@@ -99,7 +105,14 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
   });
   const internalError = (method: string, thrown: unknown) =>
     log.error("internal_error", { method, stack: stackOf(thrown) });
-  const admin = config.grpc && await AdminServer.open(config.grpc.addr, administration, version, { internalError });
+  const counted = { version, supervisor, administration, certificates };
+  const metrics = config.metrics && openMetrics(config.metrics, { ...counted, store, log });
+  const administered = { administration, version, stats: () => readStats(counted) };
+  const admin = config.grpc && await AdminServer.open(config.grpc.addr, administered, { internalError })
+    .catch((error) => {
+      metrics?.close();
+      throw error;
+    });
   log.info("starting", { version, config: file, database: config.database.path });
   if (seeded) log.info("database_seeded", { database: config.database.path });
   if (differs) {
@@ -108,7 +121,21 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
         "the database has other listeners, routes or firewall rules than the file; those of the database are used",
     });
   }
-  return { log, supervisor, administration, certificates, admin };
+  return { log, supervisor, administration, certificates, admin, metrics };
+}
+
+/** Opens the endpoint of scrapers. @throws {ListenError} If its address cannot be bound. */
+function openMetrics(
+  { addr, path }: NonNullable<Config["metrics"]>,
+  sources: MetricSources & ReadinessSources & { readonly log: Log },
+): MetricsEndpoint {
+  return new MetricsEndpoint({
+    addr,
+    path,
+    metrics: new Metrics(sources),
+    notReady: () => notReady(sources),
+    failed: (thrown) => sources.log.error("internal_error", { method: "metrics", stack: stackOf(thrown) }),
+  });
 }
 
 /** What a database that has its own truth may lack of its configuration. */
@@ -129,7 +156,7 @@ function refuse(file: string, problems: readonly ConfigProblem[]): void {
 
 /** Serves until the first signal, and then until all is drained; a second signal ends what is still open. */
 async function serve(parts: Parts): Promise<void> {
-  const { log, supervisor, administration, certificates, admin } = parts;
+  const { log, supervisor, administration, certificates, admin, metrics } = parts;
   const stopping = Promise.withResolvers<void>();
   let signals = 0;
   const onStop = () => ++signals === 1 ? stopping.resolve() : supervisor.abort();
@@ -149,14 +176,16 @@ async function serve(parts: Parts): Promise<void> {
   await administration.drain();
   await supervisor.stop();
   await admin?.close();
+  metrics?.close();
   for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
 }
 
-async function start({ log, supervisor, administration, certificates, admin }: Parts): Promise<void> {
+async function start({ log, supervisor, administration, certificates, admin, metrics }: Parts): Promise<void> {
   if (!await supervisor.start()) return;
   certificates.start();
   admin?.start();
   if (admin !== undefined) log.info("admin_listening", { addr: admin.path });
+  if (metrics !== undefined) log.info("metrics_listening", { addr: metrics.addr });
   const { engine, workers, listeners } = administration.status;
   const routes = listeners.reduce((sum, { routeCount }) => sum + routeCount, 0);
   log.info("ready", { engine, workers, listeners: listeners.length, routes });

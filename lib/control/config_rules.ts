@@ -39,6 +39,7 @@ export function checkRules(document: Table): Findings {
     report: findings.problems,
   });
   listeners.forEach((listener, i) => isTable(listener) && checkListener(listener, `listeners[${i}]`, findings));
+  checkMetrics(document, findings);
   if (isTable(document.firewall)) checkFirewall(document.firewall, findings);
   return findings;
 }
@@ -104,6 +105,16 @@ function checkFirewall(firewall: Table, { problems, warnings }: Findings): void 
     const message = 'needs firewall.geoip_db; write for example geoip_db = "/srv/mc-proxy/GeoLite2-Country.mmdb"';
     problems.push({ path: "firewall.blocked_countries", message });
   }
+}
+
+/** The scrape endpoint and the listeners are not to be in each other's way. */
+function checkMetrics({ listeners, metrics }: Table, { problems }: Findings): void {
+  const addr = read(metrics, "addr", readListenAddress);
+  if (addr === undefined || addr.endsWith(":0")) return;
+  const index = list(listeners).findIndex((listener) => read(listener, "addr", readListenAddress) === addr);
+  if (index < 0) return;
+  const message = `listeners[${index}].addr already listens on ${quote(addr)}; choose another port`;
+  problems.push({ path: "metrics.addr", message });
 }
 
 interface Repeats {

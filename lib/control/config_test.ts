@@ -296,6 +296,18 @@ Deno.test("a value that is wrong by itself is named by its path, with what would
       DATABASE + 'metrics = { addr = ":9", path = "metrics" }',
       'metrics.path: "metrics" is no URL path; write one that starts with "/", for example "/metrics"',
     ],
+    [
+      DATABASE + 'metrics = { addr = ":9", path = "/readyz" }',
+      'metrics.path: "/readyz" is the path of a health check; write another one, for example "/metrics"',
+    ],
+    [
+      DATABASE + 'metrics = { addr = ":9", path = "/a/../b" }',
+      'metrics.path: "/a/../b" is no path as clients ask for it; write "/b"',
+    ],
+    [
+      DATABASE + 'metrics.addr = ":443"\nlisteners = [{ addr = ":442" }, { addr = "[::]:443" }]',
+      'metrics.addr: listeners[1].addr already listens on ":443"; choose another port',
+    ],
   ];
   for (const [text, ...problems] of cases) assert.deepEqual(problemsOf(text), problems, text);
 });

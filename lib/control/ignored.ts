@@ -7,9 +7,8 @@
 import type { Config, ConfigProblem } from "./config_types.ts";
 
 /** What in a file the server passes over. */
-export function ignored({ metrics, proxy }: Pick<Config, "metrics" | "proxy">): ConfigProblem[] {
+export function ignored({ proxy }: Pick<Config, "proxy">): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
-  if (metrics !== undefined) problems.push({ path: "metrics", message: "is ignored: not available in this version" });
   if (proxy.workers > 1 && proxy.engine === "portable") {
     problems.push({ path: "proxy.workers", message: "is ignored: the portable engine has one thread" });
   }

@@ -77,6 +77,7 @@ export class Log {
   #waiting: string[] = [];
   #waitingLength = 0;
   #dropped = 0;
+  #droppedBefore = 0;
   #flushing: Promise<void> | undefined;
 
   constructor(level: LogLevel, format: "text" | "json", sink: LogSink = Deno.stderr) {
@@ -99,6 +100,11 @@ export class Log {
 
   error(event: string, fields: LogFields = {}): void {
     this.#log("error", event, fields);
+  }
+
+  /** How many lines were lost for want of room. */
+  get dropped(): number {
+    return this.#droppedBefore + this.#dropped;
   }
 
   /** Resolves once every line so far has been written, or could not be. */
@@ -146,6 +152,7 @@ export class Log {
     if (this.#dropped === 0) return;
     const lines = this.#dropped;
     this.#dropped = 0;
+    this.#droppedBefore += lines;
     this.#enqueue(formatLine(this.#format, new Date(), "warn", "log_lines_dropped", { lines }));
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { RouteRows } from "../edge/route_counters.ts";
 import type { HttpRoute, RouteSnapshot } from "../edge/snapshot.ts";
 import { certificateName } from "./certificate_files.ts";
 import type { RouteConfig } from "./config_types.ts";
@@ -11,10 +12,14 @@ import type { RouteConfig } from "./config_types.ts";
 /** What stands for authorities that cannot be read: nothing is trusted then, rather than what the system trusts. */
 const NOBODY = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
 
-/** Makes the snapshot of a route; the file of its backend's authorities is read. */
-export function routeSnapshot(route: RouteConfig): RouteSnapshot {
+/**
+ * Makes the snapshot of a route; the file of its backend's authorities is read.
+ *
+ * @param rows Where it is counted.
+ */
+export function routeSnapshot(route: RouteConfig, rows: RouteRows): RouteSnapshot {
   const { hostname, backend, sendProxyProtocol, mode } = route;
-  return { hostname, backend, sendProxyProtocol, http: mode === "l7" ? httpRoute(route) : undefined };
+  return { hostname, backend, sendProxyProtocol, rows, http: mode === "l7" ? httpRoute(route) : undefined };
 }
 
 function httpRoute(route: RouteConfig): HttpRoute {

@@ -6,18 +6,20 @@
 
 import type { EdgeChange } from "../edge/change.ts";
 import { Counters, type ListenerCounts } from "../edge/counters.ts";
-import type { ConnectionEnd, Engine, EngineEvents, RequestEnd } from "../edge/engine.ts";
+import type { ConnectionEnd, Engine, EngineEvents, RequestEnd, ThreadCounts } from "../edge/engine.ts";
 import { EpollEngine } from "../edge/linux/engine.ts";
 import { Libc, LibcError } from "../edge/linux/libc.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
+import type { RouteRows } from "../edge/route_counters.ts";
 import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
 import { messageOf } from "../edge/thrown.ts";
 import { type Endpoint, parseListenAddress } from "../wire/socket_address.ts";
 import { type CertificateFiles, certificateName } from "./certificate_files.ts";
-import type { Config, ListenerConfig, StoredState } from "./config_types.ts";
+import type { Config, ListenerConfig, RouteConfig, StoredState } from "./config_types.ts";
 import type { Log, LogFields } from "./log.ts";
 import { Resolver } from "./resolve.ts";
 import { trustSystemAuthorities } from "./system_authorities.ts";
+import { RouteCounts } from "./route_counts.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
 
 /** A proxy in front sends its header with the connection, whatever the client does. */
@@ -51,6 +53,14 @@ export interface ServingStatus {
   }[];
 }
 
+/** What went wrong so far, beside what is counted of connections. */
+export interface Faults {
+  /** How often the system began to refuse to accept, by the listener's `addr`. */
+  readonly accept: ReadonlyMap<string, number>;
+  /** Faults of ours that ended one connection. */
+  readonly internal: number;
+}
+
 /** Everything that is served, and by what it is known. */
 export class Supervisor {
   readonly #config: Config;
@@ -58,9 +68,14 @@ export class Supervisor {
   readonly #log: Log;
   readonly #workers: number;
   readonly #counters: Counters;
+  /** What is counted of the routes: who adds or removes one says so. */
+  readonly routeCounts: RouteCounts;
   readonly #resolver: Resolver;
   readonly engine: "epoll" | "portable";
   readonly #engine: Engine;
+  readonly #acceptFailures = new Map<string, number>();
+  #internalErrors = 0;
+  #isStarted = false;
   #stopping = false;
 
   /**
@@ -78,12 +93,15 @@ export class Supervisor {
     const portable = this.engine === "portable";
     this.#workers = portable ? 1 : config.proxy.workers || navigator.hardwareConcurrency;
     this.#counters = new Counters(state.listeners.length, portable ? 1 : EpollEngine.writers(this.#workers));
-    const backends = state.listeners.flatMap(({ routes }) => routes.map(({ backend }) => backend));
+    const routes = state.listeners.flatMap(({ routes }) => routes);
+    this.routeCounts = new RouteCounts(this.#counters.routes, config.proxy.connectTimeoutMs);
+    for (const route of routes) this.routeCounts.add(route);
+    const backends = routes.map(({ backend }) => backend);
     this.#resolver = new Resolver(backends, {
       resolved: (backend, addresses) => void this.#engine.apply([{ kind: "set_backend", name: backend, addresses }]),
       failed: (backend, error) => log.warn("resolve_failed", { backend, error: messageOf(error) }),
     });
-    const snapshot = makeSnapshot(config, state, files, this.#resolver.addresses);
+    const snapshot = makeSnapshot(config, state, files, this.#resolver.addresses, (r) => this.routeCounts.rows(r));
     this.#engine = this.engine === "portable"
       ? new PortableEngine(snapshot, this.#counters.writer(0), this.#events())
       : new EpollEngine(snapshot, this.#workers, this.#counters, this.#events());
@@ -94,6 +112,7 @@ export class Supervisor {
     await within(RESOLVE_MS, this.#resolver.start());
     if (this.#stopping) return false;
     await this.#engine.start();
+    this.#isStarted = true;
     for (const [index, addr] of this.#listeners.entries()) {
       this.#log.info("listening", { addr: this.#engine.addresses[index], listener: addr });
     }
@@ -118,6 +137,19 @@ export class Supervisor {
       const counts = { accepted, active, bytes_in: bytesIn, bytes_out: bytesOut };
       this.#log.info("listener_closed", { listener: addr, ...counts, ...prefixed("rejected_", rejected) });
     }
+  }
+
+  /** Whether connections are accepted. */
+  get isAccepting(): boolean {
+    return this.#isStarted && !this.#stopping;
+  }
+
+  get threads(): ThreadCounts {
+    return this.#engine.threads;
+  }
+
+  get faults(): Faults {
+    return { accept: this.#acceptFailures, internal: this.#internalErrors };
   }
 
   /** What serves, at this moment. */
@@ -179,9 +211,15 @@ export class Supervisor {
       connectionEnded: (end) => log.info("connection", connectionFields(end)),
       requestEnded: (end) => log.info("request", requestFields(end)),
       dialFailed: (backend) => this.#resolver.dialFailed(backend),
-      acceptFailed: (listener, reason) => log.error("accept_failed", { listener, reason }),
+      acceptFailed: (listener, reason) => {
+        this.#acceptFailures.set(listener, (this.#acceptFailures.get(listener) ?? 0) + 1);
+        log.error("accept_failed", { listener, reason });
+      },
       acceptRecovered: (listener) => log.info("accept_recovered", { listener }),
-      internalError: (stack) => log.error("internal_error", { stack }),
+      internalError: (stack) => {
+        this.#internalErrors++;
+        log.error("internal_error", { stack });
+      },
       workerFailed: (worker, stack) => log.error("worker_failed", { worker, stack }),
     };
   }
@@ -206,11 +244,12 @@ export function makeSnapshot(
   state: StoredState,
   { geoip, certificates }: ServedFiles,
   backends: ReadonlyMap<string, readonly Endpoint[]>,
+  rowsOf: (route: RouteConfig) => RouteRows,
 ): EdgeSnapshot {
   const { proxy, firewall } = config;
   const reports = config.log.level === "debug" || config.log.level === "info";
   return {
-    listeners: state.listeners.map(listenerSnapshot),
+    listeners: state.listeners.map((listener) => listenerSnapshot(listener, rowsOf)),
     firewall: {
       rules: state.firewall,
       geoip,
@@ -240,7 +279,10 @@ function certificatesOf({ listeners }: StoredState, files: CertificateFiles): Ma
   return certificates;
 }
 
-function listenerSnapshot({ addr, proxyProtocol, maxConnections, routes }: ListenerConfig): ListenerSnapshot {
+function listenerSnapshot(
+  { addr, proxyProtocol, maxConnections, routes }: ListenerConfig,
+  rowsOf: (route: RouteConfig) => RouteRows,
+): ListenerSnapshot {
   const parsed = parseListenAddress(addr);
   if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
   return {
@@ -249,7 +291,7 @@ function listenerSnapshot({ addr, proxyProtocol, maxConnections, routes }: Liste
     port: parsed.port,
     proxyProtocol,
     maxConnections,
-    routes: routes.map(routeSnapshot),
+    routes: routes.map((route) => routeSnapshot(route, rowsOf(route))),
   };
 }
 
@@ -281,10 +323,12 @@ function requestFields(end: RequestEnd): LogFields {
     host: end.host,
     path: end.path,
     status: end.status,
+    grpc_status: end.grpcStatus,
     bytes_in: end.bytesIn,
     bytes_out: end.bytesOut,
     duration_ms: Math.round(end.durationMs),
     backend_ms: end.backendMs === undefined ? undefined : Math.round(end.backendMs),
+    user_agent: end.userAgent,
     error: end.error,
   };
 }

@@ -51,6 +51,7 @@ const route: fc.Arbitrary<RouteSnapshot> = fc.record({
   hostname: fc.constantFrom(...HOSTNAMES),
   backend: fc.constantFrom(...BACKENDS),
   sendProxyProtocol: fc.boolean(),
+  rows: fc.record({ backend: fc.nat(3), hostname: fc.nat(3) }, { noNullPrototype: true }),
   http: fc.constantFrom(undefined, HTTP),
 }, { noNullPrototype: true });
 
@@ -181,7 +182,13 @@ Deno.test("a change of a listener that is not there is refused by both, and chan
       {
         kind: "set_route",
         listener: 2,
-        route: { hostname: "*", backend: "one:1", sendProxyProtocol: false, http: undefined },
+        route: {
+          hostname: "*",
+          backend: "one:1",
+          sendProxyProtocol: false,
+          rows: { backend: 0, hostname: 0 },
+          http: undefined,
+        },
       },
       { kind: "remove_route", listener: -1, hostname: "*" },
       { kind: "set_max_connections", listener: 2, maxConnections: 1 },

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { RouteCounters, RouteCounterWriter, type RouteMemory } from "./route_counters.ts";
+
 /** Why a connection was refused before it was served; the `reason` label of `connections_rejected_total`. */
 export const REJECT_REASONS = [
   /** The listener is at `max_connections`. */
@@ -65,8 +67,17 @@ export interface ListenerCounts {
   readonly rejected: Readonly<Partial<Record<RejectReason, number>>>;
 }
 
+/** What threads share to count together. */
+export interface CountersMemory {
+  readonly listeners: SharedArrayBuffer;
+  /** Of each writer. */
+  readonly routes: readonly RouteMemory[];
+}
+
 /** What one worker counts into. */
 export interface CounterWriter {
+  /** By backend and host name. */
+  readonly routes: RouteCounterWriter;
   /**
    * Counts an accepted connection, and takes a place for it.
    *
@@ -85,7 +96,7 @@ export interface CounterWriter {
 }
 
 /**
- * The counters of every listener, in memory that threads share.
+ * The counters of every listener, backend and host name, in memory that threads share.
  *
  * A total is a float64 cell for each worker, which has one writer: so it needs no atomic operation, and stays exact up
  * to 2^53. The open connections of a listener are one atomic int32 for all, since a limit must hold across workers;
@@ -104,22 +115,25 @@ export interface CounterWriter {
 export class Counters {
   readonly listeners: number;
   readonly workers: number;
-  readonly memory: SharedArrayBuffer;
+  readonly memory: CountersMemory;
+  readonly routes: RouteCounters;
   readonly #totals: Float64Array;
   readonly #active: Int32Array;
   readonly #shares: Int32Array;
   #workerFailures = 0;
 
   /** @param memory That of the same number of listeners and workers in another thread; new and zero by default. */
-  constructor(listeners: number, workers = 1, memory?: SharedArrayBuffer) {
+  constructor(listeners: number, workers = 1, memory?: CountersMemory) {
     const cells = listeners * workers * CELLS;
     const places = listeners * (workers + 1);
     this.listeners = listeners;
     this.workers = workers;
-    this.memory = memory ?? new SharedArrayBuffer(cells * 8 + places * 4);
-    this.#totals = new Float64Array(this.memory, 0, cells);
-    this.#active = new Int32Array(this.memory, cells * 8, listeners);
-    this.#shares = new Int32Array(this.memory, cells * 8 + listeners * 4, listeners * workers);
+    const shared = memory?.listeners ?? new SharedArrayBuffer(cells * 8 + places * 4);
+    this.routes = new RouteCounters(workers, memory?.routes);
+    this.memory = { listeners: shared, routes: this.routes.memory };
+    this.#totals = new Float64Array(shared, 0, cells);
+    this.#active = new Int32Array(shared, cells * 8, listeners);
+    this.#shares = new Int32Array(shared, cells * 8 + listeners * 4, listeners * workers);
   }
 
   /** What worker number `worker` counts into; a worker has one writer at a time. */
@@ -135,7 +149,10 @@ export class Counters {
     };
     const reject = (listener: number, reason: RejectReason) =>
       add(listener, REJECTED + REJECT_REASONS.indexOf(reason), 1);
+    const routes = this.memory.routes[worker];
+    if (routes === undefined) throw new RangeError(`no writer number ${worker}`);
     return {
+      routes: new RouteCounterWriter(routes),
       open: (listener, limit) => {
         add(listener, ACCEPTED, 1);
         if (Atomics.add(active, listener, 1) < limit || limit === 0) {

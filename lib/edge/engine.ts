@@ -59,10 +59,13 @@ export interface RequestEnd {
   readonly protocol: HttpProtocol;
   readonly method: string;
   readonly host: string;
-  /** Without the query, which may hold secrets. */
+  /** Without the query, which may hold secrets; its first 1,024 characters. */
   readonly path: string;
+  readonly userAgent: string | undefined;
   /** What the client was answered; 499 where it left before. */
   readonly status: number;
+  /** The outcome of a gRPC call, where one is told. */
+  readonly grpcStatus: number | undefined;
   /** Bodies, as they were passed on. */
   readonly bytesIn: number;
   readonly bytesOut: number;
@@ -88,10 +91,19 @@ export interface EngineEvents {
   workerFailed(worker: number, stack: string): void;
 }
 
+/** The threads of a data plane. */
+export interface ThreadCounts {
+  /** How many there are to be. */
+  readonly wanted: number;
+  /** How many serve; fewer while one that died is being replaced. */
+  readonly up: number;
+}
+
 /** A data plane with its listeners bound. */
 export interface Engine {
   /** The addresses that are really bound, `host:port`, in the order of the snapshot's listeners. */
   readonly addresses: readonly string[];
+  readonly threads: ThreadCounts;
   /** Starts to accept, and resolves once it does; until then connections wait in the kernel's queue. */
   start(): Promise<void>;
   /**

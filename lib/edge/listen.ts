@@ -18,10 +18,24 @@ export const BACKLOG = 4096;
  * @throws {ListenError} If the address cannot be bound.
  */
 export function listen(addr: string, hostname: string, port: number): Deno.TcpListener {
+  return bind(addr, hostname, port, (options) => Deno.listen({ ...options, tcpBacklog: BACKLOG }));
+}
+
+/**
+ * Binds an address, as {@linkcode listen} does, for what `open` makes of it.
+ *
+ * @throws {ListenError} If the address cannot be bound.
+ */
+export function bind<T>(
+  addr: string,
+  hostname: string,
+  port: number,
+  open: (options: { readonly hostname: string; readonly port: number }) => T,
+): T {
   try {
-    return Deno.listen({ hostname, port, tcpBacklog: BACKLOG });
+    return open({ hostname, port });
   } catch (error) {
-    if (hostname === "::" && hasNoIpv6(error)) return listen(addr, "0.0.0.0", port);
+    if (hostname === "::" && hasNoIpv6(error)) return bind(addr, "0.0.0.0", port, open);
     throw new ListenError(addr, explain(error, port), { cause: error });
   }
 }

@@ -7,6 +7,7 @@
 
 import type { FirewallRules } from "../rules/firewall.ts";
 import type { HttpPolicy } from "../rules/http_policy.ts";
+import type { RouteRows } from "./route_counters.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
 
 /** All that an engine serves. */
@@ -53,6 +54,8 @@ export interface RouteSnapshot {
   /** `host:port`, a key of {@linkcode EdgeSnapshot.backends}. */
   readonly backend: string;
   readonly sendProxyProtocol: boolean;
+  /** Where it is counted. */
+  readonly rows: RouteRows;
   /** L7: how TLS is terminated and HTTP forwarded; `undefined`: the stream is passed on as it is. */
   readonly http: HttpRoute | undefined;
 }

@@ -321,10 +321,14 @@ export class L7 implements AsyncDisposable {
     this.admin = test.admin;
   }
 
-  /** Starts a proxy. @param listener What its listener says beside its routes. */
+  /**
+   * Starts a proxy.
+   *
+   * @param listener What the listener of the routes says beside them; those of `config` come behind it.
+   */
   static async start(
     routes: readonly L7Route[],
-    config: ProxyConfig = {},
+    { listeners: others = [], ...config }: ProxyConfig = {},
     listener: Readonly<Record<string, unknown>> = {},
     environment: Record<string, string> = {},
   ): Promise<L7> {
@@ -336,7 +340,7 @@ export class L7 implements AsyncDisposable {
         route["mode"] === "l4" ? route : { mode: "l7", ...await certificateFor(folder, route.hostname), ...route },
       );
     }
-    const listeners = [{ addr: ADDR, routes: complete, ...listener }];
+    const listeners = [{ addr: ADDR, routes: complete, ...listener }, ...others];
     return new L7(authority, await administered([], { listeners, ...config }, { folder, environment }));
   }
 

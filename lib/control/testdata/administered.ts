@@ -5,6 +5,7 @@
  */
 
 import { type EdgeChange, LivingSnapshot } from "../../edge/change.ts";
+import { RouteCounters } from "../../edge/route_counters.ts";
 import type { EdgeSnapshot } from "../../edge/snapshot.ts";
 import { type Endpoint, parseEndpoint } from "../../wire/socket_address.ts";
 import { Administration, type Served } from "../administration.ts";
@@ -12,6 +13,7 @@ import { parseConfig } from "../config.ts";
 import type { StoredState } from "../config_types.ts";
 import { GeoipFile } from "../geoip_file.ts";
 import { Log } from "../log.ts";
+import { RouteCounts } from "../route_counts.ts";
 import { Store } from "../store/store.ts";
 import { CertificateFiles } from "../certificate_files.ts";
 import { makeSnapshot } from "../supervisor.ts";
@@ -26,9 +28,13 @@ export class FakeServed implements Served {
   readonly applied: (readonly EdgeChange[])[] = [];
   /** What becomes of a call: workers are told of its changes whatever it is. */
   confirm: (changes: readonly EdgeChange[]) => Promise<void> = () => Promise.resolve();
+  /** Looks a backend's name up. */
+  lookUp: (backend: string) => Promise<void> = () => Promise.resolve();
+  readonly routeCounts: RouteCounts;
   readonly #addrs: readonly string[];
 
-  constructor(snapshot: EdgeSnapshot) {
+  constructor(snapshot: EdgeSnapshot, routeCounts: RouteCounts) {
+    this.routeCounts = routeCounts;
     this.living = new LivingSnapshot(snapshot);
     this.#addrs = snapshot.listeners.map(({ addr }) => addr);
     for (const { routes } of snapshot.listeners) for (const { backend } of routes) this.#use(backend);
@@ -50,10 +56,11 @@ export class FakeServed implements Served {
     return this.confirm(changes);
   }
 
-  useBackend(backend: string): Promise<readonly Endpoint[]> {
+  async useBackend(backend: string): Promise<readonly Endpoint[]> {
     this.#use(backend);
+    await this.lookUp(backend);
     const endpoint = parseEndpoint(backend);
-    return Promise.resolve(endpoint === undefined ? [] : [endpoint]);
+    return endpoint === undefined ? [] : [endpoint];
   }
 
   releaseBackend(backend: string): void {
@@ -105,16 +112,20 @@ export function administer(
   const geoipPath = `${folder}/geo.mmdb`;
   if (geoip !== undefined) Deno.writeFileSync(geoipPath, geoip);
   const addresses = (backend: string) => [parseEndpoint(backend)].filter((endpoint) => endpoint !== undefined);
-  const backends = state.listeners.flatMap(({ routes }) => routes.map(({ backend }) => backend));
+  const routes = state.listeners.flatMap(({ routes }) => routes);
   const certificates = new CertificateFiles({ log: new Log("error", "text", NOWHERE), events: { changed: () => {} } });
-  for (const route of state.listeners.flatMap(({ routes }) => routes)) certificates.add(route);
+  for (const { addr, routes } of state.listeners) for (const route of routes) certificates.add(route, addr);
+  const routeCounts = new RouteCounts(new RouteCounters(1), config.proxy.connectTimeoutMs);
+  for (const route of routes) routeCounts.add(route);
   const served = new FakeServed(
     makeSnapshot(
       config,
       state,
       { geoip, certificates },
-      new Map(backends.map((backend) => [backend, addresses(backend)])),
+      new Map(routes.map(({ backend }) => [backend, addresses(backend)])),
+      (route) => routeCounts.rows(route),
     ),
+    routeCounts,
   );
   let text = "";
   const log = new Log("debug", "text", {

@@ -43,6 +43,8 @@ export interface PoolOptions {
   readonly connectMs: number;
   readonly deadlines: Deadlines;
   readonly addresses: () => readonly Endpoint[];
+  /** A connection was made, after so many seconds. */
+  dialled(seconds: number): void;
   dialFailed(): void;
   /** A fault of ours that ended a connection. */
   fault(thrown: unknown): void;
@@ -223,9 +225,11 @@ export class BackendPool {
   async #dial(http1Only: boolean): Promise<void> {
     const { settings, prefix, connectMs, addresses, fault } = this.#options;
     this.#dialling++;
+    const startedAt = performance.now();
     try {
       const dialled = await dialBackend({ settings, addresses: addresses(), prefix, http1Only, connectMs, fault });
       this.#dialling--;
+      this.#options.dialled((performance.now() - startedAt) / 1000);
       dialled.transport.contained(() => this.#add(dialled))();
     } catch (error) {
       this.#dialling--;

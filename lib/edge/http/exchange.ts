@@ -6,6 +6,7 @@
 
 import type { FieldList } from "../../wire/field_list.ts";
 import { refusingPolicy } from "../../rules/http_policy.ts";
+import { fieldValue } from "../../wire/http_fields.ts";
 import type { Expirable } from "../deadlines.ts";
 import type { RequestEnd } from "../engine.ts";
 import { turnTime } from "../turn_clock.ts";
@@ -13,7 +14,7 @@ import { readAuthority } from "./authority.ts";
 import type { Requester, Waiter } from "./backend_pool.ts";
 import type { DialError } from "./dial_error.ts";
 import type { HttpClient } from "./http_client.ts";
-import { answerWithError, type ErrorStatus } from "./error_page.ts";
+import { answerWithError, type ErrorStatus, grpcStatusOf, isGrpc } from "./error_page.ts";
 import { forwardedRequest, forwardedResponse, requestIdOf } from "./forwarding.ts";
 import type { HttpStream, RequestHead, ResponseHead, ServerStream, StreamEvents, StreamFailure } from "./message.ts";
 import type { ServedRoute } from "./service.ts";
@@ -27,8 +28,9 @@ const ATTEMPTS = 2;
 /** RFC 9110 §9.2.2. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
 
-/** What of a client's own words goes into the log. */
-const MAX_LOGGED = 1_024;
+/** What of a client's own words goes into the log, in characters. */
+const MAX_LOGGED_PATH = 1_024;
+const MAX_LOGGED_USER_AGENT = 256;
 
 /**
  * See the module. It is itself what the client's stream tells of the request's body; `Answer` is what the backend's tells.
@@ -50,6 +52,8 @@ export class Exchange implements StreamEvents, Expirable {
   #requestEnded: boolean;
   #attempts = 0;
   #status = 0;
+  /** Of the answer to a gRPC call. */
+  #grpcStatus: number | undefined;
   #bytesIn = 0;
   #bytesOut = 0;
   #sentAt = 0;
@@ -79,7 +83,10 @@ export class Exchange implements StreamEvents, Expirable {
     const route = this.#route();
     if (route === undefined) return this.#refuse(421, "the authority is not of the connection's route");
     const policy = refusingPolicy(route.http.policies, head.fields);
-    if (policy !== undefined) return this.#refuse(403, `policy ${policy.type} ${policy.value}`);
+    if (policy !== undefined) {
+      this.client.policyBlocked(route, policy);
+      return this.#refuse(403, `policy ${policy.type} ${policy.value}`);
+    }
     this.#send(route);
   }
 
@@ -109,9 +116,9 @@ export class Exchange implements StreamEvents, Expirable {
     this.#finishIfDone();
   }
 
-  failed({ detail }: StreamFailure): void {
+  failed({ kind, detail }: StreamFailure): void {
     this.#answer?.abandon();
-    if (this.#status === 0) this.#status = CLIENT_LEFT;
+    if (this.#status === 0) this.#status = kind === "malformed" ? 400 : CLIENT_LEFT;
     this.#finish(detail);
   }
 
@@ -154,6 +161,7 @@ export class Exchange implements StreamEvents, Expirable {
     this.#progress();
     this.#backendMs = turnTime() - this.#sentAt;
     this.#status = head.status;
+    this.#noteOutcome(head.fields);
     this.stream.respond(forwardedResponse(head), end);
     if (end) this.#answered();
   }
@@ -167,6 +175,7 @@ export class Exchange implements StreamEvents, Expirable {
   answerEnd(trailers: FieldList | undefined): void {
     if (trailers === undefined) this.stream.sendEnd();
     else this.stream.sendTrailers(trailers);
+    this.#noteOutcome(trailers);
     this.#answered();
   }
 
@@ -225,9 +234,15 @@ export class Exchange implements StreamEvents, Expirable {
     if (this.#over) return;
     this.#answer = this.#bodyStream = undefined;
     for (const bytes of this.#kept.splice(0)) this.stream.credit(bytes.length);
-    answerWithError(this.stream, this.head, status, this.#requestId);
-    this.#status = status;
+    const answered = answerWithError(this.stream, this.head, status, this.#requestId);
+    this.#status = answered.status;
+    this.#grpcStatus = answered.grpcStatus;
     this.#finish(error);
+  }
+
+  /** The outcome of a gRPC call stands behind its messages, or in the head: the status of HTTP is 200 for failures, too. */
+  #noteOutcome(fields: FieldList | undefined): void {
+    if (fields !== undefined && isGrpc(this.head)) this.#grpcStatus = grpcStatusOf(fields) ?? this.#grpcStatus;
   }
 
   /** All of the answer has come. */
@@ -255,14 +270,18 @@ export class Exchange implements StreamEvents, Expirable {
   }
 
   #report(error: string | undefined): Omit<RequestEnd, "listener" | "route" | "client" | "protocol"> {
-    const { method, authority, path } = this.head;
+    const { method, authority, path, protocol, fields } = this.head;
     const query = path.indexOf("?");
+    const isWebSocket = protocol !== undefined;
+    const isSwitched = isWebSocket && this.#status === 200 && this.client.protocol === "http/1.1";
     return {
       requestId: this.#requestId,
-      method: this.head.protocol === undefined ? method : "GET",
+      method: isWebSocket ? "GET" : method,
       host: authority,
-      path: (query < 0 ? path : path.slice(0, query)).slice(0, MAX_LOGGED),
-      status: this.#status,
+      path: (query < 0 ? path : path.slice(0, query)).slice(0, MAX_LOGGED_PATH),
+      userAgent: fieldValue(fields, "user-agent")?.slice(0, MAX_LOGGED_USER_AGENT),
+      status: isSwitched ? 101 : this.#status,
+      grpcStatus: this.#grpcStatus,
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
       durationMs: turnTime() - this.#startedAt,

@@ -6,6 +6,7 @@
 
 import type { Duplex } from "node:stream";
 import { type SecureContext, TLSSocket } from "node:tls";
+import type { HttpPolicy } from "../../rules/http_policy.ts";
 import { encodeProxyHeaderV2 } from "../../wire/proxy_protocol.ts";
 import { formatIpAddress } from "../../wire/ip_address.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
@@ -98,6 +99,11 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     return this.#service.timeouts;
   }
 
+  /** What is spoken on it, of a connection that brings requests. */
+  get protocol(): HttpProtocol {
+    return this.#protocol ?? "http/1.1";
+  }
+
   /** The connection's route as it is now, where `hostname` is one of its names (RFC 9110 §7.4). */
   routeFor(hostname: string | undefined): ServedRoute | undefined {
     return this.#service.routeFor(this.#accepted.listener, this.#accepted.route, hostname);
@@ -133,32 +139,41 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     new Exchange(this, stream, head, end).begin();
   }
 
-  malformed(detail: string, status: number | undefined): void {
+  malformed(detail: string, status: number | undefined): string {
     this.#requests++;
+    const requestId = crypto.randomUUID();
     this.requestEnded({
-      requestId: crypto.randomUUID(),
+      requestId,
       method: "-",
       host: "-",
       path: "-",
+      userAgent: undefined,
       status: status ?? 400,
+      grpcStatus: undefined,
       bytesIn: 0,
       bytesOut: 0,
       durationMs: 0,
       backendMs: undefined,
       error: detail,
     });
+    return requestId;
   }
 
   requestEnded(end: Omit<RequestEnd, "listener" | "route" | "client" | "protocol">): void {
     if (!this.#service.reportsRequests) return;
     const { listener, route } = this.#accepted;
+    this.#service.countRequest(listener, route, end);
     this.#service.requestEnded({
       listener: this.#service.listenerAddr(listener),
       route,
       client: this.#name,
-      protocol: this.#protocol ?? "http/1.1",
+      protocol: this.protocol,
       ...end,
     });
+  }
+
+  policyBlocked(route: ServedRoute, policy: HttpPolicy): void {
+    this.#service.countPolicyBlock(route, policy);
   }
 
   headBegun(): void {

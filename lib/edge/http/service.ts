@@ -6,6 +6,7 @@
 
 import type { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext } from "node:tls";
+import type { HttpPolicy } from "../../rules/http_policy.ts";
 import { RouteTable } from "../../rules/route_table.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
 import type { EdgeChange } from "../change.ts";
@@ -155,14 +156,19 @@ export class HttpService {
   }
 
   makePool(route: ServedRoute, prefix?: Uint8Array): BackendPool {
-    const name = route.backend;
+    const { backend: name, rows } = route;
+    const { routes: counters } = this.#options.counters;
     return new BackendPool({
       settings: { ...route.http, name },
       prefix,
       connectMs: this.timeouts.connectMs,
       deadlines: this.deadlines,
       addresses: () => this.#backends.get(name) ?? [],
-      dialFailed: () => this.#options.dialFailed(name),
+      dialled: (seconds) => counters.dialled(rows.backend, seconds),
+      dialFailed: () => {
+        counters.dialFailed(rows.backend);
+        this.#options.dialFailed(name);
+      },
       fault: (thrown) => this.fault(thrown),
     });
   }
@@ -177,6 +183,21 @@ export class HttpService {
       read: (bytes) => counters.bytesIn(listener, bytes),
       written: (bytes) => counters.bytesOut(listener, bytes),
     };
+  }
+
+  /** Counts a request that is over, by the pattern of its route; that of a route which was removed has no place. */
+  countRequest(
+    listener: number,
+    pattern: string,
+    { status, durationMs }: Pick<RequestEnd, "status" | "durationMs">,
+  ): void {
+    const route = this.#listeners[listener]?.routes.get(pattern);
+    if (route !== undefined) this.#options.counters.routes.request(route.rows.hostname, status, durationMs / 1000);
+  }
+
+  /** Counts a request that a policy refused. */
+  countPolicyBlock({ rows }: ServedRoute, { type }: HttpPolicy): void {
+    this.#options.counters.routes.policyBlock(rows.hostname, type);
   }
 
   requestEnded(end: RequestEnd): void {

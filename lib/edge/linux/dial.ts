@@ -66,6 +66,7 @@ export function dialNext(connection: Connection, failure: End): void {
     last = dialFailure(error);
     worker.closeSocket(side, false);
   }
+  worker.counters.routes.dialFailed(connection.route?.rows.backend ?? 0);
   if (backend?.shouldReport(worker.deadlines.now)) worker.report({ kind: "dial_failed", backend: name });
   connection.finish(last);
 }

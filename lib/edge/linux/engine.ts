@@ -6,7 +6,7 @@
 
 import { type EdgeChange, LivingSnapshot } from "../change.ts";
 import type { Counters } from "../counters.ts";
-import type { Engine, EngineEvents } from "../engine.ts";
+import type { Engine, EngineEvents, ThreadCounts } from "../engine.ts";
 import type { EdgeSnapshot } from "../snapshot.ts";
 import { RateLimiter } from "../../rules/rate_limiter.ts";
 import { formatHostPort } from "../../wire/socket_address.ts";
@@ -26,6 +26,7 @@ interface Place {
   readonly index: number;
   readonly wakeFd: number;
   thread: Worker | undefined;
+  isUp: boolean;
   startedAt: number;
   ready: PromiseWithResolvers<void>;
   stopped: PromiseWithResolvers<void>;
@@ -86,6 +87,7 @@ export class EpollEngine implements Engine {
       index,
       wakeFd: this.#libc.eventfd(),
       thread: undefined,
+      isUp: false,
       startedAt: 0,
       ready: Promise.withResolvers<void>(),
       stopped: Promise.withResolvers<void>(),
@@ -96,6 +98,11 @@ export class EpollEngine implements Engine {
   /** How many write into the counters, for so many workers: each has one beside it that serves HTTP. */
   static writers(workers: number): number {
     return workers * 2;
+  }
+
+  get threads(): ThreadCounts {
+    const { wanted, up } = this.#http.threads;
+    return { wanted: wanted + this.#places.length, up: up + this.#places.filter(({ isUp }) => isUp).length };
   }
 
   async start(): Promise<void> {
@@ -166,6 +173,7 @@ export class EpollEngine implements Engine {
   #receive(place: Place, message: FromWorker): void {
     switch (message.kind) {
       case "ready":
+        place.isUp = true;
         return place.ready.resolve();
       case "acknowledged":
         return this.#acknowledge(message.sequence, place.index);
@@ -204,6 +212,7 @@ export class EpollEngine implements Engine {
     if (place.thread === undefined) return;
     place.thread.terminate();
     place.thread = undefined;
+    place.isUp = false;
     this.#closeDescriptorsOf(place.index);
     this.#counters.abandon(place.index);
     this.#releaseLocksOf(place.index);

@@ -29,6 +29,8 @@ function startEcho() {
   };
 }
 
+const ROWS = { backend: 1, hostname: 0 };
+
 function snapshotFor(port: number): EdgeSnapshot {
   return {
     listeners: [{
@@ -37,7 +39,7 @@ function snapshotFor(port: number): EdgeSnapshot {
       port: 0,
       proxyProtocol: false,
       maxConnections: 0,
-      routes: [{ hostname: "*", backend: "echo", sendProxyProtocol: false, http: undefined }],
+      routes: [{ hostname: "*", backend: "echo", sendProxyProtocol: false, rows: ROWS, http: undefined }],
     }],
     firewall: {
       rules: { blockedIps: [], blockedCidrs: [], blockedCountries: [] },

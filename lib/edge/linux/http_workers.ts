@@ -9,7 +9,7 @@
 
 import type { EdgeChange, LivingSnapshot } from "../change.ts";
 import type { Counters } from "../counters.ts";
-import type { EngineEvents } from "../engine.ts";
+import type { EngineEvents, ThreadCounts } from "../engine.ts";
 import type { EdgeSnapshot, HttpRoute, RouteSnapshot } from "../snapshot.ts";
 import { Libc } from "./libc.ts";
 import type { FromHttpWorker, HandedOver, SharedMemory, ToHttpWorker } from "./messages.ts";
@@ -21,6 +21,7 @@ interface Place {
   /** Its number among all who write into the counters. */
   readonly writer: number;
   thread: Worker | undefined;
+  isUp: boolean;
   startedAt: number;
   ready: PromiseWithResolvers<void>;
   drained: PromiseWithResolvers<void>;
@@ -57,10 +58,16 @@ export class HttpWorkers {
     this.#places = Array.from({ length: workers }, (_, index) => ({
       writer: workers + index,
       thread: undefined,
+      isUp: false,
       startedAt: 0,
       ready: Promise.withResolvers<void>(),
       drained: Promise.withResolvers<void>(),
     }));
+  }
+
+  get threads(): ThreadCounts {
+    if (!this.#running) return { wanted: 0, up: 0 };
+    return { wanted: this.#places.length, up: this.#places.filter(({ isUp }) => isUp).length };
   }
 
   /** Starts the threads, if there is a route for them. */
@@ -148,6 +155,7 @@ export class HttpWorkers {
   #receive(place: Place, message: FromHttpWorker): void {
     switch (message.kind) {
       case "ready":
+        place.isUp = true;
         return place.ready.resolve();
       case "acknowledged":
         return this.#acknowledge(message.sequence, place);
@@ -179,6 +187,7 @@ export class HttpWorkers {
     if (place.thread === undefined) return;
     place.thread.terminate();
     place.thread = undefined;
+    place.isUp = false;
     const owner = place.writer + 1;
     for (let fd = this.#owners.indexOf(owner); fd >= 0; fd = this.#owners.indexOf(owner, fd + 1)) {
       this.#owners[fd] = 0;

@@ -5,6 +5,7 @@
  */
 
 import type { EdgeChange } from "../change.ts";
+import type { CountersMemory } from "../counters.ts";
 import type { ConnectionEnd, RequestEnd } from "../engine.ts";
 import type { EdgeSnapshot } from "../snapshot.ts";
 
@@ -25,7 +26,7 @@ export interface SharedMemory {
   /** How many write into the counters. */
   readonly writers: number;
   /** Of `Counters`. */
-  readonly counters: SharedArrayBuffer;
+  readonly counters: CountersMemory;
   /** The worker that owns each descriptor, its number plus one as an uint16; 0: none. */
   readonly owners: SharedArrayBuffer;
   /** Of `RateLimiter`, where there is a limit. */

@@ -153,7 +153,7 @@ async function live(connection: Connection): Promise<End> {
   connection.route = route;
   if (route.http !== undefined) return await serveHttp(connection, route);
 
-  const backend = await dial(connection, route.backend);
+  const backend = await dial(connection, route);
   if (!("socket" in backend)) return backend;
   connection.backend = backend.socket;
 

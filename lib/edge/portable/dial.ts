@@ -9,6 +9,7 @@ import type { Endpoint } from "../../wire/socket_address.ts";
 import type { RejectReason } from "../counters.ts";
 import type { Deadlines, Expirable } from "../deadlines.ts";
 import type { End } from "../end.ts";
+import type { RouteSnapshot } from "../snapshot.ts";
 import { messageOf } from "../thrown.ts";
 import type { Connection } from "./connection.ts";
 
@@ -59,12 +60,16 @@ export class DialAttempt implements Expirable {
  *
  * @returns The open socket, or how the connection ends.
  */
-export async function dial(connection: Connection, name: string): Promise<{ socket: Deno.TcpConn } | End> {
+export async function dial(
+  connection: Connection,
+  { backend: name, rows }: RouteSnapshot,
+): Promise<{ socket: Deno.TcpConn } | End> {
   const { engine } = connection;
   const backend = engine.backends.get(name);
   const count = backend?.addresses.length ?? 0;
   engine.deadlines.clear(connection);
-  const giveUpAt = performance.now() + engine.timeouts.connectMs;
+  const startedAt = performance.now();
+  const giveUpAt = startedAt + engine.timeouts.connectMs;
   let failure: End = { reason: "backend_unresolved" };
   for (let i = 0; i < count && connection.ended === undefined; i++) {
     const index = ((backend?.preferred ?? 0) + i) % count;
@@ -78,6 +83,7 @@ export async function dial(connection: Connection, name: string): Promise<{ sock
       connection.dialing = undefined;
       if (connection.ended === undefined) {
         backend.preferred = index;
+        engine.counters.routes.dialled(rows.backend, (performance.now() - startedAt) / 1000);
         return { socket };
       }
       socket.close(); // connected at the very moment of the abort
@@ -86,6 +92,7 @@ export async function dial(connection: Connection, name: string): Promise<{ sock
       failure = dialFailure(error, attempt.timedOut);
     }
   }
+  if (connection.ended === undefined) engine.counters.routes.dialFailed(rows.backend);
   engine.events.dialFailed(name);
   return failure;
 }

@@ -35,6 +35,7 @@ export interface Listener extends ChangeableListener {
 /** See the module. */
 export class PortableEngine implements Engine, Serving {
   readonly addresses: readonly string[];
+  readonly threads = { wanted: 1, up: 1 };
   readonly counters: CounterWriter;
   readonly events: EngineEvents;
   readonly timeouts: EdgeTimeouts;

@@ -1,0 +1,110 @@
+/**
+ * The HTTP endpoint for scrapers and health checks.
+ *
+ * @module
+ */
+
+import { bind } from "../../edge/listen.ts";
+import { formatHostPort, parseListenAddress } from "../../wire/socket_address.ts";
+import { negotiate } from "./exposition.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** Paths beside that of the metrics: neither may be it. */
+export const HEALTH_PATHS = { alive: "/healthz", ready: "/readyz" } as const;
+
+/** What an endpoint answers with. */
+export interface EndpointOptions {
+  /** Where it listens, as configured. */
+  readonly addr: string;
+  /** The path of the metrics. */
+  readonly path: string;
+  readonly metrics: Pick<Metrics, "contentType" | "render">;
+  /** Why the program is not ready; none where it is. */
+  notReady(): readonly string[];
+  /** A request failed for a fault of ours. */
+  failed(thrown: unknown): void;
+}
+
+/** See the module. */
+export class MetricsEndpoint {
+  /** `host:port` as it is really bound. */
+  readonly addr: string;
+  readonly #abort = new AbortController();
+  readonly #options: EndpointOptions;
+
+  /**
+   * Binds the address, and answers from now on.
+   *
+   * @throws {ListenError} If it cannot be bound.
+   */
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+    const { addr } = options;
+    const parsed = parseListenAddress(addr);
+    if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
+    const server = bind(`${addr} (metrics.addr)`, parsed.host || "::", parsed.port, (where) =>
+      Deno.serve({
+        ...where,
+        signal: this.#abort.signal,
+        onListen: () => {}, // the log says so
+        onError: (thrown) => {
+          options.failed(thrown);
+          return answer(500, "a fault of mc-proxy's own; the log has more\n");
+        },
+      }, (request) => this.#answer(request)));
+    this.addr = formatHostPort(server.addr.hostname, server.addr.port);
+  }
+
+  /** Ends it at once. */
+  close(): void {
+    this.#abort.abort();
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    const response = await this.#answerPath(request);
+    if (request.method !== "HEAD") return response;
+    // RFC 9110 §8.6: the length is that of the body which GET would get.
+    response.headers.set("content-length", String((await response.bytes()).length));
+    return new Response(null, response);
+  }
+
+  async #answerPath({ method, url, headers }: Request): Promise<Response> {
+    if (method !== "GET" && method !== "HEAD") return answer(405, "only GET is answered\n", { allow: "GET, HEAD" });
+    const { path, metrics } = this.#options;
+    switch (new URL(url).pathname) {
+      case path: {
+        const format = negotiate(headers.get("accept"));
+        return answer(200, await metrics.render(format), {
+          "content-type": metrics.contentType(format),
+          vary: "accept",
+        });
+      }
+      case HEALTH_PATHS.alive:
+        return answer(200, "ok\n");
+      case HEALTH_PATHS.ready: {
+        const reasons = this.#options.notReady();
+        return reasons.length === 0
+          ? answer(200, "ok\n")
+          : answer(503, reasons.map((reason) => `${reason}\n`).join(""));
+      }
+      default:
+        return answer(404, `there are ${path}, ${HEALTH_PATHS.alive} and ${HEALTH_PATHS.ready}\n`);
+    }
+  }
+}
+
+function answer(
+  status: number,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return new Response(body, {
+    status,
+    headers: {
+      "content-type": "text/plain; charset=utf-8",
+      // Deno would compress it, in the thread that has all else to do.
+      "cache-control": "no-store, no-transform",
+      ...headers,
+    },
+  });
+}

@@ -1,0 +1,221 @@
+/**
+ * What a scrape is told.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { Counter, Gauge, type OpenMetricsContentType, Registry } from "prom-client";
+import { type ListenerCounts, REJECT_REASONS } from "../../edge/counters.ts";
+import type { ThreadCounts } from "../../edge/engine.ts";
+import { DIAL_BOUNDS, POLICY_TYPES, REQUEST_BOUNDS } from "../../edge/route_counters.ts";
+import type { CertificateStatus } from "../certificate_files.ts";
+import type { RouteCounts } from "../route_counts.ts";
+import type { Faults } from "../supervisor.ts";
+import { bucketsOf, Exposition, type ExpositionFormat, formatLabel } from "./exposition.ts";
+import { FAMILIES, type FamilyName, fullName, PROCESS_FAMILIES } from "./families.ts";
+import { certificateExpiries, firewallBlocked } from "./stats.ts";
+
+/** Where the values come from; each is asked when there is a scrape, and only then. */
+export interface MetricSources {
+  /** That of the program. */
+  readonly version: string;
+  readonly supervisor: {
+    readonly threads: ThreadCounts;
+    readonly faults: Faults;
+    readonly routeCounts: Pick<RouteCounts, "backends" | "hostnames">;
+  };
+  readonly administration: { readonly status: MeasuredStatus };
+  readonly certificates: {
+    readonly counts: { readonly reloads: number; readonly failures: number };
+    status(): readonly Pick<CertificateStatus, "notAfter" | "hostnames">[];
+  };
+  readonly log: { readonly dropped: number };
+}
+
+/** What of a program's status is measured. */
+export interface MeasuredStatus {
+  readonly engine: string;
+  readonly workerFailures: number;
+  readonly listeners: readonly {
+    readonly addr: string;
+    readonly maxConnections: number;
+    readonly counts: ListenerCounts;
+    readonly routeCount: number;
+  }[];
+  readonly firewall: {
+    readonly ruleCount: number;
+    readonly geoip: { readonly path: string; readonly builtAt: Date; readonly reloadFailures: number } | undefined;
+  };
+}
+
+type AnyRegistry = Registry | Registry<OpenMetricsContentType>;
+
+/** Labels and a value. */
+type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
+
+/** One of each family that prom-client writes. */
+type Samples = { readonly [Name in FamilyName]?: readonly Sample[] };
+
+/** See the module. */
+export class Metrics {
+  readonly #sources: MetricSources;
+  /** prom-client renames its counters for good when it writes them as OpenMetrics. */
+  readonly #registries: Readonly<Record<ExpositionFormat, AnyRegistry>>;
+  /** Of the scrape under way. */
+  #samples: Samples;
+  #process = processSamples();
+
+  constructor(sources: MetricSources) {
+    this.#sources = sources;
+    const openMetrics = new Registry<OpenMetricsContentType>();
+    openMetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+    this.#registries = { text: new Registry(), openmetrics: openMetrics };
+    this.#samples = samplesOf(sources);
+    for (const registry of Object.values(this.#registries)) this.#register(registry);
+  }
+
+  /** What a format is called. */
+  contentType(format: ExpositionFormat): string {
+    return this.#registries[format].contentType;
+  }
+
+  /** All metrics as they are now. */
+  async render(format: ExpositionFormat): Promise<Uint8Array<ArrayBuffer>> {
+    this.#samples = samplesOf(this.#sources);
+    this.#process = processSamples();
+    const rest = this.#registries[format].metrics(); // asks for every value before it returns
+    const exposition = new Exposition(format);
+    writeBackends(exposition, this.#sources);
+    writeHostnames(exposition, this.#sources);
+    writeCertificates(exposition, this.#sources);
+    exposition.text(await rest);
+    return exposition.bytes;
+  }
+
+  #register(registry: AnyRegistry): void {
+    for (const name of Object.keys(this.#samples) as FamilyName[]) {
+      const { type, help, labels } = FAMILIES[name];
+      register(registry, fullName(name), { type, help, labels }, () => this.#samples[name] ?? []);
+    }
+    for (const [name, family] of Object.entries(PROCESS_FAMILIES)) {
+      register(registry, name, family, () => [[{}, this.#process[name as keyof typeof PROCESS_FAMILIES]]]);
+    }
+  }
+}
+
+function register(
+  registry: AnyRegistry,
+  name: string,
+  { type, help, labels }: { readonly type: string; readonly help: string; readonly labels: readonly string[] },
+  read: () => readonly Sample[],
+): void {
+  const options = { name, help, labelNames: [...labels], registers: [registry] };
+  if (type === "counter") {
+    new Counter({
+      ...options,
+      collect() {
+        this.reset();
+        for (const [labels, value] of read()) this.inc(labels, value);
+      },
+    });
+  } else {
+    new Gauge({
+      ...options,
+      collect() {
+        this.reset();
+        for (const [labels, value] of read()) this.set(labels, value);
+      },
+    });
+  }
+}
+
+function samplesOf({ version, supervisor, administration, certificates, log }: MetricSources): Samples {
+  const { engine, workerFailures, listeners, firewall } = administration.status;
+  const { threads, faults } = supervisor;
+  const { geoip } = firewall;
+  const each = (valueOf: (listener: MeasuredStatus["listeners"][number]) => number): Sample[] =>
+    listeners.map((listener) => [{ listener: listener.addr }, valueOf(listener)]);
+  const one = (value: number): Sample[] => [[{}, value]];
+  return {
+    connections_total: each(({ counts }) => counts.accepted),
+    connections_active: each(({ counts }) => counts.active),
+    connections_limit: each(({ maxConnections }) => maxConnections).filter(([, limit]) => limit > 0),
+    connections_rejected_total: listeners.flatMap(({ addr, counts: { rejected } }) =>
+      REJECT_REASONS.map((reason): Sample => [{ listener: addr, reason }, rejected[reason] ?? 0])
+    ),
+    transfer_bytes_total: listeners.flatMap(({ addr, counts }): Sample[] => [
+      [{ listener: addr, direction: "in" }, counts.bytesIn],
+      [{ listener: addr, direction: "out" }, counts.bytesOut],
+    ]),
+    accept_failures_total: each(({ addr }) => faults.accept.get(addr) ?? 0),
+    routes: each(({ routeCount }) => routeCount),
+    firewall_blocked_total: firewallBlocked(listeners).map(([reason, count]): Sample => [{ reason }, count]),
+    firewall_rules: one(firewall.ruleCount),
+    geoip_build_timestamp_seconds: geoip === undefined ? [] : [[{ path: geoip.path }, geoip.builtAt.getTime() / 1000]],
+    geoip_reload_failures_total: one(geoip?.reloadFailures ?? 0),
+    certificate_reloads_total: one(certificates.counts.reloads),
+    certificate_reload_failures_total: one(certificates.counts.failures),
+    build_info: [[{ version, engine, deno: Deno.version.deno }, 1]],
+    worker_threads: one(threads.wanted),
+    worker_threads_up: one(threads.up),
+    worker_restarts_total: one(workerFailures),
+    internal_errors_total: one(faults.internal),
+    log_lines_dropped_total: one(log.dropped),
+  };
+}
+
+/**
+ * prom-client's own process metrics do not do here. Those of memory and descriptors read /proc, which Deno allows to
+ * programs with every permission only: they are 0. That of the event loop's lag wakes an idle process a hundred times a
+ * second. Those of heaps, handles and garbage collection know the main thread alone, which serves nobody.
+ */
+function processSamples(): Readonly<Record<keyof typeof PROCESS_FAMILIES, number>> {
+  const { user, system } = process.cpuUsage();
+  return {
+    process_cpu_user_seconds_total: user / 1e6,
+    process_cpu_system_seconds_total: system / 1e6,
+    process_cpu_seconds_total: (user + system) / 1e6,
+    process_start_time_seconds: performance.timeOrigin / 1000,
+    process_resident_memory_bytes: Deno.memoryUsage().rss,
+  };
+}
+
+const DIAL_BUCKETS = bucketsOf(DIAL_BOUNDS);
+const REQUEST_BUCKETS = bucketsOf(REQUEST_BOUNDS);
+const TYPE_LABELS = POLICY_TYPES.map((type) => [type, `,type="${type}"`] as const);
+
+function writeBackends(exposition: Exposition, { supervisor }: MetricSources): void {
+  const backends = Array.from(
+    supervisor.routeCounts.backends(),
+    ([name, { dials, dialErrors }]) => ({ label: formatLabel("backend", name), dials, dialErrors }),
+  );
+  exposition.family("backend_dial_duration_seconds");
+  for (const { label, dials } of backends) if (dials.count > 0) exposition.histogram(label, DIAL_BUCKETS, dials);
+  exposition.family("backend_dial_errors_total");
+  for (const { label, dialErrors } of backends) exposition.sample(label, dialErrors);
+}
+
+function writeHostnames(exposition: Exposition, { supervisor }: MetricSources): void {
+  const hostnames = Array.from(
+    supervisor.routeCounts.hostnames(),
+    ([name, counts]) => ({ label: formatLabel("hostname", name), counts }),
+  );
+  exposition.family("l7_responses_total");
+  for (const { label, counts } of hostnames) {
+    for (const [code, count] of counts.codes) exposition.sample(label, count, `,code="${code}"`);
+  }
+  exposition.family("l7_request_duration_seconds");
+  for (const { label, counts } of hostnames) exposition.histogram(label, REQUEST_BUCKETS, counts.requests);
+  exposition.family("l7_policy_blocks_total");
+  for (const { label, counts } of hostnames) {
+    for (const [type, more] of TYPE_LABELS) exposition.sample(label, counts.policyBlocks[type], more);
+  }
+}
+
+function writeCertificates(exposition: Exposition, { certificates }: MetricSources): void {
+  exposition.family("tls_certificate_expiry_timestamp_seconds");
+  for (const { hostname, notAfter } of certificateExpiries(certificates.status())) {
+    exposition.sample(formatLabel("hostname", hostname), notAfter.getTime() / 1000);
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * Whether the program serves as it should.
+ *
+ * @module
+ */
+
+import type { ThreadCounts } from "../../edge/engine.ts";
+
+/** Who knows. */
+export interface ReadinessSources {
+  readonly supervisor: { readonly isAccepting: boolean; readonly threads: ThreadCounts };
+  readonly administration: { readonly status: { readonly draining: boolean } };
+  readonly store: { readonly writeProblem: string | undefined };
+}
+
+/** Why the program is not ready, one reason each; none where it is. */
+export function notReady({ supervisor, administration, store }: ReadinessSources): string[] {
+  if (administration.status.draining) return ["shutting down"];
+  const reasons: string[] = [];
+  if (!supervisor.isAccepting) reasons.push("listeners: not open yet");
+  const { wanted, up } = supervisor.threads;
+  if (up < wanted) reasons.push(`worker threads: ${up} of ${wanted} up`);
+  const problem = store.writeProblem;
+  if (problem !== undefined) reasons.push(`database: ${problem}`);
+  return reasons;
+}

@@ -1,0 +1,218 @@
+/**
+ * Counts by backend and by host name, which come and go with the routes.
+ *
+ * @module
+ */
+
+import type { HttpPolicy } from "../rules/http_policy.ts";
+import { Rows } from "./rows.ts";
+
+/** The kinds of policy that block requests; the `type` label of `l7_policy_blocks_total`. */
+export const POLICY_TYPES = ["block_user_agent", "require_header"] as const satisfies readonly HttpPolicy["type"][];
+
+/** Up to how many seconds a dial took, for each bucket but the last. */
+export const DIAL_BOUNDS: readonly number[] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5];
+
+/** Likewise of a request, from its head to the end of its answer. */
+export const REQUEST_BOUNDS: readonly number[] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+
+/** The row of what has none of its own: there may not be more. */
+export const OTHER_ROW = 0;
+
+/** The rows of what belongs to a route. */
+export interface RouteRows {
+  /** Of its backend. */
+  readonly backend: number;
+  /** Of its host name pattern; {@linkcode OTHER_ROW} where it is one of L4, of whose requests nothing is known. */
+  readonly hostname: number;
+}
+
+// A row of a backend.
+const DIAL_ERRORS = 0;
+const DIAL_SUM = 1;
+const DIAL_BUCKETS = 2;
+const BACKEND_CELLS = DIAL_BUCKETS + DIAL_BOUNDS.length + 1;
+
+/** How many different status codes a thread tells apart for one host name. Few servers give more than a dozen. */
+export const CODE_PLACES = 32;
+
+// A row of a host name.
+const REQUEST_SUM = 0;
+const REQUEST_BUCKETS = 1;
+const POLICY_BLOCKS = REQUEST_BUCKETS + REQUEST_BOUNDS.length + 1;
+const OTHER_CODES = POLICY_BLOCKS + POLICY_TYPES.length;
+const CODES = OTHER_CODES + 1; // pairs of a code and its count, in the order in which they came
+const HOSTNAME_CELLS = CODES + 2 * CODE_PLACES;
+
+/** What each writer has. */
+export interface RouteMemory {
+  readonly backends: SharedArrayBuffer;
+  readonly hostnames: SharedArrayBuffer;
+}
+
+/** Observed durations. */
+export interface DurationCounts {
+  /** How many fell into each bucket, the last of which has no bound. */
+  readonly buckets: readonly number[];
+  readonly count: number;
+  /** In seconds. */
+  readonly sum: number;
+}
+
+/** The counts of one backend at one moment. */
+export interface BackendCounts {
+  readonly dials: DurationCounts;
+  readonly dialErrors: number;
+}
+
+/** The counts of one host name at one moment. */
+export interface HostnameCounts {
+  readonly requests: DurationCounts;
+  /** By status code, and those of codes beyond {@linkcode CODE_PLACES} as `other`. */
+  readonly codes: ReadonlyMap<number | "other", number>;
+  readonly policyBlocks: Readonly<Record<HttpPolicy["type"], number>>;
+}
+
+/** What one writer counts into. */
+export class RouteCounterWriter {
+  readonly #backends: Rows;
+  readonly #hostnames: Rows;
+
+  constructor({ backends, hostnames }: RouteMemory) {
+    this.#backends = new Rows(BACKEND_CELLS, backends);
+    this.#hostnames = new Rows(HOSTNAME_CELLS, hostnames);
+  }
+
+  /** Counts a dial that succeeded after so many seconds. */
+  dialled(backend: number, seconds: number): void {
+    this.#backends.add(backend, DIAL_BUCKETS + bucketOf(DIAL_BOUNDS, seconds), 1);
+    this.#backends.add(backend, DIAL_SUM, seconds);
+  }
+
+  /** Counts a dial that found no address that answers. */
+  dialFailed(backend: number): void {
+    this.#backends.add(backend, DIAL_ERRORS, 1);
+  }
+
+  /** Counts a request that is over, and how long it took. */
+  request(hostname: number, status: number, seconds: number): void {
+    this.#hostnames.add(hostname, REQUEST_BUCKETS + bucketOf(REQUEST_BOUNDS, seconds), 1);
+    this.#hostnames.add(hostname, REQUEST_SUM, seconds);
+    this.#hostnames.add(hostname, this.#codeCell(hostname, status), 1);
+  }
+
+  /** Counts a request that a policy refused, beside how it was answered. */
+  policyBlock(hostname: number, type: HttpPolicy["type"]): void {
+    this.#hostnames.add(hostname, POLICY_BLOCKS + POLICY_TYPES.indexOf(type), 1);
+  }
+
+  #codeCell(hostname: number, status: number): number {
+    const rows = this.#hostnames;
+    for (let cell = CODES; cell < HOSTNAME_CELLS; cell += 2) {
+      const code = rows.get(hostname, cell);
+      if (code === status) return cell + 1;
+      if (code !== 0) continue;
+      rows.set(hostname, cell, status);
+      return cell + 1;
+    }
+    return OTHER_CODES;
+  }
+}
+
+function bucketOf(bounds: readonly number[], seconds: number): number {
+  let bucket = 0;
+  while (bucket < bounds.length && seconds > (bounds[bucket] ?? 0)) bucket++;
+  return bucket;
+}
+
+/** The counters of all writers: who gives out rows makes room for them, and reads. */
+export class RouteCounters {
+  readonly memory: readonly RouteMemory[];
+  readonly #backends: readonly Rows[];
+  readonly #hostnames: readonly Rows[];
+
+  /** @param memory That of the same number of writers in another thread; new and empty by default. */
+  constructor(writers: number, memory?: readonly RouteMemory[]) {
+    const rowsOf = (width: number, kind: keyof RouteMemory) =>
+      Array.from({ length: writers }, (_, writer) => new Rows(width, memory?.[writer]?.[kind]));
+    this.#backends = rowsOf(BACKEND_CELLS, "backends");
+    this.#hostnames = rowsOf(HOSTNAME_CELLS, "hostnames");
+    this.memory = memory ?? this.#backends.map(({ memory }, writer) => ({
+      backends: memory,
+      hostnames: this.#hostnames[writer]?.memory ?? new SharedArrayBuffer(0),
+    }));
+  }
+
+  /** Makes room for a row that was never used. */
+  reserve(kind: keyof RouteRows, row: number): void {
+    for (const rows of this.#tables(kind)) rows.reserve(row);
+  }
+
+  /** Has a row begin anew; nobody may write it meanwhile. */
+  clear(kind: keyof RouteRows, row: number): void {
+    for (const rows of this.#tables(kind)) rows.clear(row);
+  }
+
+  backend(row: number): BackendCounts {
+    const dials = durationsOf(this.#backends, row, DIAL_BUCKETS, DIAL_BOUNDS.length + 1, DIAL_SUM);
+    return { dials, dialErrors: sumOf(this.#backends, row, DIAL_ERRORS) };
+  }
+
+  /** Whether any request was counted for a host name. */
+  hasRequests(row: number): boolean {
+    return this.#hostnames.some((rows) => rows.get(row, CODES) !== 0);
+  }
+
+  hostname(row: number): HostnameCounts {
+    const requests = durationsOf(this.#hostnames, row, REQUEST_BUCKETS, REQUEST_BOUNDS.length + 1, REQUEST_SUM);
+    const blocksOf = (type: HttpPolicy["type"]) =>
+      sumOf(this.#hostnames, row, POLICY_BLOCKS + POLICY_TYPES.indexOf(type));
+    return {
+      requests,
+      codes: this.#codes(row),
+      policyBlocks: { block_user_agent: blocksOf("block_user_agent"), require_header: blocksOf("require_header") },
+    };
+  }
+
+  #tables(kind: keyof RouteRows): readonly Rows[] {
+    return kind === "backend" ? this.#backends : this.#hostnames;
+  }
+
+  #codes(row: number): Map<number | "other", number> {
+    const codes = new Map<number | "other", number>();
+    for (const rows of this.#hostnames) {
+      for (let cell = CODES; cell < HOSTNAME_CELLS; cell += 2) {
+        const code = rows.get(row, cell);
+        if (code === 0) break;
+        codes.set(code, (codes.get(code) ?? 0) + rows.get(row, cell + 1));
+      }
+    }
+    const others = sumOf(this.#hostnames, row, OTHER_CODES);
+    if (others > 0) codes.set("other", others);
+    return codes;
+  }
+}
+
+/** Plain loops: a scrape does this for every name there is, while the event loop stands still. */
+function durationsOf(
+  tables: readonly Rows[],
+  row: number,
+  firstBucket: number,
+  length: number,
+  sum: number,
+): DurationCounts {
+  const buckets: number[] = [];
+  let count = 0;
+  for (let i = 0; i < length; i++) {
+    const inBucket = sumOf(tables, row, firstBucket + i);
+    buckets.push(inBucket);
+    count += inBucket;
+  }
+  return { buckets, count, sum: sumOf(tables, row, sum) };
+}
+
+function sumOf(tables: readonly Rows[], row: number, cell: number): number {
+  let sum = 0;
+  for (let i = 0; i < tables.length; i++) sum += tables[i]?.get(row, cell) ?? 0;
+  return sum;
+}
