@@ -11,10 +11,18 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { Client, credentials, type MethodDefinition, type ServiceError, status } from "@grpc/grpc-js";
+import {
+  Client,
+  type ClientReadableStream,
+  credentials,
+  type MethodDefinition,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
 import type { L7PolicyConfig, RouteConfig } from "../control/config_types.ts";
 import { printable } from "../control/quote.ts";
+import type { Stats } from "../control/metrics/stats.ts";
 import type { FieldViolation } from "../control/refusal.ts";
 import type { FirewallRule } from "../rules/firewall.ts";
 import {
@@ -27,16 +35,29 @@ import {
   type ServerStatus,
   statusOfMessage,
 } from "./convert.ts";
+import { durationOf, statsOfMessage } from "./convert_stats.ts";
 import { violationsOf } from "./errors.ts";
 import { ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { methodDefinition } from "./grpc.ts";
 
+export type { CertifiedRoute, ServedCertificate } from "../control/certificate_files.ts";
+export type {
+  BackendStats,
+  CertificateExpiry,
+  Durations,
+  HostnameStats,
+  ListenerStats,
+  Stats,
+} from "../control/metrics/stats.ts";
 export type { FieldViolation } from "../control/refusal.ts";
 export type { FirewallRule } from "../rules/firewall.ts";
 export type { ServedListener, ServerStatus } from "./convert.ts";
 
 /** The longest that a call may take, by default: a new route waits 5 s for its backend's name, and 5 s for the workers. */
 const TIMEOUT_MS = 15_000;
+
+/** What WatchStats has for an interval that is left out. */
+const WATCH_INTERVAL_MS = 1_000;
 
 /** How long to wait for a socket that exists to answer. */
 const CONNECT_MS = 2_000;
@@ -91,6 +112,14 @@ export interface AddRouteResult {
   readonly replaced: RouteConfig | undefined;
   /** What is right but may not be meant: a backend whose name has no address at this moment. */
   readonly warnings: readonly string[];
+}
+
+/** How {@linkcode AdminClient.watchStats} watches. */
+export interface WatchOptions {
+  /** From one to the next, in milliseconds: 100 to 60,000; by default 1,000. */
+  readonly intervalMs?: number;
+  /** Ends it when it is aborted. */
+  readonly signal?: AbortSignal;
 }
 
 /** Settings of an {@linkcode AdminClient}. */
@@ -211,6 +240,61 @@ export class AdminClient implements Disposable {
     return statusOfMessage(await this.#call(ProxyAdminService.method.getStatus, { omitRoutes }));
   }
 
+  /**
+   * What the server has counted so far, at once and then in every interval.
+   *
+   * It ends when the server begins to shut down, when `signal` is aborted, or when the loop over it is left. A loop that
+   * is slow misses intervals. It throws, too, where nothing comes for the time-out of a call beside the interval.
+   *
+   * @example Connections a second, three times
+   * ```ts
+   * import { AdminClient } from "@mc-proxy/mc-proxy";
+   *
+   * async function printRates(client: AdminClient): Promise<void> {
+   *   let before: { readonly uptimeMs: number; readonly total: number } | undefined;
+   *   let printed = 0;
+   *   for await (const { uptimeMs, listeners } of client.watchStats({ intervalMs: 500 })) {
+   *     const total = listeners.reduce((sum, { counts }) => sum + counts.accepted, 0);
+   *     if (before !== undefined) {
+   *       console.log(`${(total - before.total) / (uptimeMs - before.uptimeMs) * 1000} connections/s`);
+   *       if (++printed === 3) break;
+   *     }
+   *     before = { uptimeMs, total };
+   *   }
+   * }
+   * ```
+   */
+  async *watchStats({ intervalMs, signal }: WatchOptions = {}): AsyncGenerator<Stats, void> {
+    if (signal?.aborted) return;
+    const method = methodDefinition(ProxyAdminService.method.watchStats);
+    const { path, requestSerialize, responseDeserialize } = method;
+    const request = create(ProxyAdminService.method.watchStats.input, {
+      ...intervalMs !== undefined && { interval: durationOf(intervalMs) },
+    });
+    const call = this.#client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request);
+    const silence = new Silence(call, (intervalMs ?? WATCH_INTERVAL_MS) + this.#timeoutMs);
+    const onAbort = () => call.cancel();
+    signal?.addEventListener("abort", onAbort);
+    try {
+      for await (const message of call) {
+        silence.stop();
+        yield statsOfMessage(message);
+        silence.start();
+      }
+    } catch (error) {
+      if (signal?.aborted) return;
+      if (silence.isOver) {
+        const message = `nothing from ${printable(this.path)} for ${silence.ms} ms`;
+        throw new AdminError("DEADLINE_EXCEEDED", message, [], { cause: error });
+      }
+      throw isServiceError(error) ? this.#errorOf(error) : error;
+    } finally {
+      silence.stop();
+      signal?.removeEventListener("abort", onAbort);
+      call.cancel();
+    }
+  }
+
   /** Whether the server serves; not while it shuts down. By `grpc.health.v1.Health`. */
   async isServing(): Promise<boolean> {
     const check = healthService["Check"] as MethodDefinition<{ service: string }, { status: string }>;
@@ -269,6 +353,41 @@ export class AdminClient implements Disposable {
     }
     return new AdminError(codeName(error.code), error.details, violationsOf(error), options);
   }
+}
+
+/** Cancels a call that nothing comes from. */
+class Silence {
+  readonly ms: number;
+  readonly #call: Pick<ClientReadableStream<unknown>, "cancel">;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isOver = false;
+
+  constructor(call: Pick<ClientReadableStream<unknown>, "cancel">, ms: number) {
+    this.ms = ms;
+    this.#call = call;
+    this.start();
+  }
+
+  /** Whether the call was cancelled for that. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Something must come from now on. */
+  start(): void {
+    this.#timer = setTimeout(() => {
+      this.#isOver = true;
+      this.#call.cancel();
+    }, this.ms);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "code" in error && "details" in error && "metadata" in error;
 }
 
 function reasonOf({ details }: ServiceError): string {

@@ -9,6 +9,7 @@ import {
   create,
   type DescMessage,
   type DescMethod,
+  type DescMethodServerStreaming,
   type DescMethodUnary,
   type DescService,
   fromBinary,
@@ -19,27 +20,47 @@ import {
 import type { GenService } from "@bufbuild/protobuf/codegenv2";
 import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 
-/** A service whose methods all take one message and answer with one. */
-export type UnaryMethods = Record<
+/** A method that takes one message, and answers with one or with a stream of them. */
+export type ServedMethod<I extends DescMessage = DescMessage, O extends DescMessage = DescMessage> =
+  | DescMethodUnary<I, O>
+  | DescMethodServerStreaming<I, O>;
+
+/** The methods of a service, by their names in TypeScript. */
+export type ServedMethods = Record<
   string,
-  { readonly methodKind: "unary"; readonly input: DescMessage; readonly output: DescMessage }
+  { readonly methodKind: "unary" | "server_streaming"; readonly input: DescMessage; readonly output: DescMessage }
 >;
 
+/** What answers one call. */
+type Unary<I extends DescMessage, O extends DescMessage> = (
+  request: MessageShape<I>,
+) => MessageInitShape<O> | Promise<MessageInitShape<O>>;
+
+/**
+ * What answers one call with a stream, which is asked for its next message when the client has room for it.
+ *
+ * @param signal Aborted when nobody wants more; the stream then ends.
+ */
+type Streaming<I extends DescMessage, O extends DescMessage> = (
+  request: MessageShape<I>,
+  signal: AbortSignal,
+) => AsyncIterable<MessageInitShape<O>>;
+
 /** What answers the calls of a service. */
-export type Handlers<Methods extends UnaryMethods> = {
-  readonly [Name in keyof Methods]: (
-    request: MessageShape<Methods[Name]["input"]>,
-  ) => MessageInitShape<Methods[Name]["output"]> | Promise<MessageInitShape<Methods[Name]["output"]>>;
+export type Handlers<Methods extends ServedMethods> = {
+  readonly [Name in keyof Methods]: Methods[Name]["methodKind"] extends "unary"
+    ? Unary<Methods[Name]["input"], Methods[Name]["output"]>
+    : Streaming<Methods[Name]["input"], Methods[Name]["output"]>;
 };
 
 /** A method as grpc-js knows it. */
 export function methodDefinition<I extends DescMessage, O extends DescMessage>(
-  method: DescMethodUnary<I, O>,
+  method: ServedMethod<I, O>,
 ): MethodDefinition<MessageShape<I>, MessageShape<O>> {
   return {
     path: pathOf(method),
     requestStream: false,
-    responseStream: false,
+    responseStream: method.methodKind === "server_streaming",
     requestSerialize: (message) => encode(method.input, message),
     requestDeserialize: (bytes) => fromBinary(method.input, bytes),
     responseSerialize: (message) => encode(method.output, message),
@@ -48,20 +69,20 @@ export function methodDefinition<I extends DescMessage, O extends DescMessage>(
 }
 
 /** A service as grpc-js knows it, under the names of its methods in TypeScript. */
-export function serviceDefinition<Methods extends UnaryMethods>(service: GenService<Methods>): ServiceDefinition {
-  return Object.fromEntries(unaryMethods(service).map((method) => [method.localName, methodDefinition(method)]));
+export function serviceDefinition<Methods extends ServedMethods>(service: GenService<Methods>): ServiceDefinition {
+  return Object.fromEntries(servedMethods(service).map((method) => [method.localName, methodDefinition(method)]));
 }
 
 /** The methods of a service. */
-export function unaryMethods(service: DescService): DescMethodUnary[] {
+export function servedMethods(service: DescService): ServedMethod[] {
   return service.methods.map((method) => {
-    if (isUnary(method)) return method;
-    throw new TypeError(`${pathOf(method)} streams`);
+    if (isServed(method)) return method;
+    throw new TypeError(`${pathOf(method)} takes a stream`);
   });
 }
 
-function isUnary(method: DescMethod): method is DescMethodUnary {
-  return method.methodKind === "unary";
+function isServed(method: DescMethod): method is ServedMethod {
+  return method.methodKind === "unary" || method.methodKind === "server_streaming";
 }
 
 /** `/mc_proxy.v1.ProxyAdminService/GetStatus`. */

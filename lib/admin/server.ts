@@ -4,13 +4,15 @@
  * @module
  */
 
-import { type DescFile, type DescMethodUnary, toBinary } from "@bufbuild/protobuf";
+import { type DescFile, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import {
+  type handleServerStreamingCall,
   type handleUnaryCall,
   logVerbosity,
   Server,
   ServerCredentials,
+  type ServerWritableStream,
   setLogVerbosity,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
@@ -19,20 +21,35 @@ import { HealthImplementation, protoPath as healthProtoPath } from "grpc-health-
 import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
 import { Buffer } from "node:buffer";
 import type { Administration } from "../control/administration.ts";
+import { orAborted } from "../control/metrics/intervals.ts";
+import type { Stats } from "../control/metrics/stats.ts";
 import { Refusal } from "../control/refusal.ts";
+import { Connections } from "./connections.ts";
 import { statusOf } from "./errors.ts";
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts";
 import { file_google_rpc_status } from "./gen/google/rpc/status_pb.ts";
 import { file_mc_proxy_v1_admin, ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
-import { serviceDefinition, unaryMethods } from "./grpc.ts";
+import { type ServedMethod, servedMethods, serviceDefinition } from "./grpc.ts";
 import { makeHandlers } from "./service.ts";
 import { AdminSocket } from "./socket.ts";
 
 /** Requests are small; answers may hold every route. */
 const MAX_REQUEST = 256 * 1024;
 
-/** How long calls under way may take once the server is closed. Changes are finished by then; a watched health never is. */
+/**
+ * How long clients may stay once the server is closed. Changes are finished by then, and a watched health never is; that
+ * it closes is not told by GOAWAY, over which a client on Deno may fail as a server does: see `goaway_filter.ts`.
+ */
 const CLOSE_MS = 100;
+
+/** What is asked and changed, and by whom what is counted is read. */
+export interface Administered {
+  readonly administration: Administration;
+  /** What GetStatus says. */
+  readonly version: string;
+  /** Reads what was counted so far. */
+  stats(): Stats;
+}
 
 /** What the server reports. */
 export interface AdminServerEvents {
@@ -44,41 +61,38 @@ export interface AdminServerEvents {
 export class AdminServer {
   readonly path: string;
   readonly #server: Server;
+  readonly #connections: Connections;
   readonly #health = new HealthImplementation({ "": "NOT_SERVING", [ProxyAdminService.typeName]: "NOT_SERVING" });
   readonly #started = Promise.withResolvers<void>();
+  /** Each ends a stream. */
+  readonly #streams = new Set<AbortController>();
+  #isDraining = false;
   #socket: AdminSocket | undefined;
 
-  private constructor(path: string, administration: Administration, version: string, events: AdminServerEvents) {
+  private constructor(path: string, administered: Administered, events: AdminServerEvents) {
     this.path = path;
     setLogVerbosity(logVerbosity.NONE); // its own lines on standard error are none of our log's; errors are returned too
     this.#server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST });
-    this.#server.addService(
-      serviceDefinition(ProxyAdminService),
-      this.#implementation(administration, version, events),
-    );
+    this.#server.addService(serviceDefinition(ProxyAdminService), this.#implementation(administered, events));
     this.#health.addToServer(this.#server);
     new ReflectionService(reflectedPackage()).addToServer(this.#server);
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#connections = new Connections((connection) => injector.injectConnection(connection));
   }
 
   /**
    * Opens the socket. Calls wait until {@linkcode AdminServer.start}.
    *
    * @param path Of the Unix socket.
-   * @param version What GetStatus says.
    * @throws {AdminSocketError} If it cannot be had.
    */
-  static async open(
-    path: string,
-    administration: Administration,
-    version: string,
-    events: AdminServerEvents,
-  ): Promise<AdminServer> {
-    const server = new AdminServer(path, administration, version, events);
+  static async open(path: string, administered: Administered, events: AdminServerEvents): Promise<AdminServer> {
+    const server = new AdminServer(path, administered, events);
     try {
-      server.#socket = await AdminSocket.open(path, (made) => server.#listen(made));
+      server.#socket = await AdminSocket.open(path, (made) => server.#connections.listen(made));
       return server;
     } catch (error) {
-      server.#server.forceShutdown();
+      await server.close();
       throw error;
     }
   }
@@ -89,63 +103,90 @@ export class AdminServer {
     this.#started.resolve();
   }
 
-  /** Tells whoever asks for its health that the program is about to end. */
+  /** Tells whoever asks for its health that the program is about to end, and ends what watches it. */
   drain(): void {
     this.#setHealth("NOT_SERVING");
+    this.#isDraining = true;
+    for (const stream of this.#streams) stream.abort();
   }
 
-  /** Removes the socket, and ends when the calls under way are answered, or soon after. */
+  /** Removes the socket; ends when every client has left, or soon. */
   async close(): Promise<void> {
     this.#socket?.remove();
-    const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
-    const timer = setTimeout(() => this.#server.forceShutdown(), CLOSE_MS);
-    await closed;
-    clearTimeout(timer);
-  }
-
-  #listen(path: string): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) => {
-      if (error === null) resolve();
-      else reject(error);
-    });
-    return promise;
+    await this.#connections.close(CLOSE_MS);
+    this.#server.forceShutdown();
   }
 
   #setHealth(status: "SERVING" | "NOT_SERVING"): void {
     for (const service of ["", ProxyAdminService.typeName]) this.#health.setStatus(service, status);
   }
 
-  #implementation(
-    administration: Administration,
-    version: string,
-    events: AdminServerEvents,
-  ): UntypedServiceImplementation {
-    const handlers: Readonly<Record<string, (request: never) => unknown>> = makeHandlers(administration, version);
+  #implementation(administered: Administered, events: AdminServerEvents): UntypedServiceImplementation {
+    const handlers: Readonly<Record<string, unknown>> = makeHandlers(administered);
     return Object.fromEntries(
-      unaryMethods(ProxyAdminService).map((method) => {
+      servedMethods(ProxyAdminService).map((method) => {
         const handler = handlers[method.localName];
-        if (handler === undefined) throw new TypeError(`no handler for ${method.name}`);
-        return [method.localName, this.#unary(method, handler, events)];
+        if (typeof handler !== "function") throw new TypeError(`no handler for ${method.name}`);
+        return [
+          method.localName,
+          method.methodKind === "unary"
+            ? this.#unary(method, handler as UnaryHandler, events)
+            : this.#streaming(method, handler as StreamingHandler, events),
+        ];
       }),
     );
   }
 
   #unary(
-    { name }: DescMethodUnary,
-    handler: (request: never) => unknown,
+    { name }: ServedMethod,
+    handler: UnaryHandler,
     events: AdminServerEvents,
   ): handleUnaryCall<unknown, unknown> {
     return async ({ request }, callback) => {
       try {
         await this.#started.promise;
-        callback(null, await handler(request as never)); // its deserializer made it
+        callback(null, await handler(request));
       } catch (error) {
         if (!(error instanceof Refusal)) events.internalError(name, error);
         callback(statusOf(error));
       }
     };
   }
+
+  #streaming(
+    { name }: ServedMethod,
+    handler: StreamingHandler,
+    events: AdminServerEvents,
+  ): handleServerStreamingCall<unknown, unknown> {
+    return async (call) => {
+      const ending = new AbortController();
+      const { signal } = ending;
+      this.#streams.add(ending);
+      call.on("cancelled", () => ending.abort());
+      try {
+        await this.#started.promise;
+        if (this.#isDraining) ending.abort();
+        for await (const message of handler(call.request, signal)) await write(call, message, signal);
+        call.end();
+      } catch (error) {
+        if (!(error instanceof Refusal)) events.internalError(name, error);
+        call.emit("error", statusOf(error));
+      } finally {
+        this.#streams.delete(ending);
+      }
+    };
+  }
+}
+
+// Deserializers made their requests, and serializers take their answers.
+type UnaryHandler = (request: unknown) => unknown;
+type StreamingHandler = (request: unknown, signal: AbortSignal) => AsyncIterable<unknown>;
+
+/** Resolves when the client has taken the message, so that one waits for it at most, or when nobody wants it any more. */
+function write(call: ServerWritableStream<unknown, unknown>, message: unknown, signal: AbortSignal): Promise<void> {
+  const { promise: written, resolve } = Promise.withResolvers<void>();
+  call.write(message, () => resolve()); // that it failed is told as a cancellation
+  return orAborted(written, signal);
 }
 
 /** Every service and message, as the reflection service wants them: in the shape in which proto-loader gives them. */

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Administration } from "../control/administration.ts";
+import { readWatchInterval } from "../control/requests.ts";
+import { intervals } from "../control/metrics/intervals.ts";
 import {
   policyInputOf,
   policyMessage,
@@ -14,16 +15,17 @@ import {
   ruleMessage,
   statusMessage,
 } from "./convert.ts";
+import { millisecondsOf, statsMessage } from "./convert_stats.ts";
 import type { ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import type { Handlers } from "./grpc.ts";
+import type { Administered } from "./server.ts";
 import type { GenService } from "@bufbuild/protobuf/codegenv2";
 
 type MethodsOf<Service> = Service extends GenService<infer Methods> ? Methods : never;
 
 /** Answers each RPC; what a handler throws is the call's error. */
 export function makeHandlers(
-  administration: Administration,
-  version: string,
+  { administration, version, stats }: Administered,
 ): Handlers<MethodsOf<typeof ProxyAdminService>> {
   return {
     listRoutes: ({ listenerAddr }) => ({ routes: administration.routes(listenerAddr).map(routeMessage) }),
@@ -71,6 +73,10 @@ export function makeHandlers(
         routes: omitRoutes ? [] : administration.routes(listener.addr),
       }));
       return statusMessage({ ...status, version, listeners });
+    },
+    watchStats: async function* ({ interval }, signal) {
+      const intervalMs = readWatchInterval(interval && millisecondsOf(interval));
+      for await (const _ of intervals(intervalMs, signal)) yield statsMessage(stats());
     },
   };
 }

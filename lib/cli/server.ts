@@ -14,6 +14,7 @@ import { Log } from "../control/log.ts";
 import { MetricsEndpoint } from "../control/metrics/endpoint.ts";
 import { Metrics, type MetricSources } from "../control/metrics/metrics.ts";
 import { notReady, type ReadinessSources } from "../control/metrics/readiness.ts";
+import { readStats } from "../control/metrics/stats.ts";
 import { ServerLock } from "../control/store/lock.ts";
 import { Store } from "../control/store/store.ts";
 import { Supervisor } from "../control/supervisor.ts";
@@ -91,7 +92,7 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
       },
     },
   });
-  for (const route of state.listeners.flatMap(({ routes }) => routes)) certificates.add(route);
+  for (const { addr, routes } of state.listeners) for (const route of routes) certificates.add(route, addr);
   const supervisor = new Supervisor(config, state, { geoip: geoip?.bytes, certificates }, log);
   const administration = new Administration({
     config,
@@ -104,9 +105,10 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
   });
   const internalError = (method: string, thrown: unknown) =>
     log.error("internal_error", { method, stack: stackOf(thrown) });
-  const metrics = config.metrics &&
-    openMetrics(config.metrics, { supervisor, administration, certificates, store, log });
-  const admin = config.grpc && await AdminServer.open(config.grpc.addr, administration, version, { internalError })
+  const counted = { version, supervisor, administration, certificates };
+  const metrics = config.metrics && openMetrics(config.metrics, { ...counted, store, log });
+  const administered = { administration, version, stats: () => readStats(counted) };
+  const admin = config.grpc && await AdminServer.open(config.grpc.addr, administered, { internalError })
     .catch((error) => {
       metrics?.close();
       throw error;
@@ -125,12 +127,12 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
 /** Opens the endpoint of scrapers. @throws {ListenError} If its address cannot be bound. */
 function openMetrics(
   { addr, path }: NonNullable<Config["metrics"]>,
-  sources: Omit<MetricSources, "version"> & ReadinessSources & { readonly log: Log },
+  sources: MetricSources & ReadinessSources & { readonly log: Log },
 ): MetricsEndpoint {
   return new MetricsEndpoint({
     addr,
     path,
-    metrics: new Metrics({ version, ...sources }),
+    metrics: new Metrics(sources),
     notReady: () => notReady(sources),
     failed: (thrown) => sources.log.error("internal_error", { method: "metrics", stack: stackOf(thrown) }),
   });

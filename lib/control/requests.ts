@@ -131,6 +131,20 @@ export function readMaxConnections(max: number): number {
   throw Refusal.invalid([{ field: "max_connections", description }]);
 }
 
+/** How often whoever watches what is counted may be told, and is told by default, in milliseconds. */
+export const WATCH_INTERVAL_MS = { min: 100, max: 60_000, default: 1_000 } as const;
+
+/**
+ * Checks an interval, in milliseconds; where there is none, it is the default.
+ *
+ * @throws {Refusal} If it is out of bounds.
+ */
+export function readWatchInterval(ms: number = WATCH_INTERVAL_MS.default): number {
+  const { min, max } = WATCH_INTERVAL_MS;
+  if (ms >= min && ms <= max) return ms;
+  throw Refusal.invalid([{ field: "interval", description: `expected ${min} ms to ${max / 1000} s, got ${ms} ms` }]);
+}
+
 function refuse(problems: readonly ConfigProblem[]): void {
   if (problems.length > 0) throw Refusal.invalid(distinct(problems));
 }

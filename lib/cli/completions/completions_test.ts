@@ -13,7 +13,7 @@ const OFFERED: readonly (readonly [line: string, offered: readonly string[]])[] 
   ["mc-proxy server --co", ["--config"]],
   ["mc-proxy completions ", ["bash", "zsh", "fish"]],
   ["mc-proxy status --", ["--addr", "--config", "--help", "--json", "--watch"]],
-  ["mc-proxy ctl ", ["status", "health", "routes", "policies", "firewall", "listeners", "help"]],
+  ["mc-proxy ctl ", ["status", "health", "top", "routes", "policies", "firewall", "listeners", "help"]],
   ["mc-proxy ctl -c FILE r", ["routes"]],
   ["mc-proxy ctl --json routes ", ["list", "add", "remove", "help"]],
   ["mc-proxy ctl help f", ["firewall"]],

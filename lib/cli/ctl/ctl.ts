@@ -12,6 +12,7 @@ import { addPolicies } from "./policies.ts";
 import { addRoutes } from "./routes.ts";
 import { addServerOptions } from "./server_option.ts";
 import { addHealth, defineStatus } from "./status.ts";
+import { addTop } from "./top.ts";
 
 /** Makes `command`, a new one, that which administers a running server. */
 export function defineCtl(command: Command, context: CtlContext): void {
@@ -26,6 +27,7 @@ export function defineCtl(command: Command, context: CtlContext): void {
   addExamples(command, examples.map((example) => `${context.invocation} ${example}`));
   defineStatus(command.command("status"), context);
   addHealth(command, context);
+  addTop(command, context);
   addRoutes(command, context);
   addPolicies(command, context);
   addFirewall(command, context);

@@ -18,6 +18,7 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   "rule.type": "TYPE",
   "rule.value": "VALUE",
   max_connections: "N",
+  interval: "--interval",
 };
 
 /** How grpc-js tells that a connection ended under a call. */

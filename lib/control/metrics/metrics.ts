@@ -7,7 +7,6 @@
 import process from "node:process";
 import { Counter, Gauge, type OpenMetricsContentType, Registry } from "prom-client";
 import { type ListenerCounts, REJECT_REASONS } from "../../edge/counters.ts";
-import { BLOCKED } from "../../edge/end.ts";
 import type { ThreadCounts } from "../../edge/engine.ts";
 import { DIAL_BOUNDS, POLICY_TYPES, REQUEST_BOUNDS } from "../../edge/route_counters.ts";
 import type { CertificateStatus } from "../certificate_files.ts";
@@ -15,6 +14,7 @@ import type { RouteCounts } from "../route_counts.ts";
 import type { Faults } from "../supervisor.ts";
 import { bucketsOf, Exposition, type ExpositionFormat, formatLabel } from "./exposition.ts";
 import { FAMILIES, type FamilyName, fullName, PROCESS_FAMILIES } from "./families.ts";
+import { certificateExpiries, firewallBlocked } from "./stats.ts";
 
 /** Where the values come from; each is asked when there is a scrape, and only then. */
 export interface MetricSources {
@@ -150,10 +150,7 @@ function samplesOf({ version, supervisor, administration, certificates, log }: M
     ]),
     accept_failures_total: each(({ addr }) => faults.accept.get(addr) ?? 0),
     routes: each(({ routeCount }) => routeCount),
-    firewall_blocked_total: Object.entries(BLOCKED).map(([reason, rejection]): Sample => [
-      { reason },
-      listeners.reduce((sum, { counts }) => sum + (counts.rejected[rejection] ?? 0), 0),
-    ]),
+    firewall_blocked_total: firewallBlocked(listeners).map(([reason, count]): Sample => [{ reason }, count]),
     firewall_rules: one(firewall.ruleCount),
     geoip_build_timestamp_seconds: geoip === undefined ? [] : [[{ path: geoip.path }, geoip.builtAt.getTime() / 1000]],
     geoip_reload_failures_total: one(geoip?.reloadFailures ?? 0),
@@ -217,12 +214,8 @@ function writeHostnames(exposition: Exposition, { supervisor }: MetricSources): 
 }
 
 function writeCertificates(exposition: Exposition, { certificates }: MetricSources): void {
-  const earliest = new Map<string, number>();
-  for (const { notAfter, hostnames } of certificates.status()) {
-    if (notAfter === undefined) continue;
-    const seconds = notAfter.getTime() / 1000;
-    for (const hostname of hostnames) earliest.set(hostname, Math.min(seconds, earliest.get(hostname) ?? Infinity));
-  }
   exposition.family("tls_certificate_expiry_timestamp_seconds");
-  for (const [hostname, seconds] of earliest) exposition.sample(formatLabel("hostname", hostname), seconds);
+  for (const { hostname, notAfter } of certificateExpiries(certificates.status())) {
+    exposition.sample(formatLabel("hostname", hostname), notAfter.getTime() / 1000);
+  }
 }

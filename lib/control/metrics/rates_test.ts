@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { quantile, ratesBetween } from "./rates.ts";
+import type { Stats } from "./stats.ts";
+
+function stats(uptimeMs: number, more: Partial<Stats>): Stats {
+  return {
+    time: new Date(0),
+    uptimeMs,
+    startedAt: new Date(0),
+    version: "",
+    engine: "epoll",
+    threads: { wanted: 1, up: 1 },
+    workerRestarts: 0,
+    internalErrors: 0,
+    listeners: [],
+    firewallBlocked: {},
+    dialBounds: [1],
+    backends: [],
+    requestBounds: [1],
+    hostnames: [],
+    certificates: [],
+    ...more,
+  };
+}
+
+function backend(name: string, dials: number) {
+  return { backend: name, dials: { buckets: [dials, 0], sum: dials }, dialErrors: 0 };
+}
+
+Deno.test("rates are by the clock that nobody sets", () => {
+  const before = stats(1_000, { time: new Date(9e9), backends: [backend("a:1", 5)] });
+  const now = stats(1_500, { time: new Date(1e9), backends: [backend("a:1", 8)] });
+  assert.equal(ratesBetween(before, now).backends[0]?.dials, 6);
+});
+
+Deno.test("what was not there before began at 0, and what went is not told any more", () => {
+  const before = stats(0, { backends: [backend("a:1", 5)] });
+  const now = stats(1_000, { backends: [backend("b:1", 3)] });
+  assert.deepEqual(ratesBetween(before, now).backends.map(({ backend, dials }) => [backend, dials]), [["b:1", 3]]);
+});
+
+Deno.test("counts that began anew are no negative rates, and no time is no rate", () => {
+  const before = stats(0, { backends: [backend("a:1", 5)] });
+  const now = stats(1_000, { backends: [backend("a:1", 2)] });
+  const [anew] = ratesBetween(before, now).backends;
+  assert.deepEqual([anew?.dials, anew?.p50], [0, undefined]);
+  assert.equal(ratesBetween(now, now).backends[0]?.dials, 0);
+  assert.equal(ratesBetween(before, { ...now, uptimeMs: 0 }).backends[0]?.dials, 0);
+});
+
+Deno.test("status codes are told by their class, and those without one are in none", () => {
+  const responses = { 101: 1, 200: 2, 204: 3, 304: 4, 404: 5, 499: 6, 503: 7, other: 8, 999: 9 };
+  const now = stats(1_000, {
+    hostnames: [{ hostname: "a.test", requests: { buckets: [45, 0], sum: 1 }, responses, policyBlocks: {} }],
+  });
+  const [rates] = ratesBetween(stats(0, {}), now).hostnames;
+  assert.deepEqual(rates?.classes, [17, 1, 5, 4, 11, 7]);
+  assert.equal(rates?.requests, 45);
+});
+
+Deno.test("a quantile is within its bucket, and grows with the share", () => {
+  const bounds = [1, 2, 4];
+  for (const buckets of [[3, 0, 1, 0], [0, 0, 5, 2], [1, 1, 1, 1], [0, 7, 0, 0]]) {
+    let last = 0;
+    for (let share = 0; share <= 1; share += 0.01) {
+      const value = quantile(bounds, buckets, share) ?? NaN;
+      assert.ok(value >= last && value <= 4, `${buckets} ${share}: ${value}`);
+      last = value;
+    }
+  }
+});
