@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { buildMmdb } from "../lib/rules/testdata/build_mmdb.ts";
 import { administered } from "./harness/admin.ts";
 import { authority, HttpBackend, reflect } from "./harness/http.ts";
+import { metricsUrl } from "./harness/metrics.ts";
 import { Backend, connectTls, helloFor, readExactly, sayHello, writeAll } from "./harness/peers.ts";
 import { Proxy, runProgram } from "./harness/proxy.ts";
 
@@ -26,7 +27,7 @@ function commands(): string[] {
 Deno.test("the README's configuration is sound, and its commands do what they say", async () => {
   using backend = new Backend();
   await using www = await HttpBackend.start("h2c", reflect);
-  const [example, , ...others] = blocks("toml");
+  const [example, , , ...others] = blocks("toml");
   assert.ok(example !== undefined && others.length === 0);
   const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
   const local = (text: string) => text.replaceAll("/srv/mc-proxy", folder);
@@ -92,6 +93,24 @@ Deno.test("the README's server without a route is made to serve by its commands,
   const plain = (text: string) => text.replaceAll(/ +/g, " ").replaceAll(/^(version|uptime|engine) .*/gm, "$1");
   assert.equal(plain(printed), plain(local(expected)));
   assert.deepEqual((await proxy.log.findAll(3, ({ event }) => event === "change")).length, 3);
+});
+
+Deno.test("the README's metrics are there, and so is its health check", async () => {
+  const [, empty, metrics] = blocks("toml");
+  const curls = blocks("sh").flatMap((block) => block.trimEnd().split("\n")).filter((line) => line.includes(":9090"));
+  assert.ok(empty !== undefined && metrics !== undefined && curls.length === 2);
+  const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
+  const local = (text: string) => text.replaceAll("/srv/mc-proxy", folder).replaceAll(/":443"/g, '"127.0.0.1:0"');
+  await Deno.writeTextFile(`${folder}/config.toml`, local(empty) + metrics.replace(":9090", ":0"));
+  const environment = { MCPROXY_LOG_FORMAT: "json" };
+  await using proxy = Proxy.run(["server", "-c", `${folder}/config.toml`], { folder, environment });
+  await proxy.event("ready");
+  const { host } = new URL(await metricsUrl(proxy));
+  for (const line of curls) {
+    const response = await fetch(line.replace("curl ", "").replace("127.0.0.1:9090", host));
+    assert.equal(response.status, 200, line);
+    assert.match(await response.text(), line.endsWith("/readyz") ? /^ok\n$/ : /^mcproxy_build_info\{/m);
+  }
 });
 
 /** The names within a document, and what kind each value is of; of an array, its first item's. */

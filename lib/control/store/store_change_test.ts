@@ -219,9 +219,11 @@ Deno.test("while another program writes, a change fails soon and reading goes on
       name: "StoreError",
       message: `${store.path}: is locked by another process; stop what else writes to it`,
     });
+    assert.equal(store.writeProblem, `${store.path}: is locked by another process; stop what else writes to it`);
     assert.deepEqual(store.routes(":443"), STATE.listeners[0]?.routes);
     other.exec("ROLLBACK");
     other.close();
+    assert.equal(store.writeProblem, undefined);
     store.setMaxConnections(":443", 1);
     assert.equal(stateOf(store).listeners[0]?.maxConnections, 1);
   });
