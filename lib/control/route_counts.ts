@@ -67,9 +67,11 @@ export class RouteCounts {
     if (this.#backends.sharing > 0) yield [OTHERS, this.#counters.backend(OTHER_ROW)];
   }
 
-  /** What was counted for each host name pattern of an L7 route. */
+  /** What was counted for each host name pattern of an L7 route; one that was never asked for is left out. */
   *hostnames(): Generator<readonly [name: string, counts: HostnameCounts]> {
-    for (const [name, row] of this.#hostnames.names()) yield [name, this.#counters.hostname(row)];
+    for (const [name, row] of this.#hostnames.names()) {
+      if (this.#counters.hasRequests(row)) yield [name, this.#counters.hostname(row)];
+    }
     if (this.#hostnames.sharing > 0) yield [OTHERS, this.#counters.hostname(OTHER_ROW)];
   }
 }

@@ -54,6 +54,7 @@ export interface RouteMemory {
 export interface DurationCounts {
   /** How many fell into each bucket, the last of which has no bound. */
   readonly buckets: readonly number[];
+  readonly count: number;
   /** In seconds. */
   readonly sum: number;
 }
@@ -157,13 +158,19 @@ export class RouteCounters {
     return { dials, dialErrors: sumOf(this.#backends, row, DIAL_ERRORS) };
   }
 
+  /** Whether any request was counted for a host name. */
+  hasRequests(row: number): boolean {
+    return this.#hostnames.some((rows) => rows.get(row, CODES) !== 0);
+  }
+
   hostname(row: number): HostnameCounts {
     const requests = durationsOf(this.#hostnames, row, REQUEST_BUCKETS, REQUEST_BOUNDS.length + 1, REQUEST_SUM);
-    const [agents, headers] = POLICY_TYPES.map((_, i) => sumOf(this.#hostnames, row, POLICY_BLOCKS + i));
+    const blocksOf = (type: HttpPolicy["type"]) =>
+      sumOf(this.#hostnames, row, POLICY_BLOCKS + POLICY_TYPES.indexOf(type));
     return {
       requests,
       codes: this.#codes(row),
-      policyBlocks: { block_user_agent: agents ?? 0, require_header: headers ?? 0 },
+      policyBlocks: { block_user_agent: blocksOf("block_user_agent"), require_header: blocksOf("require_header") },
     };
   }
 
@@ -186,21 +193,26 @@ export class RouteCounters {
   }
 }
 
+/** Plain loops: a scrape does this for every name there is, while the event loop stands still. */
 function durationsOf(
   tables: readonly Rows[],
   row: number,
   firstBucket: number,
-  buckets: number,
+  length: number,
   sum: number,
 ): DurationCounts {
-  return {
-    buckets: Array.from({ length: buckets }, (_, i) => sumOf(tables, row, firstBucket + i)),
-    sum: sumOf(tables, row, sum),
-  };
+  const buckets: number[] = [];
+  let count = 0;
+  for (let i = 0; i < length; i++) {
+    const inBucket = sumOf(tables, row, firstBucket + i);
+    buckets.push(inBucket);
+    count += inBucket;
+  }
+  return { buckets, count, sum: sumOf(tables, row, sum) };
 }
 
 function sumOf(tables: readonly Rows[], row: number, cell: number): number {
   let sum = 0;
-  for (const rows of tables) sum += rows.get(row, cell);
+  for (let i = 0; i < tables.length; i++) sum += tables[i]?.get(row, cell) ?? 0;
   return sum;
 }

@@ -4,37 +4,73 @@
  * @module
  */
 
+import type { DurationCounts } from "../../edge/route_counters.ts";
+import { ByteWriter } from "../../wire/byte_writer.ts";
 import { FAMILIES, type FamilyName, fullName } from "./families.ts";
 
 /** Prometheus's text format 0.0.4, or OpenMetrics 1.0.0. */
 export type ExpositionFormat = "text" | "openmetrics";
 
+const encoder = new TextEncoder();
+
+/** A label as it is written, `name="value"`, each character an octet of its UTF-8. */
+export function formatLabel(name: string, value: string): string {
+  return `${name}="${PLAIN.test(value) ? value : escape(value)}"`;
+}
+
+const PLAIN = /^[\x20!\x23-\x5b\x5d-\x7e]*$/;
+
+/** Both formats escape alike. */
+function escape(value: string): string {
+  const escaped = value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+  return String.fromCharCode(...encoder.encode(escaped));
+}
+
+/** The buckets of a histogram. */
+export interface Buckets {
+  /** What follows the label of a series, up to the value. */
+  readonly endings: readonly string[];
+}
+
+/** @param bounds Of every bucket but the last, ascending. */
+export function bucketsOf(bounds: readonly number[]): Buckets {
+  return { endings: [...bounds.map(String), "+Inf"].map((bound) => `,le="${bound}"} `) };
+}
+
+/** No series takes more. */
+const MAX_SERIES = 64 * 1024;
+
+const LINE_FEED = 10;
+const DIGIT_0 = 48;
+
 /**
- * Writes the families of which there is a series for each route.
+ * Writes the families of which there is a series for each route, as octets from the start.
  *
- * prom-client takes 400 ms for what 10,000 backends have in one histogram (measured), nearly all of it to make objects
- * and to escape labels again for each line; this takes a tenth of that.
+ * For what 10,000 backends have in one histogram prom-client takes 400 ms, template strings 90 ms, this 35 ms (measured):
+ * the event loop stands still meanwhile.
  *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
  * const exposition = new Exposition("text");
  * exposition.family("backend_dial_errors_total");
- * exposition.sample({ backend: "[::1]:443" }, 2);
- * assert.match(exposition.text, /^mcproxy_backend_dial_errors_total{backend="\[::1\]:443"} 2$/m);
+ * exposition.sample(formatLabel("backend", "[::1]:443"), 2);
+ * const text = new TextDecoder().decode(exposition.bytes);
+ * assert.match(text, /^mcproxy_backend_dial_errors_total{backend="\[::1\]:443"} 2$/m);
  * ```
  */
 export class Exposition {
   readonly #format: ExpositionFormat;
-  #text = "";
+  readonly #out = new ByteWriter(4 * MAX_SERIES);
   #name = "";
 
   constructor(format: ExpositionFormat) {
     this.#format = format;
   }
 
-  get text(): string {
-    return this.#text;
+  /** All so far. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#out.written;
   }
 
   /** Begins a family: samples are its own from now on. */
@@ -45,45 +81,72 @@ export class Exposition {
     const family = this.#format === "openmetrics" && type === "counter"
       ? this.#name.replace(/_total$/, "")
       : this.#name;
-    this.#text += `# HELP ${family} ${help}\n# TYPE ${family} ${type}\n`;
-  }
-
-  /** A value of a counter or a gauge. */
-  sample(labels: Readonly<Record<string, string>>, value: number): void {
-    this.#text += `${this.#name}{${formatLabels(labels)}} ${value}\n`;
+    this.text(`# HELP ${family} ${help}\n# TYPE ${family} ${type}\n`);
   }
 
   /**
-   * The values of a histogram.
+   * A value of a counter or a gauge.
    *
-   * @param bounds Of every bucket but the last.
-   * @param buckets How many are in each bucket and no other.
+   * @param label As {@linkcode formatLabel} gives it.
+   * @param more Of its labels, behind the first: `,name="value"`, likewise.
    */
-  histogram(
-    labels: Readonly<Record<string, string>>,
-    bounds: readonly number[],
-    { buckets, sum }: { readonly buckets: readonly number[]; readonly sum: number },
-  ): void {
-    const formatted = formatLabels(labels);
-    const bucket = `${this.#name}_bucket{${formatted},le="`;
-    let text = "";
-    let count = 0;
-    for (const [i, inBucket] of buckets.entries()) {
-      count += inBucket;
-      text += `${bucket}${bounds[i] ?? "+Inf"}"} ${count}\n`;
-    }
-    this.#text += `${text}${this.#name}_sum{${formatted}} ${sum}\n${this.#name}_count{${formatted}} ${count}\n`;
+  sample(label: string, value: number, more = ""): void {
+    this.#head("{", label);
+    this.#out.latin1(more);
+    this.#out.latin1("} ");
+    this.#value(value);
   }
-}
 
-function formatLabels(labels: Readonly<Record<string, string>>): string {
-  return Object.entries(labels).map(([name, value]) => `${name}="${escape(value)}"`).join();
-}
+  /** The values of a histogram; `counts` has for each bucket how many are in it and no other. */
+  histogram(label: string, { endings }: Buckets, counts: DurationCounts): void {
+    const out = this.#out;
+    out.reserve(MAX_SERIES);
+    const start = out.length;
+    this.#head("_bucket{", label);
+    const end = out.length;
+    let count = 0;
+    for (let i = 0; i < endings.length; i++) {
+      if (i > 0) {
+        out.bytes.copyWithin(out.length, start, end);
+        out.length += end - start;
+      }
+      out.latin1(endings[i] ?? "");
+      this.#value(count += counts.buckets[i] ?? 0);
+    }
+    this.#head("_sum{", label);
+    out.latin1("} ");
+    this.#value(counts.sum);
+    this.#head("_count{", label);
+    out.latin1("} ");
+    this.#value(count);
+  }
 
-/** Both formats escape alike. */
-function escape(value: string): string {
-  if (!/[\\"\n]/.test(value)) return value;
-  return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+  /** Text that is written already. */
+  text(text: string): void {
+    this.#out.put(encoder.encode(text));
+  }
+
+  #head(suffix: string, label: string): void {
+    this.#out.latin1(this.#name);
+    this.#out.latin1(suffix);
+    this.#out.latin1(label);
+  }
+
+  #value(value: number): void {
+    if (Number.isSafeInteger(value) && value >= 0) this.#digits(value);
+    else this.#out.latin1(String(value));
+    this.#out.octet(LINE_FEED);
+  }
+
+  #digits(value: number): void {
+    let divisor = 1;
+    while (value / divisor >= 10) divisor *= 10;
+    for (let rest = value; divisor >= 1; divisor /= 10) {
+      const digit = Math.floor(rest / divisor);
+      this.#out.octet(DIGIT_0 + digit);
+      rest -= digit * divisor;
+    }
+  }
 }
 
 /**

@@ -57,7 +57,7 @@ export const FAMILIES = {
   geoip_build_timestamp_seconds: {
     type: "gauge",
     help: "When the publisher made the GeoIP database in use; without one there is no series.",
-    labels: [],
+    labels: ["path"],
   },
   geoip_reload_failures_total: {
     type: "counter",

@@ -12,7 +12,7 @@ import { DIAL_BOUNDS, POLICY_TYPES, REQUEST_BOUNDS } from "../../edge/route_coun
 import type { CertificateStatus } from "../certificate_files.ts";
 import type { RouteCounts } from "../route_counts.ts";
 import type { Faults } from "../supervisor.ts";
-import { Exposition, type ExpositionFormat } from "./exposition.ts";
+import { bucketsOf, Exposition, type ExpositionFormat, formatLabel } from "./exposition.ts";
 import { FAMILIES, type FamilyName, fullName, PROCESS_FAMILIES } from "./families.ts";
 import { certificateExpiries, firewallBlocked } from "./stats.ts";
 
@@ -45,7 +45,7 @@ export interface MeasuredStatus {
   }[];
   readonly firewall: {
     readonly ruleCount: number;
-    readonly geoip: { readonly builtAt: Date; readonly reloadFailures: number } | undefined;
+    readonly geoip: { readonly path: string; readonly builtAt: Date; readonly reloadFailures: number } | undefined;
   };
 }
 
@@ -62,7 +62,9 @@ export class Metrics {
   readonly #sources: MetricSources;
   /** prom-client renames its counters for good when it writes them as OpenMetrics. */
   readonly #registries: Readonly<Record<ExpositionFormat, AnyRegistry>>;
-  #samples: Samples = {};
+  /** Of the scrape under way. */
+  #samples: Samples;
+  #process = processSamples();
 
   constructor(sources: MetricSources) {
     this.#sources = sources;
@@ -79,14 +81,16 @@ export class Metrics {
   }
 
   /** All metrics as they are now. */
-  async render(format: ExpositionFormat): Promise<string> {
+  async render(format: ExpositionFormat): Promise<Uint8Array<ArrayBuffer>> {
     this.#samples = samplesOf(this.#sources);
+    this.#process = processSamples();
     const rest = this.#registries[format].metrics(); // asks for every value before it returns
     const exposition = new Exposition(format);
     writeBackends(exposition, this.#sources);
     writeHostnames(exposition, this.#sources);
     writeCertificates(exposition, this.#sources);
-    return exposition.text + await rest;
+    exposition.text(await rest);
+    return exposition.bytes;
   }
 
   #register(registry: AnyRegistry): void {
@@ -95,7 +99,7 @@ export class Metrics {
       register(registry, fullName(name), { type, help, labels }, () => this.#samples[name] ?? []);
     }
     for (const [name, family] of Object.entries(PROCESS_FAMILIES)) {
-      register(registry, name, family, () => [[{}, PROCESS_VALUES[name as keyof typeof PROCESS_FAMILIES]()]]);
+      register(registry, name, family, () => [[{}, this.#process[name as keyof typeof PROCESS_FAMILIES]]]);
     }
   }
 }
@@ -148,7 +152,7 @@ function samplesOf({ version, supervisor, administration, certificates, log }: M
     routes: each(({ routeCount }) => routeCount),
     firewall_blocked_total: firewallBlocked(listeners).map(([reason, count]): Sample => [{ reason }, count]),
     firewall_rules: one(firewall.ruleCount),
-    geoip_build_timestamp_seconds: geoip === undefined ? [] : one(geoip.builtAt.getTime() / 1000),
+    geoip_build_timestamp_seconds: geoip === undefined ? [] : [[{ path: geoip.path }, geoip.builtAt.getTime() / 1000]],
     geoip_reload_failures_total: one(geoip?.reloadFailures ?? 0),
     certificate_reloads_total: one(certificates.counts.reloads),
     certificate_reload_failures_total: one(certificates.counts.failures),
@@ -166,45 +170,52 @@ function samplesOf({ version, supervisor, administration, certificates, log }: M
  * programs with every permission only: they are 0. That of the event loop's lag wakes an idle process a hundred times a
  * second. Those of heaps, handles and garbage collection know the main thread alone, which serves nobody.
  */
-const PROCESS_VALUES: Readonly<Record<keyof typeof PROCESS_FAMILIES, () => number>> = {
-  process_cpu_user_seconds_total: () => process.cpuUsage().user / 1e6,
-  process_cpu_system_seconds_total: () => process.cpuUsage().system / 1e6,
-  process_cpu_seconds_total: () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1e6;
-  },
-  process_start_time_seconds: () => performance.timeOrigin / 1000,
-  process_resident_memory_bytes: () => Deno.memoryUsage().rss,
-};
+function processSamples(): Readonly<Record<keyof typeof PROCESS_FAMILIES, number>> {
+  const { user, system } = process.cpuUsage();
+  return {
+    process_cpu_user_seconds_total: user / 1e6,
+    process_cpu_system_seconds_total: system / 1e6,
+    process_cpu_seconds_total: (user + system) / 1e6,
+    process_start_time_seconds: performance.timeOrigin / 1000,
+    process_resident_memory_bytes: Deno.memoryUsage().rss,
+  };
+}
+
+const DIAL_BUCKETS = bucketsOf(DIAL_BOUNDS);
+const REQUEST_BUCKETS = bucketsOf(REQUEST_BOUNDS);
+const TYPE_LABELS = POLICY_TYPES.map((type) => [type, `,type="${type}"`] as const);
 
 function writeBackends(exposition: Exposition, { supervisor }: MetricSources): void {
-  const backends = [...supervisor.routeCounts.backends()];
+  const backends = Array.from(
+    supervisor.routeCounts.backends(),
+    ([name, { dials, dialErrors }]) => ({ label: formatLabel("backend", name), dials, dialErrors }),
+  );
   exposition.family("backend_dial_duration_seconds");
-  for (const [backend, { dials }] of backends) {
-    if (dials.buckets.some((count) => count > 0)) exposition.histogram({ backend }, DIAL_BOUNDS, dials);
-  }
+  for (const { label, dials } of backends) if (dials.count > 0) exposition.histogram(label, DIAL_BUCKETS, dials);
   exposition.family("backend_dial_errors_total");
-  for (const [backend, { dialErrors }] of backends) exposition.sample({ backend }, dialErrors);
+  for (const { label, dialErrors } of backends) exposition.sample(label, dialErrors);
 }
 
 function writeHostnames(exposition: Exposition, { supervisor }: MetricSources): void {
-  // What was never asked for has no series: of 14 lines for each host name, nobody would read any.
-  const hostnames = [...supervisor.routeCounts.hostnames()].filter(([, { codes }]) => codes.size > 0);
+  const hostnames = Array.from(
+    supervisor.routeCounts.hostnames(),
+    ([name, counts]) => ({ label: formatLabel("hostname", name), counts }),
+  );
   exposition.family("l7_responses_total");
-  for (const [hostname, { codes }] of hostnames) {
-    for (const [code, count] of codes) exposition.sample({ hostname, code: String(code) }, count);
+  for (const { label, counts } of hostnames) {
+    for (const [code, count] of counts.codes) exposition.sample(label, count, `,code="${code}"`);
   }
   exposition.family("l7_request_duration_seconds");
-  for (const [hostname, { requests }] of hostnames) exposition.histogram({ hostname }, REQUEST_BOUNDS, requests);
+  for (const { label, counts } of hostnames) exposition.histogram(label, REQUEST_BUCKETS, counts.requests);
   exposition.family("l7_policy_blocks_total");
-  for (const [hostname, { policyBlocks }] of hostnames) {
-    for (const type of POLICY_TYPES) exposition.sample({ hostname, type }, policyBlocks[type]);
+  for (const { label, counts } of hostnames) {
+    for (const [type, more] of TYPE_LABELS) exposition.sample(label, counts.policyBlocks[type], more);
   }
 }
 
 function writeCertificates(exposition: Exposition, { certificates }: MetricSources): void {
   exposition.family("tls_certificate_expiry_timestamp_seconds");
   for (const { hostname, notAfter } of certificateExpiries(certificates.status())) {
-    exposition.sample({ hostname }, notAfter.getTime() / 1000);
+    exposition.sample(formatLabel("hostname", hostname), notAfter.getTime() / 1000);
   }
 }

@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { notReady } from "./readiness.ts";
+
+const READY = {
+  supervisor: { isAccepting: true, threads: { wanted: 2, up: 2 } },
+  administration: { status: { draining: false } },
+  store: { writeProblem: undefined },
+};
+
+Deno.test("a program is ready when nothing stands against it", () => {
+  assert.deepEqual(notReady(READY), []);
+});
+
+Deno.test("every reason is told", () => {
+  assert.deepEqual(
+    notReady({
+      ...READY,
+      supervisor: { isAccepting: false, threads: { wanted: 4, up: 3 } },
+      store: { writeProblem: "/x.db: the disk is full" },
+    }),
+    ["listeners: not open yet", "worker threads: 3 of 4 up", "database: /x.db: the disk is full"],
+  );
+});
+
+Deno.test("a program that shuts down is not ready, whatever else", () => {
+  assert.deepEqual(notReady({ ...READY, administration: { status: { draining: true } } }), ["shutting down"]);
+});
