@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { buildMmdb } from "../lib/rules/testdata/build_mmdb.ts";
 import { administered } from "./harness/admin.ts";
-import { authority, HttpBackend, reflect } from "./harness/http.ts";
+import { authority, HttpBackend, L7, reflect } from "./harness/http.ts";
 import { metricsUrl } from "./harness/metrics.ts";
 import { Backend, connectTls, helloFor, readExactly, sayHello, writeAll } from "./harness/peers.ts";
 import { Proxy, runProgram } from "./harness/proxy.ts";
@@ -121,8 +121,9 @@ function shapeOf(value: unknown): unknown {
 }
 
 Deno.test("what --json prints has the shapes of docs/CTL.md", async () => {
-  const [route, server, ...others] = blocks("json", Deno.readTextFileSync(new URL("../docs/CTL.md", import.meta.url)));
-  assert.ok(route !== undefined && server !== undefined && others.length === 0);
+  const documents = blocks("json", Deno.readTextFileSync(new URL("../docs/CTL.md", import.meta.url)));
+  const [route, server, counted, ...others] = documents;
+  assert.ok(route !== undefined && server !== undefined && counted !== undefined && others.length === 0);
   const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
   await Deno.writeFile(
     `${folder}/geo.mmdb`,
@@ -166,6 +167,31 @@ Deno.test("the program of docs/CTL.md prints what it says", async () => {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
   const decoder = new TextDecoder();
   assert.deepEqual([code, decoder.decode(stdout), decoder.decode(stderr)], [0, expected, ""]);
+});
+
+/** A document with arrays and counts as they may be, where one has none: what of them there is differs. */
+function keysOf(value: unknown): unknown {
+  return typeof value === "object" && value !== null ? Object.keys(value) : value;
+}
+
+Deno.test("what ctl top --json prints has the keys of docs/CTL.md", async () => {
+  const [, , counted = ""] = blocks("json", Deno.readTextFileSync(new URL("../docs/CTL.md", import.meta.url)));
+  const documented = JSON.parse(counted);
+  await using origin = await HttpBackend.start("h2c", reflect);
+  await using test = await L7.start([{ hostname: "www.test", backend: origin.addr }]);
+  using peer = await test.connect("h2", "www.test");
+  await peer.ask({ path: "/" });
+  const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
+  const arguments_ = ["ctl", "top", "--json", "--addr", `${test.proxy.folder}/admin.sock`];
+  await using top = Proxy.run(arguments_, { folder });
+  const printed = JSON.parse(await top.stdout.find(() => true));
+  assert.deepEqual(keysOf(printed), keysOf(documented));
+  for (const key of ["listeners", "backends", "hostnames", "certificates"]) {
+    assert.deepEqual(keysOf(printed[key][0]), keysOf(documented[key][0]), key);
+  }
+  assert.deepEqual([printed.dial_bounds, printed.request_bounds], [documented.dial_bounds, documented.request_bounds]);
+  assert.equal(printed.backends[0].dials.buckets.length, documented.backends[0].dials.buckets.length);
+  assert.equal(printed.hostnames[0].requests.buckets.length, documented.hostnames[0].requests.buckets.length);
 });
 
 Deno.test("the README's table of commands is that of --help", async () => {

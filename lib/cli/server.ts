@@ -14,7 +14,7 @@ import { Log } from "../control/log.ts";
 import { MetricsEndpoint } from "../control/metrics/endpoint.ts";
 import { Metrics, type MetricSources } from "../control/metrics/metrics.ts";
 import { notReady, type ReadinessSources } from "../control/metrics/readiness.ts";
-import { readStats } from "../control/metrics/stats.ts";
+import { readStats, type StatsSources } from "../control/metrics/stats.ts";
 import { ServerLock } from "../control/store/lock.ts";
 import { Store } from "../control/store/store.ts";
 import { Supervisor } from "../control/supervisor.ts";
@@ -126,13 +126,15 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
 
 /** Opens the endpoint of scrapers. @throws {ListenError} If its address cannot be bound. */
 function openMetrics(
-  { addr, path }: NonNullable<Config["metrics"]>,
-  sources: MetricSources & ReadinessSources & { readonly log: Log },
+  { addr, path, dashboard }: NonNullable<Config["metrics"]>,
+  sources: MetricSources & StatsSources & ReadinessSources & { readonly log: Log },
 ): MetricsEndpoint {
   return new MetricsEndpoint({
     addr,
     path,
+    dashboard,
     metrics: new Metrics(sources),
+    stats: () => readStats(sources),
     notReady: () => notReady(sources),
     failed: (thrown) => sources.log.error("internal_error", { method: "metrics", stack: stackOf(thrown) }),
   });

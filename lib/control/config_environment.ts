@@ -32,7 +32,7 @@ const KINDS: {
     rate_window: "string",
   },
   grpc: { addr: "string" },
-  metrics: { addr: "string", path: "string" },
+  metrics: { addr: "string", path: "string", dashboard: "boolean" },
   proxy: {
     engine: "string",
     workers: "number",

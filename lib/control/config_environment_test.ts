@@ -16,6 +16,7 @@ Deno.test("every scalar outside the arrays can be overridden", () => {
     MCPROXY_GRPC_ADDR: "/y.sock",
     MCPROXY_METRICS_ADDR: ":99",
     MCPROXY_METRICS_PATH: "/y",
+    MCPROXY_METRICS_DASHBOARD: "true",
     MCPROXY_PROXY_WORKERS: "3",
     MCPROXY_PROXY_CONNECT_TIMEOUT: "1s",
     MCPROXY_PROXY_HELLO_TIMEOUT: "2s",
@@ -38,7 +39,7 @@ Deno.test("every scalar outside the arrays can be overridden", () => {
       rateWindowMs: 9_000,
     },
     grpc: { addr: "/y.sock" },
-    metrics: { addr: ":99", path: "/y" },
+    metrics: { addr: ":99", path: "/y", dashboard: true },
     proxy: {
       engine: "auto",
       workers: 3,

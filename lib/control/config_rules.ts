@@ -107,8 +107,15 @@ function checkFirewall(firewall: Table, { problems, warnings }: Findings): void 
   }
 }
 
-/** The scrape endpoint and the listeners are not to be in each other's way. */
+/** Where the page for people is, and what it reads: not the path of the metrics then. */
+const DASHBOARD_PATHS: readonly unknown[] = ["/", "/stats.json"];
+
+/** The scrape endpoint, its page for people and the listeners are not to be in each other's way. */
 function checkMetrics({ listeners, metrics }: Table, { problems }: Findings): void {
+  if (isTable(metrics) && metrics.dashboard === true && DASHBOARD_PATHS.includes(metrics.path)) {
+    const message = `is the dashboard's, which metrics.dashboard asks for; write another one, for example "/metrics"`;
+    problems.push({ path: "metrics.path", message });
+  }
   const addr = read(metrics, "addr", readListenAddress);
   if (addr === undefined || addr.endsWith(":0")) return;
   const index = list(listeners).findIndex((listener) => read(listener, "addr", readListenAddress) === addr);

@@ -145,6 +145,7 @@ export const SECTIONS = {
   metrics: {
     addr: text(values.readListenAddress),
     path: v.optional(text(values.readUrlPath), "/metrics"),
+    dashboard: v.optional(boolean, false),
   },
   proxy: {
     engine: v.optional(oneOf(ENGINES), "auto"),

@@ -104,6 +104,7 @@ Deno.test("every key of every table arrives, in canonical form", () => {
     [metrics]
     addr = ":9090"
     path = "/m"
+    dashboard = true
     [proxy]
     engine = "portable"
     workers = 1024
@@ -159,7 +160,7 @@ Deno.test("every key of every table arrives, in canonical form", () => {
       rateWindowMs: 60_000,
     },
     grpc: { addr: "/run/x.sock" },
-    metrics: { addr: ":9090", path: "/m" },
+    metrics: { addr: ":9090", path: "/m", dashboard: true },
     proxy: {
       engine: "portable",
       workers: 1024,
@@ -303,6 +304,14 @@ Deno.test("a value that is wrong by itself is named by its path, with what would
     [
       DATABASE + 'metrics = { addr = ":9", path = "/a/../b" }',
       'metrics.path: "/a/../b" is no path as clients ask for it; write "/b"',
+    ],
+    [
+      DATABASE + 'metrics = { addr = ":9", path = "/", dashboard = true }',
+      'metrics.path: is the dashboard\'s, which metrics.dashboard asks for; write another one, for example "/metrics"',
+    ],
+    [
+      DATABASE + 'metrics = { addr = ":9", dashboard = "yes" }',
+      'metrics.dashboard: expected true or false, got "yes"',
     ],
     [
       DATABASE + 'metrics.addr = ":443"\nlisteners = [{ addr = ":442" }, { addr = "[::]:443" }]',

@@ -93,7 +93,12 @@ export interface Config {
   /** The admin API; `undefined`: none. */
   readonly grpc: { readonly addr: string } | undefined;
   /** The scrape endpoint; `undefined`: none. */
-  readonly metrics: { readonly addr: string; readonly path: string } | undefined;
+  readonly metrics: {
+    readonly addr: string;
+    readonly path: string;
+    /** Whether a page for people is served beside it, at `/`. */
+    readonly dashboard: boolean;
+  } | undefined;
   readonly proxy: {
     /** What moves the bytes: `auto` is `epoll` where that can run, and `portable` elsewhere. */
     readonly engine: typeof ENGINES[number];

@@ -19,12 +19,25 @@ export class Terminal implements AsyncDisposable {
   /** All that it has printed, line ends as a terminal gets them. */
   text = "";
 
-  /** Runs the program with these arguments on a terminal of `columns` columns and 24 rows. */
-  constructor(arguments_: readonly string[], columns: number, environment: Record<string, string> = {}) {
+  /**
+   * Runs the program with these arguments on a terminal of `columns` columns and 24 rows.
+   *
+   * @param after What the shell runs there when the program has ended; the exit code is then that of it.
+   */
+  constructor(
+    arguments_: readonly string[],
+    columns: number,
+    environment: Record<string, string> = {},
+    after?: string,
+  ) {
     const { executable, args } = programCommand();
     const command = [executable, ...args, ...arguments_].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
     this.#process = new Deno.Command("script", {
-      args: ["-qefc", `stty cols ${columns} rows 24 && exec ${command}`, "/dev/null"],
+      args: [
+        "-qefc",
+        `stty cols ${columns} rows 24 && ${after === undefined ? `exec ${command}` : `{ ${command}; ${after}; }`}`,
+        "/dev/null",
+      ],
       env: { TERM: "xterm", NO_COLOR: "", ...environment },
       stdin: "piped",
       stdout: "piped",
@@ -49,6 +62,23 @@ export class Terminal implements AsyncDisposable {
     await this.#writer.write(new TextEncoder().encode(key));
   }
 
+  /** Sends the program a signal: the last of the processes that `script` began. */
+  signal(signal: Deno.Signal): void {
+    Deno.kill(this.#pid(), signal);
+  }
+
+  /** Changes its size. */
+  async resize(columns: number, rows: number): Promise<void> {
+    const terminal = Deno.readLinkSync(`/proc/${this.#pid()}/fd/1`);
+    await new Deno.Command("stty", { args: ["-F", terminal, "cols", `${columns}`, "rows", `${rows}`] }).output();
+  }
+
+  #pid(): number {
+    let pid = this.#process.pid;
+    for (let child = childOf(pid); child !== undefined; child = childOf(pid)) pid = child;
+    return pid;
+  }
+
   /** Its exit code, once it has ended and all that it printed is in `text`. */
   async exit(): Promise<number> {
     for (let chunk = await this.#reader.read(); !chunk.done; chunk = await this.#reader.read()) {
@@ -68,4 +98,9 @@ export class Terminal implements AsyncDisposable {
     await this.#reader.cancel();
     await this.#process.status;
   }
+}
+
+function childOf(pid: number): number | undefined {
+  const [child] = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).split(" ");
+  return child ? Number(child) : undefined;
 }

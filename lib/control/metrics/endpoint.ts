@@ -6,8 +6,11 @@
 
 import { bind } from "../../edge/listen.ts";
 import { formatHostPort, parseListenAddress } from "../../wire/socket_address.ts";
+import { type Page, page, STATS_PATH } from "./dashboard/dashboard.ts";
 import { negotiate } from "./exposition.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Stats } from "./stats.ts";
+import { statsJson } from "./stats_json.ts";
 
 /** Paths beside that of the metrics: neither may be it. */
 export const HEALTH_PATHS = { alive: "/healthz", ready: "/readyz" } as const;
@@ -19,6 +22,10 @@ export interface EndpointOptions {
   /** The path of the metrics. */
   readonly path: string;
   readonly metrics: Pick<Metrics, "contentType" | "render">;
+  /** Whether there is a page for people, too. */
+  readonly dashboard: boolean;
+  /** What the page shows. */
+  stats(): Stats;
   /** Why the program is not ready; none where it is. */
   notReady(): readonly string[];
   /** A request failed for a fault of ours. */
@@ -31,6 +38,7 @@ export class MetricsEndpoint {
   readonly addr: string;
   readonly #abort = new AbortController();
   readonly #options: EndpointOptions;
+  readonly #page: Page | undefined;
 
   /**
    * Binds the address, and answers from now on.
@@ -39,6 +47,7 @@ export class MetricsEndpoint {
    */
   constructor(options: EndpointOptions) {
     this.#options = options;
+    this.#page = options.dashboard ? page() : undefined;
     const { addr } = options;
     const parsed = parseListenAddress(addr);
     if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
@@ -71,7 +80,8 @@ export class MetricsEndpoint {
   async #answerPath({ method, url, headers }: Request): Promise<Response> {
     if (method !== "GET" && method !== "HEAD") return answer(405, "only GET is answered\n", { allow: "GET, HEAD" });
     const { path, metrics } = this.#options;
-    switch (new URL(url).pathname) {
+    const { pathname } = new URL(url);
+    switch (pathname) {
       case path: {
         const format = negotiate(headers.get("accept"));
         return answer(200, await metrics.render(format), {
@@ -88,8 +98,21 @@ export class MetricsEndpoint {
           : answer(503, reasons.map((reason) => `${reason}\n`).join(""));
       }
       default:
-        return answer(404, `there are ${path}, ${HEALTH_PATHS.alive} and ${HEALTH_PATHS.ready}\n`);
+        return this.#answerPerson(pathname) ??
+          answer(404, `there are ${path}, ${HEALTH_PATHS.alive} and ${HEALTH_PATHS.ready}\n`);
     }
+  }
+
+  /** What belongs to the page for people, where there is one. */
+  #answerPerson(pathname: string): Response | undefined {
+    if (this.#page === undefined) return undefined;
+    if (pathname === "/") return answer(200, this.#page.body, this.#page.headers);
+    if (pathname !== STATS_PATH) return undefined;
+    return answer(200, `${JSON.stringify(statsJson(this.#options.stats()))}\n`, {
+      "content-type": "application/json",
+      "x-content-type-options": "nosniff",
+      "cross-origin-resource-policy": "same-origin",
+    });
   }
 }
 
