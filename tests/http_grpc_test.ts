@@ -53,7 +53,10 @@ async function serve(credentials: grpc.ServerCredentials) {
       call.end();
     },
     echo(call: grpc.ServerDuplexStream<Buffer, Buffer>) {
-      call.on("data", (part: Buffer) => call.write(part));
+      call.on("data", (part: Buffer) => {
+        if (part.toString() !== "fail") call.write(part);
+        else call.emit("error", { code: grpc.status.DATA_LOSS, details: "no more" });
+      });
       call.on("end", () => call.end());
     },
     hang(call: grpc.ServerUnaryCall<Buffer, Buffer>) {
@@ -191,6 +194,31 @@ for (const tls of [false, true]) {
       await cancelled;
     });
   });
+
+  testEachEngine(
+    `gRPC calls that the server ends, or that it dies within, end so for the client over ${over}`,
+    async () => {
+      await withClient(tls, async (client, { server }) => {
+        const failing = client.makeBidiStreamRequest(SERVICE.echo.path, identity, identity);
+        failing.write(Buffer.from("x"));
+        assert.equal(String((await once(failing, "data"))[0]), "x");
+        failing.write(Buffer.from("fail"));
+        const [error]: grpc.ServiceError[] = await once(failing, "error");
+        assert.deepEqual([error?.code, error?.details], [grpc.status.DATA_LOSS, "no more"]);
+
+        const echo = client.makeBidiStreamRequest(SERVICE.echo.path, identity, identity);
+        echo.write(Buffer.from("x"));
+        await once(echo, "data");
+        const ended = once(echo, "status").catch((error) => [error]) as Promise<[grpc.StatusObject]>;
+        echo.on("error", () => {}); // told as its status, too
+        server.forceShutdown();
+        const [{ code }] = await ended;
+        assert.ok([grpc.status.CANCELLED, grpc.status.INTERNAL, grpc.status.UNAVAILABLE].includes(code), String(code));
+        const { error: after } = await unary(client, SERVICE.unary, Buffer.from("x")).result;
+        assert.equal(after?.code, grpc.status.UNAVAILABLE);
+      });
+    },
+  );
 
   testEachEngine(`gRPC compression is left as it is over ${over}`, async () => {
     await withClient(tls, async (client) => {

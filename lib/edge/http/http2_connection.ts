@@ -20,11 +20,17 @@ import { ReceiveWindow } from "./http2_receive_window.ts";
 import { ResetStreams } from "./http2_reset_streams.ts";
 import { SendFlow } from "./http2_send_flow.ts";
 import { readSettings, type ReceivedSettings } from "./http2_settings.ts";
-import type { Http2Stream } from "./http2_stream.ts";
+import { type Http2Stream, MAX_RECEIVE_WINDOW } from "./http2_stream.ts";
 import { HIGH_WATER, type Transport, type TransportEvents } from "./transport.ts";
 
 /** How long a peer may take to read the GOAWAY that ends its connection. */
 const LINGER_MS = 1_000;
+
+/**
+ * What the windows of all streams together may grow by: clients that read much of many answers, and then nothing, can
+ * have us hold that, and the first 64 KiB of each, but not the largest window of each.
+ */
+const MAX_GROWTH = 8 * 1024 * 1024;
 
 /** Settings by their numbers. */
 export type Settings = readonly (readonly [id: number, value: number])[];
@@ -51,6 +57,8 @@ export abstract class Http2Connection implements TransportEvents {
   readonly #window: ReceiveWindow;
   readonly #creditsAtOnce: boolean;
   readonly #resetByUs = new ResetStreams();
+  /** What the windows of open streams have grown by. */
+  #growth = 0;
   #sawSettings = false;
   #paused = false;
   #linger: ReturnType<typeof setTimeout> | undefined;
@@ -107,6 +115,16 @@ export abstract class Http2Connection implements TransportEvents {
   #credit(bytes: number): void {
     const increment = this.#window.credit(bytes);
     if (increment > 0) this.output.windowUpdate(0, increment);
+  }
+
+  /** Whether the window of one more stream may grow. */
+  get streamsMayGrow(): boolean {
+    return this.#growth + MAX_RECEIVE_WINDOW / 2 <= MAX_GROWTH;
+  }
+
+  /** The window of a stream has grown; by less than nothing where the stream is over. */
+  streamGrew(bytes: number): void {
+    this.#growth += bytes;
   }
 
   /** A stream is over. */

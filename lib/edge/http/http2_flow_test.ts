@@ -185,6 +185,28 @@ Deno.test("an answer that its receiver does not take holds up its own stream onl
   assert.deepEqual(await peer.told(), ["WINDOW_UPDATE 1 131067"]);
 });
 
+Deno.test("the windows of many answers grow by so much together, and what one grew by is free when it is over", async () => {
+  using peer = await Http2ClientPeer.open();
+  const grownBy = async (id: number) => { // an answer of 1 MB, credited as it comes
+    peer.request();
+    peer.send(peer.headers(id, [":status", "200"], h2.END_HEADERS));
+    let window = 0;
+    for (let i = 0; i < 100; i++) {
+      peer.send(data(id, new Uint8Array(10_000)));
+      for (const line of await peer.told()) {
+        if (line.startsWith(`WINDOW_UPDATE ${id} `)) window += Number(line.split(" ")[2]);
+      }
+    }
+    return Math.max(0, window - 1_000_000);
+  };
+  const grown: number[] = [];
+  for (let i = 0; i < 30; i++) grown.push(await grownBy(1 + 2 * i));
+  assert.ok((grown[0] ?? 0) > 128 * 1024 && (grown[15] ?? 0) > 128 * 1024, `${grown}`);
+  assert.deepEqual(grown.slice(20), grown.slice(20).map(() => 0));
+  for (let i = 0; i < 30; i++) peer.send(data(1 + 2 * i, "", true));
+  assert.ok(await grownBy(61) > 128 * 1024);
+});
+
 Deno.test("a request's body waits for the backend's window, and its end with it", async () => {
   using peer = await Http2ClientPeer.open({ [h2.SETTINGS_INITIAL_WINDOW_SIZE]: 3 });
   const { stream } = peer.request({ method: "POST" }, false);

@@ -16,7 +16,7 @@ import type { HttpStream, StreamEvents, StreamFailure } from "./message.ts";
  * What a window may grow to, as long as all that came is dealt with at once: with it grows the rate over a long way, and
  * what a receiver on our other side that stands still can have us hold.
  */
-const MAX_RECEIVE_WINDOW = 512 * 1024;
+export const MAX_RECEIVE_WINDOW = 512 * 1024;
 
 const RESET_CODES = {
   cancelled: "CANCEL",
@@ -107,9 +107,11 @@ export abstract class Http2Stream implements HttpStream, Sender {
     this.connection.credit(bytes);
     if (this.remoteEnded) return;
     const { size } = this.#window;
-    const grown = this.#outstanding === 0 ? Math.min(size * 2, MAX_RECEIVE_WINDOW) : size;
-    const increment = this.#window.credit(bytes, grown);
-    if (increment > 0) this.connection.output.windowUpdate(this.id, increment);
+    const mayGrow = this.#outstanding === 0 && size < MAX_RECEIVE_WINDOW && this.connection.streamsMayGrow;
+    const increment = this.#window.credit(bytes, mayGrow ? Math.min(size * 2, MAX_RECEIVE_WINDOW) : size);
+    if (increment === 0) return;
+    this.connection.streamGrew(this.#window.size - size);
+    this.connection.output.windowUpdate(this.id, increment);
   }
 
   /** So much comes in, padding and all. @returns Whether the window allowed it. */
@@ -156,6 +158,7 @@ export abstract class Http2Stream implements HttpStream, Sender {
     this.#closed = true;
     this.#queue?.clear();
     if (this.#outstanding > 0) this.connection.credit(this.#outstanding);
+    this.connection.streamGrew(DEFAULT_WINDOW - this.#window.size);
     this.connection.forget(this);
   }
 
