@@ -165,7 +165,8 @@ Deno.test("the README's lines do what they say, as far as curl, openssl and grpc
   withFolder(async (folder) => {
     await using dev = await Started.in(folder);
     const readme = await Deno.readTextFile(`${ROOT}README.md`);
-    const lines = readme.match(/^(?:curl|openssl|grpcurl|.* dev:say|.* -c \.dev\/dev\.toml) .*$/gm) ?? [];
+    const lines = readme.match(/^(?:(?:curl|openssl|grpcurl) .*:8443.*|.* (?:dev:say|-c \.dev\/dev\.toml) .*)$/gm) ??
+      [];
     assert.equal(lines.length, 10);
     const shown = relative(ROOT, folder);
     for (const line of lines) {
