@@ -105,6 +105,20 @@ async function requests(test: L7, tally: Tally, statuses: readonly number[]): Pr
   }
 }
 
+testEachEngine("requests are counted where none is logged", async () => {
+  await using origin = await HttpBackend.start("h2c", answerAsAsked);
+  await using test = await L7.start([{ hostname: "www.test", backend: origin.addr }], {
+    metrics: METRICS,
+    log: { level: "info", format: "json", access: false },
+  });
+  const tally = new Tally();
+  await request(test, tally, "/200", 200);
+  await request(test, tally, "/404", 404);
+  const name = "mcproxy_l7_responses_total";
+  assert.deepEqual((await scrape(test.proxy)).of(name), tally.of(name));
+  assert.deepEqual(test.proxy.log.seen.filter(({ event }) => event === "request"), []);
+});
+
 testEachEngine("after a known load, metrics, status and whoever made the load agree to the byte", async () => {
   using echo = new Backend();
   void echo.echo();

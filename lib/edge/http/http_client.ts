@@ -160,9 +160,9 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   }
 
   requestEnded(end: Omit<RequestEnd, "listener" | "route" | "client" | "protocol">): void {
-    if (!this.#service.reportsRequests) return;
     const { listener, route } = this.#accepted;
     this.#service.countRequest(listener, route, end);
+    if (!this.#service.reportsRequests) return;
     this.#service.requestEnded({
       listener: this.#service.listenerAddr(listener),
       route,
