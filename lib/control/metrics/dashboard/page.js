@@ -176,7 +176,7 @@
           height: graph.place.clientHeight,
           cursor: { show: false },
           legend: { show: false },
-          padding: [8, 8, 0, 0],
+          padding: [8, 30, 0, 0], // to the right: half of the last time
           scales: {
             y: { range: (_plot, _least, most) => [0, Math.max(most * 1.1, graph.key === "latency" ? 0.001 : 1)] },
           },
