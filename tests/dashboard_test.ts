@@ -53,7 +53,7 @@ Deno.test({
       using peer = await test.connect("h2", "www.test");
       for (let i = 0; i < 3; i++) await peer.ask({ path: "/" });
     }
-    await proxy.event("connection", { end: "closed" });
+    await proxy.event("connection", { protocol: "h2" });
     using refused = await sayHello(proxy.address(), "nobody.test");
     await proxy.end(refused);
 
