@@ -86,6 +86,16 @@ Deno.test("what is in the way of the socket is told, and left alone", async () =
   Deno.removeSync(folder, { recursive: true });
 });
 
+Deno.test("five hundred clients that come and go leave the server running", async () => {
+  await using test = await administered();
+  for (let i = 0; i < 500; i++) {
+    using client = new AdminClient(test.socket);
+    assert.equal(await client.isServing(), true);
+  }
+  test.proxy.signal("SIGTERM");
+  assert.equal((await test.proxy.exit()).code, 0);
+});
+
 Deno.test("a client is told what keeps it from the server", async () => {
   const folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" });
   const socket = `${folder}/admin.sock`;

@@ -57,7 +57,7 @@ testEachEngine("a transfer goes on over the route that it was given, a new conne
 
 testEachEngine(
   "a blocked client is refused from the next connection on, and let in once the rule is gone",
-  async () => {
+  async (engine) => {
     using backend = new Backend();
     await using test = await administered([{ hostname: "a.test", backend: backend.addr }]);
     const { proxy, admin } = test;
@@ -68,7 +68,8 @@ testEachEngine(
       assert.equal(added, true);
       assert.deepEqual(await admin.addFirewallRule(rule), { rule: canonical, added: false });
       assert.deepEqual(await admin.getFirewallRules(), [canonical]);
-      await connectRefused(proxy.address());
+      const end = await connectRefused(proxy.address());
+      if (engine === "epoll") assert.equal(end, "reset"); // the other cannot send one at will
       await proxy.event("connection", { end: `blocked_${rule.type}` });
       await admin.removeFirewallRule(canonical);
       using _again = await serve(proxy, backend);
@@ -250,110 +251,34 @@ Deno.test("two who write the same route at once leave the later one, in the data
   using _served = await serve(test.proxy, route?.backend === first.addr ? first : second);
 });
 
-/** Every field of every call, wrong in every way: what is called, the code, and the field at fault. */
-const REFUSED: readonly (readonly [
-  what: string,
-  call: (admin: AdminClient) => Promise<unknown>,
-  field: string,
-  message: RegExp,
-])[] = [
-  ["no listener", (a) => a.listRoutes(""), "listener_addr", /is missing; known: "127\.0\.0\.1:0"/],
-  ["an unknown listener", (a) => a.listRoutes(":444"), "listener_addr", /no listener ":444"; known: "127\.0\.0\.1:0"/],
-  [
-    "an unknown listener of a route",
-    (a) => a.addRoute(":444", { hostname: "a.test", backend: "127.0.0.1:1" }),
-    "listener_addr",
-    /no listener/,
-  ],
-  ["an unknown listener of a removal", (a) => a.removeRoute(":444", "a.test"), "listener_addr", /no listener/],
-  ["an unknown listener of a limit", (a) => a.setListenerMaxConnections(":444", 1), "listener_addr", /no listener/],
-  ["an unknown listener of policies", (a) => a.listL7Policies(":444", "a.test"), "listener_addr", /no listener/],
-  ["no host name", (a) => add(a, { hostname: "" }), "route.hostname", /"" is no host name pattern/],
-  ["a host name too long", (a) => add(a, { hostname: "a.".repeat(200) }), "route.hostname", /is no host name pattern/],
-  ["a host name of megabytes", (a) => add(a, { hostname: "a".repeat(100_000) }), "route.hostname", /…" is no host/],
-  ["a host name with a space", (a) => add(a, { hostname: "a b" }), "route.hostname", /is no host name pattern/],
-  ["a host name in Unicode", (a) => add(a, { hostname: "bücher.test" }), "route.hostname", /xn-- form/],
-  ["a host name to remove", (a) => a.removeRoute(ADDR, "a..b"), "hostname", /is no host name pattern/],
-  ["no backend", (a) => add(a, { backend: "" }), "route.backend", /is no backend; write host:port/],
-  ["a backend without a port", (a) => add(a, { backend: "127.0.0.1" }), "route.backend", /write host:port/],
-  ["a backend on port 0", (a) => add(a, { backend: "127.0.0.1:0" }), "route.backend", /port from 1 to 65535/],
-  ["a backend on port 65536", (a) => add(a, { backend: "127.0.0.1:65536" }), "route.backend", /port from 1/],
-  ["L7 fields on an L4 route", (a) => add(a, { tlsCert: "/c.pem" }), "route.tls_cert", /no effect where mode is "l4"/],
-  ["backend_tls on an L4 route", (a) => add(a, { backendTls: true }), "route.backend_tls", /no effect/],
-  [
-    "a backend protocol on an L4 route",
-    (a) => add(a, { backendProtocol: "h2" }),
-    "route.backend_protocol",
-    /no effect/,
-  ],
-  ["a backend CA on an L4 route", (a) => add(a, { backendCa: "/ca" }), "route.backend_ca", /no effect/],
-  [
-    "a backend server name on an L4 route",
-    (a) => add(a, { backendServerName: "b.test" }),
-    "route.backend_server_name",
-    /no effect/,
-  ],
-  [
-    "policies on an L4 route",
-    (a) => add(a, { l7Policies: [{ type: "require_header", value: "X" }] }),
-    "route.l7_policies",
-    /no effect/,
-  ],
-  [
-    "a policy of a bad form",
-    (a) => add(a, { l7Policies: [{ type: "require_header", value: "a b" }] }),
-    "route.l7_policies[0].value",
-    /is no header name/,
-  ],
-  ["an L7 route without a certificate", (a) => add(a, { mode: "l7", tlsKey: "/k" }), "route.tls_cert", /PEM file/],
-  ["a relative path", (a) => add(a, { mode: "l7", tlsCert: "c", tlsKey: "/k" }), "route.tls_cert", /no absolute path/],
-  ["no such file", (a) => add(a, { mode: "l7", tlsCert: "/c", tlsKey: "/k" }), "route.tls_cert", /does not exist/],
-  ["a rule of no form", (a) => a.addFirewallRule({ type: "ip", value: "" }), "rule.value", /is no IP address/],
-  ["a prefix as an address", (a) => a.addFirewallRule({ type: "ip", value: "10.0.0.0/8" }), "rule.value", /"cidr"/],
-  ["an address as a prefix", (a) => a.addFirewallRule({ type: "cidr", value: "10.0.0.1" }), "rule.value", /"ip"/],
-  [
-    "host bits",
-    (a) => a.addFirewallRule({ type: "cidr", value: "10.0.0.1/8" }),
-    "rule.value",
-    /write "10\.0\.0\.0\/8"/,
-  ],
-  ["a country in lower case", (a) => a.addFirewallRule({ type: "country", value: "de" }), "rule.value", /write "DE"/],
-  ["an unknown country", (a) => a.addFirewallRule({ type: "country", value: "QQ" }), "rule.value", /ISO 3166-1/],
-  ["a rule to remove", (a) => a.removeFirewallRule({ type: "cidr", value: "10/8" }), "rule.value", /is no prefix/],
-  ["a negative limit", (a) => a.setListenerMaxConnections(ADDR, -1), "max_connections", /from 0 \(no limit\)/],
-];
-
 function add(admin: AdminClient, route: Partial<NewRoute>) {
   return admin.addRoute(ADDR, { hostname: "a.test", backend: "127.0.0.1:1", ...route });
 }
 
-Deno.test("what is wrong with a call is told by field, and nothing is stored", async () => {
+Deno.test("what a request needs and is not there is told as such, and nothing is stored", async () => {
   await using test = await administered([{ hostname: "old.test", backend: "127.0.0.1:1" }]);
   const { admin } = test;
-  const before = await admin.getStatus();
-  for (const [what, call, field, message] of REFUSED) {
-    const error: unknown = await call(admin).then(() => undefined, (error) => error);
-    assert.ok(error instanceof AdminError, `${what} was taken`);
-    assert.deepEqual([error.code, error.field], ["INVALID_ARGUMENT", field], `${what}: ${error.message}`);
-    assert.match(error.message, message, what);
-    assert.ok(error.message.length < 1000, what);
-  }
-  await assert.rejects(admin.addFirewallRule({ type: "country", value: "DE" }), {
-    code: "FAILED_PRECONDITION",
-    message: /geoip_db/,
-  });
-  await assert.rejects(admin.listL7Policies(ADDR, "none.test"), { code: "NOT_FOUND" });
+  const before = [await admin.getStatus(), await admin.getFirewallRules()];
+  const country = { type: "country", value: "DE" } as const;
+  await assert.rejects(admin.addFirewallRule(country), { code: "FAILED_PRECONDITION", message: /geoip_db/ });
+  await assert.rejects(admin.removeFirewallRule(country), { code: "NOT_FOUND" });
   const policy = { type: "require_header", value: "X-Key" } as const;
   const onL4 = { code: "FAILED_PRECONDITION", message: /is one of L4/ };
+  await assert.rejects(admin.listL7Policies(ADDR, "old.test"), onL4);
   await assert.rejects(admin.addL7Policy(ADDR, "old.test", policy), onL4);
   await assert.rejects(admin.removeL7Policy(ADDR, "old.test", policy), onL4);
-  assert.deepEqual(await admin.getStatus(), before);
+  await assert.rejects(admin.listL7Policies(ADDR, "none.test"), { code: "NOT_FOUND" });
+  await assert.rejects(admin.addL7Policy(ADDR, "none.test", policy), { code: "NOT_FOUND" });
+  await assert.rejects(admin.removeL7Policy(ADDR, "none.test", policy), { code: "NOT_FOUND" });
+  await assert.rejects(admin.removeRoute(ADDR, "none.test"), { code: "NOT_FOUND" });
+  assert.deepEqual([await admin.getStatus(), await admin.getFirewallRules()], before);
 });
 
 Deno.test("every wrong field of a route is told at once", async () => {
   await using test = await administered();
   await assert.rejects(test.admin.addRoute(ADDR, { hostname: "-", backend: "x" }), (error) => {
     assert.ok(error instanceof AdminError);
+    assert.deepEqual([error.code, error.field], ["INVALID_ARGUMENT", "route.hostname"]);
     assert.deepEqual(error.violations.map(({ field }) => field), ["route.hostname", "route.backend"]);
     return true;
   });

@@ -454,9 +454,9 @@ Deno.test({
     };
     const [coloured, plain, dumb] = await Promise.all([shown(), shown({ NO_COLOR: "1" }), shown({ TERM: "dumb" })]);
     const [header = "", ...rows] = [
-      `LISTENER     HOST${" ".repeat(25)}BACKEND      MODE  SETTINGS`,
-      `127.0.0.1:0  ${hostname}`,
-      `${" ".repeat(42)}127.0.0.1:1  l4    send_proxy_protocol`,
+      `LISTENER     HOST${" ".repeat(33)}BACKEND      MODE  SETTINGS`,
+      `127.0.0.1:0  ${hostname}  127.0.0.1:1  l4`,
+      "    send_proxy_protocol",
     ];
     assert.deepEqual(plain.split("\r\n"), [header, ...rows, ""]);
     assert.deepEqual(coloured.split("\r\n"), [`\x1b[1m${header}\x1b[22m`, ...rows, ""]);

@@ -108,6 +108,24 @@ testEachEngine("the series of a route begin with it, end with it, and go on when
   assert.deepEqual((await scrape(proxy)).of("mcproxy_backend_dial_errors_total"), { [`{backend="${REFUSING}"}`]: 1 });
 });
 
+testEachEngine("a backend that comes behind more than a thousand others is counted as they are", async () => {
+  using backend = new Backend();
+  const routes = Array.from(
+    { length: 1_200 },
+    (_, i) => ({ hostname: `h${i}.test`, backend: `127.0.1.${i % 250}:${i + 1}` }),
+  );
+  await using test = await administered(routes.slice(0, 1_000), { metrics: METRICS });
+  const { proxy, admin, addr } = test;
+  await Promise.all(routes.slice(1_000).map((route) => admin.addRoute(addr, route)));
+  await admin.addRoute(addr, { hostname: "last.test", backend: backend.addr });
+  const client = await sayHello(proxy.address(), "last.test");
+  (await backend.accept()).close();
+  client.close();
+  await proxy.end(client);
+  const dialled = (await scrape(proxy)).of("mcproxy_backend_dial_duration_seconds_count");
+  assert.deepEqual(dialled, { [`{backend="${backend.addr}"}`]: 1 });
+});
+
 testEachEngine("limits, routes, rules and certificates are told as they are now", async () => {
   await using test = await L7.start([{ hostname: "www.test", backend: REFUSING }], { metrics: METRICS });
   const { proxy, admin } = test;

@@ -8,6 +8,7 @@ import { Prometheus } from "./harness/prometheus.ts";
 import { isInstalled, runTool } from "./harness/tools.ts";
 
 const ALERTS = new URL("../config/alerts.yml", import.meta.url).pathname;
+const DOCUMENT = Deno.readTextFileSync(new URL("../docs/METRICS.md", import.meta.url));
 const DASHBOARD = new URL("../config/grafana-dashboard.json", import.meta.url).pathname;
 
 /** A test of Debian's prometheus package; without it, one that says why it is ignored. */
@@ -49,10 +50,51 @@ function dashboardExpressions(): string[] {
     .map((expr) => expr.replaceAll("$__rate_interval", "1m").replaceAll(/\$\w+/g, ".*"));
 }
 
-Deno.test("every query of the alerts and the dashboard is of metrics that there are", () => {
+/** The queries of docs/METRICS.md, each on a line. */
+function documentedExpressions(): string[] {
+  return blocks("promql").flatMap((block) => block.trimEnd().split("\n"));
+}
+
+function blocks(language: string): string[] {
+  return Array.from(
+    DOCUMENT.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms")),
+    ([, block]) => block ?? "",
+  );
+}
+
+function allExpressions(): string[] {
+  return [...alertExpressions(), ...dashboardExpressions(), ...documentedExpressions()];
+}
+
+/** The metrics of a text, without the suffixes of their series. */
+function metricsIn(text: string): Set<string> {
+  return new Set(
+    (text.match(/\b(?:mcproxy|process)_\w+/g) ?? []).map((name) =>
+      name.replace(/_seconds_(?:bucket|sum|count)$/, "_seconds")
+    ),
+  );
+}
+
+Deno.test("docs/METRICS.md has every metric with its type and labels, and a query that uses it", () => {
+  const rows = Array.from(
+    DOCUMENT.matchAll(/^\| `((?:mcproxy|process)_\w+)` +\| (\w+) +\| ([^|]*?) *\|/gm),
+    ([, ...row]) => row,
+  );
+  const families = [
+    ...Object.entries(FAMILIES).map(([name, family]) => [fullName(name as FamilyName), family] as const),
+    ...Object.entries(PROCESS_FAMILIES),
+  ];
+  const expected = families.map((
+    [name, { type, labels }],
+  ) => [name, type, labels.map((label) => `\`${label}\``).join(", ")]);
+  assert.deepEqual(rows.toSorted(), expected.toSorted());
+  assert.deepEqual([...metricsIn(documentedExpressions().join("\n"))].sort(), families.map(([name]) => name).sort());
+});
+
+Deno.test("every query of alerts, dashboard and docs/METRICS.md is of metrics that there are", () => {
   const known = seriesNames();
-  const expressions = [...alertExpressions(), ...dashboardExpressions()];
-  assert.ok(expressions.length > 35, String(expressions.length));
+  const expressions = allExpressions();
+  assert.ok(expressions.length > 60, String(expressions.length));
   for (const expression of expressions) {
     const names = expression.match(/\b(?:mcproxy|process)_\w+/g) ?? [];
     assert.ok(names.length > 0 || expression.startsWith("up{"), expression);
@@ -79,6 +121,19 @@ testWithPrometheus("promtool finds nothing wrong with the alert rules, and they 
     Deno.writeTextFileSync(file, tests);
     const tested = await runTool("promtool", ["test", "rules", file]);
     assert.equal(tested.code, 0, tested.stdout + tested.stderr);
+  } finally {
+    Deno.removeSync(file);
+  }
+});
+
+testWithPrometheus("the scrape configuration of docs/METRICS.md is sound", async () => {
+  const [example, ...others] = blocks("yaml");
+  assert.ok(example !== undefined && others.length === 0);
+  const file = Deno.makeTempFileSync({ suffix: ".yml" });
+  try {
+    Deno.writeTextFileSync(file, example.replace("/etc/prometheus/mc-proxy/alerts.yml", ALERTS));
+    const { code, stdout, stderr } = await runTool("promtool", ["check", "config", file]);
+    assert.equal(code, 0, stdout + stderr);
   } finally {
     Deno.removeSync(file);
   }
@@ -143,7 +198,9 @@ testWithPrometheus(
     const { groups } = await prometheus.ask("rules") as {
       groups: { rules: { health: string; lastError?: string }[] }[];
     };
-    for (const rule of groups.flatMap(({ rules }) => rules)) assert.notEqual(rule.health, "err", rule.lastError);
-    for (const expression of [...alertExpressions(), ...dashboardExpressions()]) await prometheus.query(expression);
+    for (const rule of groups.flatMap(({ rules }) => rules)) {
+      assert.notEqual(rule.health, "err", String(rule.lastError));
+    }
+    for (const expression of allExpressions()) await prometheus.query(expression);
   },
 );

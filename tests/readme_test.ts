@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { buildMmdb } from "../lib/rules/testdata/build_mmdb.ts";
 import { administered } from "./harness/admin.ts";
-import { HttpBackend, L7, reflect } from "./harness/http.ts";
-import { Backend, helloFor, readExactly, sayHello } from "./harness/peers.ts";
+import { authority, HttpBackend, L7, reflect } from "./harness/http.ts";
+import { metricsUrl } from "./harness/metrics.ts";
+import { Backend, connectTls, helloFor, readExactly, sayHello, writeAll } from "./harness/peers.ts";
 import { Proxy, runProgram } from "./harness/proxy.ts";
 
 const README = Deno.readTextFileSync(new URL("../README.md", import.meta.url));
@@ -17,24 +19,32 @@ function blocks(language: string, text = README): string[] {
 
 /** The command lines of the README that this test runs; the demo's are run by its own test. */
 function commands(): string[] {
-  return blocks("sh").flatMap((block) => block.trimEnd().split("\n")).filter((line) => line.startsWith(RUN));
+  return blocks("sh").flatMap((block) => block.trimEnd().split("\n")).filter((line) =>
+    line.startsWith(RUN) && !line.includes(" .dev/")
+  );
 }
 
 Deno.test("the README's configuration is sound, and its commands do what they say", async () => {
   using backend = new Backend();
-  const [example, , ...others] = blocks("toml");
+  await using www = await HttpBackend.start("h2c", reflect);
+  const [example, , , ...others] = blocks("toml");
   assert.ok(example !== undefined && others.length === 0);
   const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
   const local = (text: string) => text.replaceAll("/srv/mc-proxy", folder);
-  // Only what cannot be had in a test is other than in the README: the folder, the port and the backend.
-  const config = local(example).replace('":443"', '"127.0.0.1:0"').replace("127.0.0.1:18443", backend.addr);
+  await Deno.mkdir(`${folder}/certs`);
+  const pair = await (await authority()).issue({ hostnames: ["www.example.net"] });
+  await Deno.writeTextFile(`${folder}/certs/www.pem`, pair.cert);
+  await Deno.writeTextFile(`${folder}/certs/www.key`, pair.key);
+  // Only what cannot be had in a test is other than in the README: the folder, the port and the backends.
+  const config = local(example).replace('":443"', '"127.0.0.1:0"').replace("127.0.0.1:18443", backend.addr)
+    .replace("127.0.0.1:8080", www.addr);
   await Deno.writeTextFile(`${folder}/config.toml`, config);
 
   const [check, server, snapshot, ...more] = commands().filter((line) => !isAdministration(line))
     .map((line) => local(line.slice(RUN.length)).split(" "));
   assert.ok(check && server && snapshot && more.length === 0, "every command of the README is run here");
   const checked = await runProgram(check);
-  assert.deepEqual(checked, { code: 0, stdout: `${folder}/config.toml: OK (1 listener, 2 routes)\n`, stderr: "" });
+  assert.deepEqual(checked, { code: 0, stdout: `${folder}/config.toml: OK (1 listener, 3 routes)\n`, stderr: "" });
 
   await using proxy = Proxy.run(server, { folder, environment: { MCPROXY_LOG_FORMAT: "json" } });
   await proxy.event("ready");
@@ -42,6 +52,13 @@ Deno.test("the README's configuration is sound, and its commands do what they sa
   using _client = await sayHello(proxy.address(), "git.example.net");
   using served = await backend.accept();
   assert.deepEqual(await readExactly(served, hello.length), hello);
+
+  using page = await connectTls(proxy.address(), "www.example.net", (await authority()).cert, ["http/1.1"]);
+  await writeAll(
+    page,
+    new TextEncoder().encode("GET / HTTP/1.1\r\nhost: www.example.net\r\nconnection: close\r\n\r\n"),
+  );
+  assert.match(await new Response(page.readable).text(), /^HTTP\/1\.1 200 [^]*"version":"2\.0"/);
 
   const saved = await runProgram(snapshot);
   assert.deepEqual([saved.code, saved.stderr], [0, ""]);
@@ -78,6 +95,24 @@ Deno.test("the README's server without a route is made to serve by its commands,
   assert.deepEqual((await proxy.log.findAll(3, ({ event }) => event === "change")).length, 3);
 });
 
+Deno.test("the README's metrics are there, and so is its health check", async () => {
+  const [, empty, metrics] = blocks("toml");
+  const curls = blocks("sh").flatMap((block) => block.trimEnd().split("\n")).filter((line) => line.includes(":9090"));
+  assert.ok(empty !== undefined && metrics !== undefined && curls.length === 2);
+  const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
+  const local = (text: string) => text.replaceAll("/srv/mc-proxy", folder).replaceAll(/":443"/g, '"127.0.0.1:0"');
+  await Deno.writeTextFile(`${folder}/config.toml`, local(empty) + metrics.replace(":9090", ":0"));
+  const environment = { MCPROXY_LOG_FORMAT: "json" };
+  await using proxy = Proxy.run(["server", "-c", `${folder}/config.toml`], { folder, environment });
+  await proxy.event("ready");
+  const { host } = new URL(await metricsUrl(proxy));
+  for (const line of curls) {
+    const response = await fetch(line.replace("curl ", "").replace("127.0.0.1:9090", host));
+    assert.equal(response.status, 200, line);
+    assert.match(await response.text(), line.endsWith("/readyz") ? /^ok\n$/ : /^mcproxy_build_info\{/m);
+  }
+});
+
 /** The names within a document, and what kind each value is of; of an array, its first item's. */
 function shapeOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.slice(0, 1).map(shapeOf);
@@ -94,8 +129,17 @@ Deno.test("what --json prints has the shapes of docs/CTL.md", async () => {
     `${folder}/geo.mmdb`,
     buildMmdb([{ cidr: "192.0.2.0/24", record: { country: { iso_code: "NL" } } }]),
   );
+  const pair = await (await authority()).issue({ hostnames: ["c.test"] });
+  await Deno.writeTextFile(`${folder}/c.pem`, pair.cert);
+  await Deno.writeTextFile(`${folder}/c.key`, pair.key);
   await using test = await administered(
-    [{ hostname: "a.test", backend: "127.0.0.1:1" }],
+    [{ hostname: "a.test", backend: "127.0.0.1:1" }, {
+      hostname: "c.test",
+      backend: "127.0.0.1:1",
+      mode: "l7",
+      tls_cert: "c.pem",
+      tls_key: "c.key",
+    }],
     { firewall: { geoip_db: "geo.mmdb" } },
     { folder },
   );
@@ -132,6 +176,22 @@ Deno.test("what ctl top --json prints has the keys of docs/CTL.md", async () => 
   assert.deepEqual([printed.dial_bounds, printed.request_bounds], [documented.dial_bounds, documented.request_bounds]);
   assert.equal(printed.backends[0].dials.buckets.length, documented.backends[0].dials.buckets.length);
   assert.equal(printed.hostnames[0].requests.buckets.length, documented.hostnames[0].requests.buckets.length);
+});
+
+Deno.test("the program of docs/CTL.md prints what it says", async () => {
+  const text = Deno.readTextFileSync(new URL("../docs/CTL.md", import.meta.url));
+  const [[program], [expected]] = [blocks("ts ignore", text), blocks("text", text)];
+  assert.ok(program !== undefined && expected !== undefined);
+  await using test = await administered();
+  const file = `${test.proxy.folder}/program.ts`;
+  // Only what cannot be had in a test is other than in the document: the socket and the port.
+  const local = program.replace("/srv/mc-proxy/mc-proxy.sock", test.socket).replace('":443"', `"${test.addr}"`);
+  await Deno.writeTextFile(file, local);
+  const config = fileURLToPath(new URL("../deno.json", import.meta.url));
+  const args = ["run", "--quiet", "--no-prompt", "--allow-all", "--config", config, file];
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+  const decoder = new TextDecoder();
+  assert.deepEqual([code, decoder.decode(stdout), decoder.decode(stderr)], [0, expected, ""]);
 });
 
 Deno.test("the README's table of commands is that of --help", async () => {

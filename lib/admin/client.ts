@@ -40,6 +40,7 @@ import { violationsOf } from "./errors.ts";
 import { ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { methodDefinition } from "./grpc.ts";
 
+export type { CertifiedRoute, ServedCertificate } from "../control/certificate_files.ts";
 export type {
   BackendStats,
   CertificateExpiry,

@@ -7,11 +7,13 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ListenerCounts, ListenerStatus, Status } from "../control/administration.ts";
+import type { ServedCertificate } from "../control/certificate_files.ts";
 import type { L7PolicyConfig, RouteConfig } from "../control/config_types.ts";
 import type { PolicyInput, RouteInput } from "../control/requests.ts";
 import type { FirewallRule } from "../rules/firewall.ts";
 import {
   BackendProtocol,
+  type CertificateStatus,
   type FirewallRule as FirewallRuleMessage,
   FirewallRuleSchema,
   FirewallRuleType,
@@ -203,6 +205,14 @@ export function statusMessage({ firewall, ...status }: ServerStatus): MessageIni
         },
       },
     },
+    certificates: status.certificates.map(({ certFile, keyFile, notAfter, routes, problem, failures }) => ({
+      tlsCert: certFile,
+      tlsKey: keyFile,
+      ...notAfter && { notAfter: timestampFromDate(notAfter) },
+      routes: routes.map(({ listener, hostname }) => ({ listenerAddr: listener, hostname })),
+      ...problem !== undefined && { problem },
+      failures,
+    })),
   };
 }
 
@@ -229,6 +239,18 @@ export function statusOfMessage(message: GetStatusResponse): ServerStatus {
         reloadFailures: geoip.reloadFailures,
       },
     },
+    certificates: message.certificates.map(certificateOf),
+  };
+}
+
+function certificateOf(certificate: CertificateStatus): ServedCertificate {
+  return {
+    certFile: certificate.tlsCert,
+    keyFile: certificate.tlsKey,
+    notAfter: certificate.notAfter && timestampDate(certificate.notAfter),
+    routes: certificate.routes.map(({ listenerAddr, hostname }) => ({ listener: listenerAddr, hostname })),
+    problem: certificate.problem,
+    failures: certificate.failures,
   };
 }
 

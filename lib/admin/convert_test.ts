@@ -98,6 +98,17 @@ const status: fc.Arbitrary<ServerStatus> = fc.record({
       { nil: undefined },
     ),
   }, exactly),
+  certificates: fc.array(
+    fc.record({
+      certFile: text,
+      keyFile: text,
+      notAfter: fc.option(date, { nil: undefined }),
+      routes: fc.array(fc.record({ listener: text, hostname: text }, exactly), { maxLength: 2 }),
+      problem: fc.option(text, { nil: undefined }),
+      failures: count,
+    }, exactly),
+    { maxLength: 2 },
+  ),
 }, exactly);
 
 Deno.test("a route is the same after its way over the wire", () => {
@@ -189,5 +200,5 @@ Deno.test("an answer with a value that this client does not know is an error tha
 Deno.test("an answer without what every server sends has empty values, not made-up ones", () => {
   const status = statusOfMessage(create(GetStatusResponseSchema));
   assert.deepEqual(status.firewall, { ruleCount: 0, rateLimit: 0, rateWindowMs: 0, geoip: undefined });
-  assert.deepEqual([status.startedAt, status.listeners], [new Date(0), []]);
+  assert.deepEqual([status.startedAt, status.listeners, status.certificates], [new Date(0), [], []]);
 });

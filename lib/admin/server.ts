@@ -24,6 +24,7 @@ import type { Administration } from "../control/administration.ts";
 import { orAborted } from "../control/metrics/intervals.ts";
 import type { Stats } from "../control/metrics/stats.ts";
 import { Refusal } from "../control/refusal.ts";
+import { Connections } from "./connections.ts";
 import { statusOf } from "./errors.ts";
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts";
 import { file_google_rpc_status } from "./gen/google/rpc/status_pb.ts";
@@ -35,7 +36,10 @@ import { AdminSocket } from "./socket.ts";
 /** Requests are small; answers may hold every route. */
 const MAX_REQUEST = 256 * 1024;
 
-/** How long calls under way may take once the server is closed. Changes are finished by then; a watched health never is. */
+/**
+ * How long clients may stay once the server is closed. Changes are finished by then, and a watched health never is; that
+ * it closes is not told by GOAWAY, over which a client on Deno may fail as a server does: see `goaway_filter.ts`.
+ */
 const CLOSE_MS = 100;
 
 /** What is asked and changed, and by whom what is counted is read. */
@@ -57,6 +61,7 @@ export interface AdminServerEvents {
 export class AdminServer {
   readonly path: string;
   readonly #server: Server;
+  readonly #connections: Connections;
   readonly #health = new HealthImplementation({ "": "NOT_SERVING", [ProxyAdminService.typeName]: "NOT_SERVING" });
   readonly #started = Promise.withResolvers<void>();
   /** Each ends a stream. */
@@ -71,6 +76,8 @@ export class AdminServer {
     this.#server.addService(serviceDefinition(ProxyAdminService), this.#implementation(administered, events));
     this.#health.addToServer(this.#server);
     new ReflectionService(reflectedPackage()).addToServer(this.#server);
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#connections = new Connections((connection) => injector.injectConnection(connection));
   }
 
   /**
@@ -82,10 +89,10 @@ export class AdminServer {
   static async open(path: string, administered: Administered, events: AdminServerEvents): Promise<AdminServer> {
     const server = new AdminServer(path, administered, events);
     try {
-      server.#socket = await AdminSocket.open(path, (made) => server.#listen(made));
+      server.#socket = await AdminSocket.open(path, (made) => server.#connections.listen(made));
       return server;
     } catch (error) {
-      server.#server.forceShutdown();
+      await server.close();
       throw error;
     }
   }
@@ -103,22 +110,11 @@ export class AdminServer {
     for (const stream of this.#streams) stream.abort();
   }
 
-  /** Removes the socket, and ends when the calls under way are answered, or soon after. */
+  /** Removes the socket; ends when every client has left, or soon. */
   async close(): Promise<void> {
     this.#socket?.remove();
-    const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
-    const timer = setTimeout(() => this.#server.forceShutdown(), CLOSE_MS);
-    await closed;
-    clearTimeout(timer);
-  }
-
-  #listen(path: string): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) => {
-      if (error === null) resolve();
-      else reject(error);
-    });
-    return promise;
+    await this.#connections.close(CLOSE_MS);
+    this.#server.forceShutdown();
   }
 
   #setHealth(status: "SERVING" | "NOT_SERVING"): void {

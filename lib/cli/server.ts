@@ -92,7 +92,7 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
       },
     },
   });
-  for (const route of state.listeners.flatMap(({ routes }) => routes)) certificates.add(route);
+  for (const { addr, routes } of state.listeners) for (const route of routes) certificates.add(route, addr);
   const supervisor = new Supervisor(config, state, { geoip: geoip?.bytes, certificates }, log);
   const administration = new Administration({
     config,

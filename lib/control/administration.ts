@@ -10,8 +10,9 @@ import type { RouteSnapshot } from "../edge/snapshot.ts";
 import { messageOf } from "../edge/thrown.ts";
 import type { FirewallRule } from "../rules/firewall.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
-import { type CertificateFiles, certificateName } from "./certificate_files.ts";
+import { type CertificateFiles, certificateName, type ServedCertificate } from "./certificate_files.ts";
 import type { Certificate } from "./certificates.ts";
+import { readListenAddress } from "./config_values.ts";
 import type { Config, L7PolicyConfig, RouteConfig, StoredState } from "./config_types.ts";
 import type { GeoipFile, GeoipStatus } from "./geoip_file.ts";
 import type { Log, LogFields } from "./log.ts";
@@ -83,6 +84,8 @@ export interface Status {
     readonly rateWindowMs: number;
     readonly geoip: GeoipStatus | undefined;
   };
+  /** Those of L7 routes. */
+  readonly certificates: readonly ServedCertificate[];
 }
 
 /** One listener at one moment. */
@@ -96,6 +99,7 @@ export interface ListenerStatus {
 }
 
 interface Listener {
+  readonly addr: string;
   readonly index: number;
   readonly proxyProtocol: boolean;
   maxConnections: number;
@@ -140,7 +144,7 @@ export class Administration {
     this.#listeners = new Map(
       state.listeners.map(({ addr, proxyProtocol, maxConnections, routes }) => [
         addr,
-        { index: served.listenerIndex(addr), proxyProtocol, maxConnections, routeCount: routes.length },
+        { addr, index: served.listenerIndex(addr), proxyProtocol, maxConnections, routeCount: routes.length },
       ]),
     );
     this.#ruleCount = rulesOf(state.firewall).length;
@@ -170,13 +174,14 @@ export class Administration {
         rateWindowMs: this.#config.firewall.rateWindowMs,
         geoip: this.#geoip?.status,
       },
+      certificates: this.#certificates.status(),
     };
   }
 
   /** The routes of a listener, in the order in which they were added. */
   routes(addr: string): RouteConfig[] {
-    this.#listener(addr);
-    return stored(() => this.#store.routes(addr));
+    const listener = this.#listener(addr);
+    return stored(() => this.#store.routes(listener.addr));
   }
 
   /**
@@ -184,48 +189,52 @@ export class Administration {
    *
    * @returns The route as it is now, the one that it replaced, and what may not be meant.
    */
-  addRoute(addr: string, input: RouteInput): Promise<AddedRoute> {
-    return this.#change(async () => {
-      this.#listener(addr);
-      const { route: given, warnings } = readRoute(input);
-      const old = stored(() => this.#store.route(addr, given.hostname));
-      const keeps = old?.mode === "l7" && given.mode === "l7" && given.l7Policies.length === 0;
-      const route = keeps ? { ...given, l7Policies: old.l7Policies } : given;
-      if (old !== undefined && isSame(old, route)) return { route, replaced: old, warnings };
-      const addresses = await this.#served.useBackend(route.backend);
-      this.#certificates.add(route);
-      this.#served.routeCounts.add(route);
-      try {
-        await this.#putRoute(addr, route, old, addresses);
-      } catch (error) {
-        if (error instanceof Refusal) {
-          await this.#release(route);
+  async addRoute(addr: string, input: RouteInput): Promise<AddedRoute> {
+    const listener = this.#listener(addr);
+    const { route, warnings } = readRoute(input);
+    // Before its turn comes: a name that is slow to be looked up holds up no other change.
+    const addresses = await this.#served.useBackend(route.backend);
+    const unresolved = `${quote(route.backend)} has no address at this moment; the route works once its name resolves`;
+    let isServed = false;
+    try {
+      return await this.#change(async () => {
+        const old = stored(() => this.#store.route(listener.addr, route.hostname));
+        const keeps = old?.mode === "l7" && route.mode === "l7" && route.l7Policies.length === 0;
+        const now = keeps ? { ...route, l7Policies: old.l7Policies } : route;
+        if (old !== undefined && isSame(old, now)) return { route: now, replaced: old, warnings };
+        this.#certificates.add(now, listener.addr);
+        this.#served.routeCounts.add(now);
+        try {
+          await this.#putRoute(listener, now, old, addresses);
+          isServed = true;
+        } catch (error) {
+          if (error instanceof Refusal) await this.#forget(listener.addr, now);
+          else isServed = true; // by the workers, and the database has it
+          throw error;
         }
-        throw error;
-      }
-      if (old !== undefined) await this.#release(old);
-      this.#audit("route_set", { listener: addr, hostname: route.hostname }, old && describe(old), describe(route));
-      if (addresses.length > 0) return { route, replaced: old, warnings };
-      const unresolved = `${
-        quote(route.backend)
-      } has no address at this moment; the route works once its name resolves`;
-      return { route, replaced: old, warnings: [...warnings, unresolved] };
-    });
+        if (old !== undefined) await this.#release(listener.addr, old);
+        const about = { listener: listener.addr, hostname: now.hostname };
+        this.#audit("route_set", about, old && describe(old), describe(now));
+        return { route: now, replaced: old, warnings: addresses.length > 0 ? warnings : [...warnings, unresolved] };
+      });
+    } finally {
+      if (!isServed) this.#served.releaseBackend(route.backend);
+    }
   }
 
   async #putRoute(
-    addr: string,
+    listener: Listener,
     route: RouteConfig,
     old: RouteConfig | undefined,
     addresses: readonly Endpoint[],
   ): Promise<void> {
-    const listener = this.#listener(addr);
+    const { addr, index } = listener;
     stored(() => this.#store.putRoute(addr, route));
     if (old === undefined) listener.routeCount++;
     const changes: EdgeChange[] = [
       { kind: "set_backend", name: route.backend, addresses },
       ...this.#certificateOf(route),
-      { kind: "set_route", listener: listener.index, route: this.#snapshot(route) },
+      { kind: "set_route", listener: index, route: this.#snapshot(route) },
     ];
     await this.#serve(
       changes,
@@ -235,11 +244,11 @@ export class Administration {
             this.#store.removeRoute(addr, route.hostname);
             listener.routeCount--;
           },
-          changes: [{ kind: "remove_route", listener: listener.index, hostname: route.hostname }],
+          changes: [{ kind: "remove_route", listener: index, hostname: route.hostname }],
         }
         : {
           store: () => this.#store.putRoute(addr, old),
-          changes: [{ kind: "set_route", listener: listener.index, route: this.#snapshot(old) }],
+          changes: [{ kind: "set_route", listener: index, route: this.#snapshot(old) }],
         },
     );
   }
@@ -257,15 +266,18 @@ export class Administration {
   }
 
   /** Takes what a route used away from it. */
-  async #release(route: RouteConfig): Promise<void> {
+  async #release(addr: string, route: RouteConfig): Promise<void> {
     this.#served.releaseBackend(route.backend);
-    this.#served.routeCounts.remove(route);
-    await this.#forgetCertificate(route);
+    await this.#forget(addr, route);
   }
 
-  /** Takes a user of a certificate away. That a worker still knows one which nothing uses is no harm. */
-  async #forgetCertificate(route: RouteConfig): Promise<void> {
-    if (!this.#certificates.remove(route)) return;
+  /**
+   * Takes from a route its place among the counts, and its certificate. That a worker still knows one which nothing uses
+   * is no harm.
+   */
+  async #forget(addr: string, route: RouteConfig): Promise<void> {
+    this.#served.routeCounts.remove(route);
+    if (!this.#certificates.remove(route, addr)) return;
     await this.#served.apply([{ kind: "remove_certificate", name: certificateName(route) }]).catch(() => {});
   }
 
@@ -278,35 +290,37 @@ export class Administration {
   removeRoute(addr: string, hostname: string): Promise<RouteConfig> {
     return this.#change(async () => {
       const listener = this.#listener(addr);
-      const old = this.#route(addr, hostname);
-      stored(() => this.#store.removeRoute(addr, old.hostname));
+      const old = this.#route(listener, hostname);
+      stored(() => this.#store.removeRoute(listener.addr, old.hostname));
       listener.routeCount--;
       await this.#serve([{ kind: "remove_route", listener: listener.index, hostname: old.hostname }], {
         store: () => {
-          this.#store.putRoute(addr, old);
+          this.#store.putRoute(listener.addr, old);
           listener.routeCount++;
         },
         changes: [{ kind: "set_route", listener: listener.index, route: this.#snapshot(old) }],
       });
-      await this.#release(old);
-      this.#audit("route_removed", { listener: addr, hostname: old.hostname }, describe(old), undefined);
+      await this.#release(listener.addr, old);
+      this.#audit("route_removed", { listener: listener.addr, hostname: old.hostname }, describe(old), undefined);
       return old;
     });
   }
 
   /** The policies of an L7 route, in the order in which they are tried. */
   policies(addr: string, hostname: string): readonly L7PolicyConfig[] {
-    return this.#l7Route(addr, hostname).l7Policies;
+    return this.#l7Route(this.#listener(addr), hostname).l7Policies;
   }
 
   /** Adds a policy behind those of an L7 route; `false` where it was there. */
   addPolicy(addr: string, hostname: string, input: PolicyInput): Promise<boolean> {
     return this.#change(async () => {
+      const listener = this.#listener(addr);
       const policy = readPolicy(input);
-      const route = this.#l7Route(addr, hostname);
+      const route = this.#l7Route(listener, hostname);
       if (route.l7Policies.some((other) => isSame(other, policy))) return false;
-      await this.#putPolicies(addr, route, [...route.l7Policies, policy]);
-      this.#audit("policy_added", { listener: addr, hostname: route.hostname }, undefined, describePair(policy));
+      await this.#putPolicies(listener, route, [...route.l7Policies, policy]);
+      const about = { listener: listener.addr, hostname: route.hostname };
+      this.#audit("policy_added", about, undefined, describePair(policy));
       return true;
     });
   }
@@ -314,20 +328,25 @@ export class Administration {
   /** Removes a policy of an L7 route. */
   removePolicy(addr: string, hostname: string, input: PolicyInput): Promise<void> {
     return this.#change(async () => {
+      const listener = this.#listener(addr);
       const policy = readPolicy(input);
-      const route = this.#l7Route(addr, hostname);
+      const route = this.#l7Route(listener, hostname);
       const rest = route.l7Policies.filter((other) => !isSame(other, policy));
       if (rest.length === route.l7Policies.length) {
-        throw new Refusal("not_found", `route ${quote(route.hostname)} on ${quote(addr)} has no such policy`);
+        throw new Refusal("not_found", `route ${quote(route.hostname)} on ${quote(listener.addr)} has no such policy`);
       }
-      await this.#putPolicies(addr, route, rest);
-      this.#audit("policy_removed", { listener: addr, hostname: route.hostname }, describePair(policy), undefined);
+      await this.#putPolicies(listener, route, rest);
+      const about = { listener: listener.addr, hostname: route.hostname };
+      this.#audit("policy_removed", about, describePair(policy), undefined);
     });
   }
 
   /** For the next request, on open connections too. */
-  async #putPolicies(addr: string, old: RouteConfig, l7Policies: readonly L7PolicyConfig[]): Promise<void> {
-    const { index: listener } = this.#listener(addr);
+  async #putPolicies(
+    { addr, index: listener }: Listener,
+    old: RouteConfig,
+    l7Policies: readonly L7PolicyConfig[],
+  ): Promise<void> {
     const route = { ...old, l7Policies };
     stored(() => this.#store.putRoute(addr, route));
     await this.#serve([{ kind: "set_route", listener, route: this.#snapshot(route) }], {
@@ -390,16 +409,16 @@ export class Administration {
       const maxConnections = readMaxConnections(max);
       const previous = listener.maxConnections;
       if (previous === maxConnections) return previous;
-      stored(() => this.#store.setMaxConnections(addr, maxConnections));
+      stored(() => this.#store.setMaxConnections(listener.addr, maxConnections));
       listener.maxConnections = maxConnections;
       await this.#serve([{ kind: "set_max_connections", listener: listener.index, maxConnections }], {
         store: () => {
-          this.#store.setMaxConnections(addr, previous);
+          this.#store.setMaxConnections(listener.addr, previous);
           listener.maxConnections = previous;
         },
         changes: [{ kind: "set_max_connections", listener: listener.index, maxConnections: previous }],
       });
-      this.#audit("max_connections_set", { listener: addr }, String(previous), String(maxConnections));
+      this.#audit("max_connections_set", { listener: listener.addr }, String(previous), String(maxConnections));
       return previous;
     });
   }
@@ -444,26 +463,27 @@ export class Administration {
     }
   }
 
+  /** By its address in any spelling: that of the configuration need not be the canonical one. */
   #listener(addr: string): Listener {
-    const listener = this.#listeners.get(addr);
+    const reading = readListenAddress(addr);
+    const listener = reading.kind === "ok" ? this.#listeners.get(reading.value) : undefined;
     if (listener !== undefined) return listener;
     const known = [...this.#listeners.keys()].map((other) => quote(other)).join(", ");
     const description = `${addr === "" ? "is missing" : `there is no listener ${quote(addr)}`}; known: ${known}`;
     throw Refusal.invalid([{ field: "listener_addr", description }]);
   }
 
-  #route(addr: string, hostname: string): RouteConfig {
-    this.#listener(addr);
+  #route({ addr }: Listener, hostname: string): RouteConfig {
     const pattern = readHostname(hostname);
     const route = stored(() => this.#store.route(addr, pattern));
     if (route === undefined) throw new Refusal("not_found", `there is no route ${quote(pattern)} on ${quote(addr)}`);
     return route;
   }
 
-  #l7Route(addr: string, hostname: string): RouteConfig {
-    const route = this.#route(addr, hostname);
+  #l7Route(listener: Listener, hostname: string): RouteConfig {
+    const route = this.#route(listener, hostname);
     if (route.mode === "l7") return route;
-    const message = `route ${quote(route.hostname)} on ${quote(addr)} is one of L4, which has no policies`;
+    const message = `route ${quote(route.hostname)} on ${quote(listener.addr)} is one of L4, which has no policies`;
     throw new Refusal("precondition", message);
   }
 

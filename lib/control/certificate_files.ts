@@ -39,27 +39,44 @@ export interface CertificateFilesOptions {
   readonly pollMs?: number;
 }
 
-/** A certificate and its files at one moment. */
-export interface CertificateStatus {
-  /** See {@linkcode certificateName}. */
-  readonly name: string;
+/** A route by its place. */
+export interface CertifiedRoute {
+  /** The listener's `addr` as configured. */
+  readonly listener: string;
+  readonly hostname: string;
+}
+
+/** The files of a certificate at one moment, and what they are for. */
+export interface ServedCertificate {
   readonly certFile: string;
   readonly keyFile: string;
   /** The end of the certificate in use; `undefined` where there is none. */
   readonly notAfter: Date | undefined;
-  /** The host names of its routes, without repeats. */
-  readonly hostnames: readonly string[];
+  readonly routes: readonly CertifiedRoute[];
   /** How often its files were found to be of no use. */
   readonly failures: number;
   /** Why its files are of no use at the moment; the certificate before stays in use. */
   readonly problem: string | undefined;
 }
 
+/** A certificate and its files at one moment. */
+export interface CertificateStatus extends ServedCertificate {
+  /** See {@linkcode certificateName}. */
+  readonly name: string;
+  /** The host names of its routes, without repeats. */
+  readonly hostnames: readonly string[];
+}
+
+/** When the certificate of an L7 route ends. */
+export interface CertificateExpiry extends CertifiedRoute {
+  readonly notAfter: Date;
+}
+
 interface Entry {
   readonly name: string;
   readonly pair: CertificatePair;
-  /** How many routes of each host name there are: one for each listener. */
-  readonly hostnames: Map<string, number>;
+  /** A route is added for the second time while it is replaced by one with the same certificate. */
+  readonly routes: Map<string, { readonly route: CertifiedRoute; users: number }>;
 }
 
 /** The certificate of an L7 route, among all others: routes with the same two files have the same. */
@@ -105,23 +122,27 @@ export class CertificateFiles {
    * they are; {@linkcode CertificateFiles.current} then has the certificate, of which no event tells. That they are of no
    * use is logged: the route then has none until they are.
    */
-  add(route: CertificateUser): void {
+  add(route: CertificateUser, listener: string): void {
     if (route.mode !== "l7") return;
     const name = certificateName(route);
     const known = this.#entries.get(name);
     const entry = known ?? this.#newEntry(name, route);
-    entry.hostnames.set(route.hostname, (entry.hostnames.get(route.hostname) ?? 0) + 1);
+    const { hostname } = route;
+    const key = routeKey(listener, hostname);
+    const user = entry.routes.get(key);
+    if (user === undefined) entry.routes.set(key, { route: { listener, hostname }, users: 1 });
+    else user.users++;
     this.#look(entry, stateOfSync(entry.pair.paths), true, known === undefined);
   }
 
   /** Takes a route away, as it was added; with the last one of its certificate that is forgotten: returns whether it was. */
-  remove(route: CertificateUser): boolean {
+  remove(route: CertificateUser, listener: string): boolean {
     const entry = this.#entries.get(certificateName(route));
     if (route.mode !== "l7" || entry === undefined) return false;
-    const users = (entry.hostnames.get(route.hostname) ?? 0) - 1;
-    if (users > 0) entry.hostnames.set(route.hostname, users);
-    else entry.hostnames.delete(route.hostname);
-    return entry.hostnames.size === 0 && this.#entries.delete(entry.name);
+    const key = routeKey(listener, route.hostname);
+    const user = entry.routes.get(key);
+    if (user !== undefined && --user.users === 0) entry.routes.delete(key);
+    return entry.routes.size === 0 && this.#entries.delete(entry.name);
   }
 
   /** The certificate that serves a route; `undefined` where its files have never been sound. */
@@ -131,15 +152,26 @@ export class CertificateFiles {
 
   /** Every certificate that some route has, in the order in which they were added. */
   status(): CertificateStatus[] {
-    return this.#entries.values().map(({ name, pair, hostnames }) => ({
-      name,
-      certFile: pair.certFile,
-      keyFile: pair.keyFile,
-      notAfter: pair.certificate?.notAfter,
-      hostnames: [...hostnames.keys()],
-      failures: pair.failures,
-      problem: pair.problem,
+    return this.#entries.values().map((entry) => ({
+      name: entry.name,
+      certFile: entry.pair.certFile,
+      keyFile: entry.pair.keyFile,
+      notAfter: entry.pair.certificate?.notAfter,
+      routes: routesOf(entry),
+      hostnames: hostnamesOf(entry),
+      failures: entry.pair.failures,
+      problem: entry.pair.problem,
     })).toArray();
+  }
+
+  /** When the certificate of each L7 route ends; those without a sound one are left out. */
+  expiries(): CertificateExpiry[] {
+    return this.#entries.values().toArray().flatMap((entry) => {
+      const { certificate } = entry.pair;
+      return certificate === undefined
+        ? []
+        : routesOf(entry).map((route) => ({ ...route, notAfter: certificate.notAfter }));
+    });
   }
 
   /** Looks at all files again and again, until {@linkcode CertificateFiles.close}. */
@@ -164,7 +196,7 @@ export class CertificateFiles {
   }
 
   #newEntry(name: string, { tlsCert: certFile, tlsKey: keyFile }: CertificateUser): Entry {
-    const entry = { name, pair: new CertificatePair({ certFile, keyFile }), hostnames: new Map<string, number>() };
+    const entry: Entry = { name, pair: new CertificatePair({ certFile, keyFile }), routes: new Map() };
     this.#entries.set(name, entry);
     return entry;
   }
@@ -201,11 +233,12 @@ export class CertificateFiles {
   }
 
   /** @param isNew Whether the certificate is not in use yet, so that nobody need be told of it. */
-  #look({ name, pair, hostnames }: Entry, state: FilesState, atOnce: boolean, isNew = false): void {
+  #look(entry: Entry, state: FilesState, atOnce: boolean, isNew = false): void {
+    const { name, pair } = entry;
     const look = pair.look(state, this.#now(), atOnce);
     if (look === "same") return;
     const { certificate, certFile, problem } = pair;
-    const about = { path: certFile, hostnames: listOf([...hostnames.keys()]) };
+    const about = { path: certFile, hostnames: listOf(hostnamesOf(entry)) };
     if (look === "broken") {
       this.#failures++;
       const message = certificate ? "the one before stays in use" : "its routes refuse connections until it is sound";
@@ -219,13 +252,26 @@ export class CertificateFiles {
     }
   }
 
-  #tellExpiry({ pair, hostnames }: Entry): void {
+  #tellExpiry(entry: Entry): void {
+    const { pair } = entry;
     const now = this.#now();
     const expiry = pair.tellExpiry(now);
     if (expiry === undefined || pair.certificate === undefined) return;
     const { notAfter } = pair.certificate;
-    const about = { path: pair.certFile, not_after: formatTime(notAfter), hostnames: listOf([...hostnames.keys()]) };
+    const about = { path: pair.certFile, not_after: formatTime(notAfter), hostnames: listOf(hostnamesOf(entry)) };
     if (expiry === "expired") this.#log.error("certificate_expired", about);
     else this.#log.warn("certificate_expires_soon", { ...about, left: daysLeft(pair.certificate, new Date(now)) });
   }
+}
+
+function routeKey(listener: string, hostname: string): string {
+  return `${listener} ${hostname}`; // there is no space in either
+}
+
+function routesOf({ routes }: Entry): CertifiedRoute[] {
+  return routes.values().map(({ route }) => route).toArray();
+}
+
+function hostnamesOf(entry: Entry): string[] {
+  return [...new Set(routesOf(entry).map(({ hostname }) => hostname))];
 }

@@ -90,7 +90,7 @@ Deno.test("a certificate serves as soon as its route is added, and nobody is tol
   await using bench = new Bench();
   const pair = await issue();
   bench.writePair(pair);
-  bench.files.add(bench.route());
+  bench.files.add(bench.route(), ":443");
   assert.equal(bench.serving(), text(pair));
   await bench.poll(A_WHILE);
   assert.deepEqual([bench.changed, await bench.logged(), bench.files.counts], [[], [], { reloads: 0, failures: 0 }]);
@@ -100,7 +100,7 @@ Deno.test("a renewed certificate serves once it stands still, and is told once",
   await using bench = new Bench();
   const [old, renewed] = [await issue(), await issue()];
   bench.writePair(old);
-  bench.files.add(bench.route());
+  bench.files.add(bench.route(), ":443");
   bench.writePair(renewed);
   await bench.poll(0);
   assert.equal(bench.serving(), text(old));
@@ -115,7 +115,7 @@ Deno.test("a renewed certificate serves once it stands still, and is told once",
 Deno.test("a check takes a renewed certificate at once", async () => {
   await using bench = new Bench();
   bench.writePair(await issue());
-  bench.files.add(bench.route());
+  bench.files.add(bench.route(), ":443");
   const renewed = await issue();
   bench.writePair(renewed);
   await bench.files.check();
@@ -128,7 +128,7 @@ Deno.test("between the writes of certificate and key nothing changes and nothing
   await using bench = new Bench();
   const [old, renewed] = [await issue(), await issue()];
   bench.writePair(old);
-  bench.files.add(bench.route());
+  bench.files.add(bench.route(), ":443");
   for (const [file, contents] of [["x.pem", renewed.cert.slice(0, 99)], ["x.pem", renewed.cert]] as const) {
     bench.write(file, contents);
     await bench.poll(A_MOMENT);
@@ -146,7 +146,7 @@ Deno.test("a broken pair is told and counted once of each state of the files, an
   await using bench = new Bench();
   const [old, other] = [await issue(), await issue()];
   bench.writePair(old);
-  bench.files.add(bench.route());
+  bench.files.add(bench.route(), ":443");
   const failed = (error: string) =>
     `error certificate_reload_failed path=DIR/x.pem hostnames=a.example error="${error}" ` +
     'message="the one before stays in use"';
@@ -171,6 +171,7 @@ Deno.test("a broken pair is told and counted once of each state of the files, an
     certFile: bench.path("x.pem"),
     keyFile: bench.path("x.key"),
     notAfter: new Date("2126-01-01T00:00:00Z"),
+    routes: [{ listener: ":443", hostname: "a.example" }],
     hostnames: ["a.example"],
     failures: 2,
     problem: undefined,
@@ -179,7 +180,7 @@ Deno.test("a broken pair is told and counted once of each state of the files, an
 
 Deno.test("a route whose files are of no use has no certificate, which is told at once, until they are sound", async () => {
   await using bench = new Bench();
-  bench.files.add(bench.route());
+  bench.files.add(bench.route(), ":443");
   assert.deepEqual([bench.serving(), await bench.logged()], [undefined, [
     "error certificate_reload_failed path=DIR/x.pem hostnames=a.example " +
     'error="DIR/x.pem: does not exist; DIR/x.key: does not exist" ' +
@@ -200,7 +201,7 @@ Deno.test("files that are new and of no use when their route is added are told o
   const [pair, other] = [await issue(), await issue()];
   bench.writePair({ cert: pair.cert, key: other.key });
   bench.now = Date.now();
-  bench.files.add(bench.route());
+  bench.files.add(bench.route(), ":443");
   for (let i = 0; i < 5; i++) await bench.poll(A_MOMENT);
   await bench.poll(A_WHILE);
   assert.equal((await bench.logged()).length, 1);
@@ -210,7 +211,7 @@ Deno.test("files that are new and of no use when their route is added are told o
 Deno.test("files replaced by others of the same name are seen, whatever their times say", async () => {
   await using bench = new Bench();
   bench.writePair(await issue());
-  bench.files.add(bench.route());
+  bench.files.add(bench.route(), ":443");
   const renewed = await issue();
   bench.writePair(renewed);
   for (const name of ["x.pem", "x.key"]) Deno.utimeSync(bench.path(name), new Date(0), new Date(0));
@@ -221,7 +222,7 @@ Deno.test("files replaced by others of the same name are seen, whatever their ti
 Deno.test("a write that leaves no trace, just after the files were taken, is seen", async () => {
   await using bench = new Bench();
   bench.writePair(await issue());
-  bench.files.add(bench.route());
+  bench.files.add(bench.route(), ":443");
   const [first, second] = [await issue(), await issue()];
   // Padded to one length, and given one time: only a second look tells the one from the other.
   const write = ({ cert, key }: KeyPair) => {
@@ -250,7 +251,7 @@ Deno.test("the switch of a link to a folder renews both files in one step", asyn
   // As Kubernetes lays out a volume: x.pem -> ..data/x.pem, ..data -> 1
   Deno.symlinkSync("1", bench.path("..data"));
   for (const name of ["x.pem", "x.key"]) Deno.symlinkSync(`..data/${name}`, bench.path(name));
-  bench.files.add(bench.route());
+  bench.files.add(bench.route(), ":443");
   assert.equal(bench.serving(), text(old));
   Deno.symlinkSync("2", bench.path("..data_tmp"));
   Deno.renameSync(bench.path("..data_tmp"), bench.path("..data"));
@@ -263,7 +264,7 @@ Deno.test("the end of a certificate is told from 14 days before it, once a day, 
   await using bench = new Bench();
   const end = new Date("2126-01-01T00:00:00Z");
   bench.writePair(await issue(end));
-  bench.files.add(bench.route());
+  bench.files.add(bench.route(), ":443");
   const at = async (time: number) => {
     bench.now = end.getTime() + time;
     await bench.files.poll();
@@ -290,29 +291,39 @@ Deno.test("routes with the same files share a certificate, which is forgotten wi
   const other = await issue();
   bench.write("y.pem", other.cert);
   bench.write("y.key", other.key);
-  const hostnames = ["a.example", "a.example", "b.example"]; // one host name on two listeners
-  for (const hostname of hostnames) bench.files.add(bench.route(hostname));
+  const { files } = bench;
+  for (const listener of [":443", ":444"]) files.add(bench.route(), listener);
+  files.add(bench.route(), ":443"); // it is about to be replaced by another of the same certificate
+  files.add(bench.route("b.example"), ":443");
   const apart = bench.route("c.example", { cert: "y.pem", key: "y.key" });
-  bench.files.add(apart);
-  bench.files.add({ ...bench.route("l4.example", { cert: "none.pem" }), mode: "l4" });
+  bench.files.add(apart, ":443");
+  bench.files.add({ ...bench.route("l4.example", { cert: "none.pem" }), mode: "l4" }, ":443");
   const listed = () => bench.files.status().map((status) => status.hostnames);
   assert.deepEqual(listed(), [["a.example", "b.example"], ["c.example"]]);
-  assert.equal(bench.files.remove(bench.route()), false);
-  assert.equal(bench.files.remove(bench.route("b.example")), false);
+  const notAfter = new Date("2126-01-01T00:00:00Z");
+  assert.deepEqual(files.expiries(), [
+    { listener: ":443", hostname: "a.example", notAfter },
+    { listener: ":444", hostname: "a.example", notAfter },
+    { listener: ":443", hostname: "b.example", notAfter },
+    { listener: ":443", hostname: "c.example", notAfter },
+  ]);
+  for (const listener of [":443", ":444"]) assert.equal(files.remove(bench.route(), listener), false);
+  assert.deepEqual(files.expiries().map(({ listener }) => listener), [":443", ":443", ":443"]);
+  assert.equal(bench.files.remove(bench.route("b.example"), ":443"), false);
   assert.deepEqual(listed(), [["a.example"], ["c.example"]]);
-  assert.equal(bench.files.remove({ ...bench.route(), mode: "l4" }), false);
-  assert.equal(bench.files.remove(bench.route()), true);
-  assert.equal(bench.files.remove(bench.route()), false);
+  assert.equal(bench.files.remove({ ...bench.route(), mode: "l4" }, ":443"), false);
+  assert.equal(bench.files.remove(bench.route(), ":443"), true);
+  assert.equal(bench.files.remove(bench.route(), ":443"), false);
   assert.deepEqual([listed(), bench.serving(), bench.serving(apart)], [[["c.example"]], undefined, text(other)]);
 });
 
 Deno.test("another route of known files has them looked at: who adds it has just written them", async () => {
   await using bench = new Bench();
   bench.writePair(await issue());
-  bench.files.add(bench.route());
+  bench.files.add(bench.route(), ":443");
   const renewed = await issue();
   bench.writePair(renewed);
-  bench.files.add(bench.route("b.example"));
+  bench.files.add(bench.route("b.example"), ":443");
   assert.equal(bench.serving(), text(renewed));
   assert.deepEqual(bench.changed, [[certificateName(bench.route()), text(renewed)]]);
 });
@@ -320,11 +331,11 @@ Deno.test("another route of known files has them looked at: who adds it has just
 Deno.test("a certificate removed while its files are looked at is told of no more", async () => {
   await using bench = new Bench();
   bench.writePair(await issue());
-  bench.files.add(bench.route());
+  bench.files.add(bench.route(), ":443");
   bench.writePair(await issue());
   const checked = bench.files.check();
   await Promise.resolve(); // it has asked for the state of the files
-  bench.files.remove(bench.route());
+  bench.files.remove(bench.route(), ":443");
   await checked;
   assert.deepEqual([bench.changed, bench.files.counts.reloads], [[], 0]);
 });
@@ -332,7 +343,7 @@ Deno.test("a certificate removed while its files are looked at is told of no mor
 Deno.test("a clock that is set back delays no renewal", async () => {
   await using bench = new Bench();
   bench.writePair(await issue());
-  bench.files.add(bench.route());
+  bench.files.add(bench.route(), ":443");
   const renewed = await issue();
   bench.writePair(renewed);
   await bench.poll(0);
@@ -352,7 +363,7 @@ Deno.test("many certificates are all looked at", async () => {
     }
   };
   writeAll(old);
-  for (const route of routes) bench.files.add(route);
+  for (const route of routes) bench.files.add(route, ":443");
   writeAll(renewed);
   await bench.files.check();
   assert.deepEqual(bench.changed.map(([name]) => name), routes.map(certificateName));
@@ -370,7 +381,7 @@ Deno.test("once started, it looks again and again, until it is closed", async ()
     pollMs: 1,
   });
   bench.writePair(await issue());
-  files.add(bench.route());
+  files.add(bench.route(), ":443");
   files.start();
   const renewed = await issue();
   bench.writePair(renewed);

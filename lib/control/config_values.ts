@@ -88,7 +88,10 @@ export function readBlockedCidr(text: string): Reading<string> {
 export function readCountry(text: string): Reading<string> {
   if (isCountryCode(text)) return ok(text);
   const upper = text.toUpperCase();
-  if (isCountryCode(upper)) return wrong(`${quote(text)} must be in upper case; write ${quote(upper)}`);
+  // Of two letters only: of "ß" it would make South Sudan.
+  if (text.length === 2 && isCountryCode(upper)) {
+    return wrong(`${quote(text)} must be in upper case; write ${quote(upper)}`);
+  }
   return wrong(`${quote(text)} is no country; write an ISO 3166-1 alpha-2 code, for example "DE"`);
 }
 
@@ -104,9 +107,14 @@ export function readPath(text: string): Reading<string> {
   return text === "" ? wrong("must not be empty; write the path of a file") : readOptionalPath(text);
 }
 
+const MAX_PATH = 4095; // octets; path_resolution(7): PATH_MAX is 4096 with the NUL at its end
+
 /** The path of a file, or `""` for none. */
 export function readOptionalPath(text: string): Reading<string> {
-  return text.includes("\0") ? wrong(`${quote(text)} is no path: it holds a NUL character`) : ok(text);
+  if (text.includes("\0")) return wrong(`${quote(text)} is no path: it holds a NUL character`);
+  const length = new TextEncoder().encode(text).length;
+  if (length <= MAX_PATH) return ok(text);
+  return wrong(`${quote(text)} is no path: it is ${length} octets long, and ${MAX_PATH} is the most`);
 }
 
 const MAX_SOCKET_PATH = 107; // octets; unix(7): sun_path holds 108 with the NUL at its end

@@ -36,3 +36,14 @@ export function fileExists(path: string): boolean {
     throw error;
   }
 }
+
+/** Which file stands at a path, links followed: another text for another file; `undefined` where there is none. */
+export function fileIdentity(path: string): string | undefined {
+  try {
+    const { dev, ino } = Deno.statSync(path);
+    return `${dev}:${ino}`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

@@ -5,10 +5,12 @@
  */
 
 /**
- * How many wrong fields are told at once: they travel in HTTP/2 trailers, of which many a gRPC client takes 8 KiB and
- * node:http2 sends 64 KiB.
+ * How many wrong fields are told at once, and in how many characters each and together: they travel in HTTP/2 trailers
+ * twice, the second time in base64, and many a gRPC client takes 8 KiB of those.
  */
 const MAX_VIOLATIONS = 12;
+const MAX_DESCRIPTION = 500;
+const MAX_TOGETHER = 2_000;
 
 /** A field of a request that is wrong. */
 export interface FieldViolation {
@@ -42,11 +44,30 @@ export class Refusal extends Error {
     super(message, options);
   }
 
-  /** Wrong fields, one at least; of many, the first are told. */
+  /** Wrong fields, one at least; of many, the first are told, and of a long description its beginning. */
   static invalid(violations: readonly FieldViolation[]): Refusal {
-    const told = violations.slice(0, MAX_VIOLATIONS);
-    const lines = told.map(({ field, description }) => `${field}: ${description}`);
+    const told: FieldViolation[] = [];
+    const lines: string[] = [];
+    let length = 0;
+    for (const { field, description } of violations.slice(0, MAX_VIOLATIONS)) {
+      const short = shorten(description);
+      const line = `${field}: ${short}`;
+      if (told.length > 0 && length + line.length > MAX_TOGETHER) break;
+      told.push({ field, description: short });
+      lines.push(line);
+      length += line.length;
+    }
     if (violations.length > told.length) lines.push(`and ${violations.length - told.length} more`);
     return new Refusal("invalid", lines.join("; "), told);
   }
 }
+
+/** Cuts out the middle of a text that is too long: what is wrong stands at its end, what it is about at its beginning. */
+function shorten(text: string): string {
+  if (text.length <= MAX_DESCRIPTION) return text;
+  const half = MAX_DESCRIPTION / 2;
+  return `${text.slice(0, half)}…${text.slice(-half)}`.replaceAll(LONE_SURROGATE, "");
+}
+
+// What is left of a character that was cut in two.
+const LONE_SURROGATE = /\p{Surrogate}/gu;

@@ -323,10 +323,12 @@ function requestFields(end: RequestEnd): LogFields {
     host: end.host,
     path: end.path,
     status: end.status,
+    grpc_status: end.grpcStatus,
     bytes_in: end.bytesIn,
     bytes_out: end.bytesOut,
     duration_ms: Math.round(end.durationMs),
     backend_ms: end.backendMs === undefined ? undefined : Math.round(end.backendMs),
+    user_agent: end.userAgent,
     error: end.error,
   };
 }

@@ -59,10 +59,13 @@ export interface RequestEnd {
   readonly protocol: HttpProtocol;
   readonly method: string;
   readonly host: string;
-  /** Without the query, which may hold secrets. */
+  /** Without the query, which may hold secrets; its first 1,024 characters. */
   readonly path: string;
+  readonly userAgent: string | undefined;
   /** What the client was answered; 499 where it left before. */
   readonly status: number;
+  /** The outcome of a gRPC call, where one is told. */
+  readonly grpcStatus: number | undefined;
   /** Bodies, as they were passed on. */
   readonly bytesIn: number;
   readonly bytesOut: number;

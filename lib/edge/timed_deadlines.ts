@@ -15,8 +15,7 @@ export class TimedDeadlines extends Deadlines {
     super(performance.now(), tickMs);
   }
 
-  override set(entry: Expirable, ms: number): void {
-    const now = performance.now();
+  override set(entry: Expirable, ms: number, now: number = performance.now()): void {
     if (this.#timer === undefined) this.advance(now);
     super.set(entry, ms, now);
     this.#timer ??= setInterval(() => this.advance(performance.now()), this.tickMs);

@@ -4,8 +4,8 @@
  * @module
  */
 
+import { readHostname } from "./_hostname_octets.ts";
 import { latin1, uint16, vector16End, vector8End } from "./_vector.ts";
-import { normalizeHostname } from "./hostname.ts";
 
 /** The rules that the inside of a ClientHello can break. */
 export type ClientHelloMessageRule =
@@ -38,8 +38,11 @@ const SERVER_NAME = 0; // RFC 6066 §3
 const ALPN = 16; // RFC 7301 §3.1
 const HOST_NAME = 0; // RFC 6066 §3, NameType
 
-// One bit for each extension type, shared by all calls: clearing it takes 0.1 µs, making a Set of 16 types 0.3 µs.
-const seenTypes = new Uint8Array(65536 / 8);
+// Shared by all calls: 1 for each extension type of the last message, and which those were. A message of 64 KiB has at
+// most 16,384. Wiping what was set costs less than half of wiping all bits, and a third of a new Set.
+const seenTypes = new Uint8Array(65536);
+const typesInOrder = new Uint16Array(16384);
+let typeCount = 0;
 
 /**
  * Reads the body of a ClientHello, `bytes[at .. end]`, which follows the 4-octet handshake header.
@@ -69,15 +72,14 @@ export function parseClientHelloMessage(
 function parseExtensions(bytes: Uint8Array, at: number, end: number): ClientHelloNames | ClientHelloMessageRule {
   let serverName: string | undefined;
   let alpn: readonly string[] = [];
-  seenTypes.fill(0);
+  while (typeCount > 0) seenTypes[typesInOrder[--typeCount] ?? 0] = 0;
   while (at < end) {
     const next = vector16End(bytes, at + 2, end);
     if (next < 0) return "extension_length";
     const type = uint16(bytes, at);
-    const bit = 1 << (type & 7);
-    const seen = seenTypes[type >> 3] ?? 0;
-    if (seen & bit) return "duplicate_extension";
-    seenTypes[type >> 3] = seen | bit;
+    if (seenTypes[type] !== 0) return "duplicate_extension";
+    seenTypes[type] = 1;
+    typesInOrder[typeCount++] = type;
     if (type === SERVER_NAME) {
       const result = parseServerName(bytes, at + 4, next);
       if (result === "malformed") return "server_name";
@@ -108,7 +110,7 @@ function parseServerName(
     if (next < 0) return "malformed";
     if (bytes[at] === HOST_NAME) {
       if (hostName !== undefined || next - at > 3 + 254) return "malformed";
-      hostName = normalizeHostname(latin1(bytes, at + 3, next));
+      hostName = readHostname(bytes, at + 3, next);
       if (hostName === undefined) return "malformed";
     }
     at = next;

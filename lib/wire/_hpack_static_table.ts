@@ -76,17 +76,19 @@ export const STATIC_LENGTH: number = ENTRIES.length;
 export const STATIC_NAMES: readonly string[] = ENTRIES.map(([name]) => name);
 export const STATIC_VALUES: readonly string[] = ENTRIES.map(([, value]) => value);
 
-/** The number of an entry by {@linkcode pairKey}. */
-export const STATIC_PAIRS: ReadonlyMap<string, number> = new Map(
-  ENTRIES.map(([name, value], i) => [pairKey(name, value), i + 1]),
-);
+/** The number of an entry by its name, then its value. */
+export const STATIC_VALUE_NUMBERS: ReadonlyMap<string, ReadonlyMap<string, number>> = valueNumbers();
 
 /** The lowest number of a name. */
 export const STATIC_NAME_NUMBERS: ReadonlyMap<string, number> = new Map(
   ENTRIES.map(([name], i) => [name, i + 1] as const).reverse(),
 );
 
-/** A name and a value as one key; no name has a line feed in it. */
-export function pairKey(name: string, value: string): string {
-  return `${name}\n${value}`;
+function valueNumbers(): Map<string, Map<string, number>> {
+  const numbers = new Map<string, Map<string, number>>();
+  for (const [i, [name, value]] of ENTRIES.entries()) {
+    const values = numbers.get(name) ?? new Map<string, number>();
+    numbers.set(name, values.set(value, i + 1));
+  }
+  return numbers;
 }

@@ -39,7 +39,9 @@ export class ByteWriter {
   /** Writes a text whose every character is one octet. */
   latin1(text: string): void {
     this.reserve(text.length);
-    for (let i = 0; i < text.length; i++) this.bytes[this.length++] = text.charCodeAt(i);
+    const { bytes, length } = this;
+    for (let i = 0; i < text.length; i++) bytes[length + i] = text.charCodeAt(i);
+    this.length = length + text.length;
   }
 
   clear(): void {

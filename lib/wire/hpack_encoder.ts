@@ -5,7 +5,7 @@
  */
 
 import { DynamicTable } from "./_hpack_dynamic_table.ts";
-import { pairKey, STATIC_LENGTH, STATIC_NAME_NUMBERS, STATIC_PAIRS } from "./_hpack_static_table.ts";
+import { STATIC_LENGTH, STATIC_NAME_NUMBERS, STATIC_VALUE_NUMBERS } from "./_hpack_static_table.ts";
 import { huffmanEncode, huffmanLength } from "./_huffman.ts";
 import type { ByteWriter } from "./byte_writer.ts";
 import type { FieldList } from "./field_list.ts";
@@ -42,19 +42,33 @@ const INDEXED = 0x40;
 const NOT_INDEXED = 0;
 const NEVER_INDEXED = 0x10;
 
+/** The entries of one name. */
+interface Entries {
+  /** The serial number of the newest. */
+  newest: number;
+  /** Serial numbers by value. */
+  readonly values: Map<string, number>;
+}
+
 /** Encodes the header blocks of one connection, one after the other. */
 export class HpackEncoder {
-  /** Serial numbers in the table, by name and value, and by name. */
-  readonly #pairs = new Map<string, number>();
-  readonly #names = new Map<string, number>();
+  /** What is in the table, by name. Names and values are looked up apart: to join them would cost more than the rest. */
+  readonly #entries = new Map<string, Entries>();
   readonly #table = new DynamicTable(MAX_TABLE_SIZE, (serial, name, value) => {
-    const pair = pairKey(name, value);
-    if (this.#pairs.get(pair) === serial) this.#pairs.delete(pair);
-    if (this.#names.get(name) === serial) this.#names.delete(name);
+    const entries = this.#entries.get(name);
+    if (entries === undefined) return;
+    if (entries.newest === serial) this.#entries.delete(name);
+    else if (entries.values.get(value) === serial) entries.values.delete(value);
   });
   /** The smallest size, and the last, since the last block (RFC 7541 §4.2). */
   #smallest = MAX_TABLE_SIZE;
   #wanted = MAX_TABLE_SIZE;
+  readonly #huffman: boolean;
+
+  /** @param huffman Whether strings are Huffman-coded where that is shorter: it costs as much as all the rest. */
+  constructor(huffman = true) {
+    this.#huffman = huffman;
+  }
 
   /** Takes the peer's SETTINGS_HEADER_TABLE_SIZE. */
   setMaxTableSize(size: number): void {
@@ -89,25 +103,52 @@ export class HpackEncoder {
     if (never || SECRETS.has(name) || (name === "cookie" && value.length < SHORT_COOKIE)) {
       return this.#literal(NEVER_INDEXED, 4, name, value, out);
     }
-    const pair = pairKey(name, value);
-    const serial = this.#pairs.get(pair);
-    const index = serial === undefined ? STATIC_PAIRS.get(pair) : this.#index(serial);
+    const entries = this.#entries.get(name);
+    const varies = VARYING.has(name);
+    const serial = varies ? undefined : entries?.values.get(value);
+    const index = serial === undefined ? STATIC_VALUE_NUMBERS.get(name)?.get(value) : this.#index(serial);
     if (index !== undefined) return integer(out, 0x80, 7, index);
-    if (VARYING.has(name) || pair.length > this.#table.maxSize / 2) {
+    // A name that is in no table yet enters it with its first value, and saves its octets from then on.
+    const named = entries !== undefined || STATIC_NAME_NUMBERS.has(name);
+    if ((varies && named) || name.length + value.length > this.#table.maxSize / 2) {
       return this.#literal(NOT_INDEXED, 4, name, value, out);
     }
     this.#literal(INDEXED, 6, name, value, out);
     if (!this.#table.insert(name, value)) return;
-    this.#pairs.set(pair, this.#table.inserted - 1);
-    this.#names.set(name, this.#table.inserted - 1);
+    this.#inserted(name, value, this.#table.inserted - 1);
+  }
+
+  #inserted(name: string, value: string, serial: number): void {
+    const entries = this.#entries.get(name); // looked up anew: to make room, what there was may have been dropped
+    if (entries === undefined) this.#entries.set(name, { newest: serial, values: new Map([[value, serial]]) });
+    else {
+      entries.newest = serial;
+      entries.values.set(value, serial);
+    }
   }
 
   #literal(kind: number, prefix: number, name: string, value: string, out: ByteWriter): void {
-    const serial = this.#names.get(name);
-    const index = STATIC_NAME_NUMBERS.get(name) ?? (serial === undefined ? 0 : this.#index(serial));
+    const index = STATIC_NAME_NUMBERS.get(name) ?? this.#newestOf(name);
     integer(out, kind, prefix, index);
-    if (index === 0) string(out, name);
-    string(out, value);
+    if (index === 0) this.#string(name, out);
+    this.#string(value, out);
+  }
+
+  /** RFC 7541 §5.2. */
+  #string(text: string, out: ByteWriter): void {
+    const coded = this.#huffman ? huffmanLength(text) : Infinity;
+    if (coded < text.length) {
+      integer(out, 0x80, 7, coded);
+      huffmanEncode(text, coded, out);
+    } else {
+      integer(out, 0, 7, text.length);
+      out.latin1(text);
+    }
+  }
+
+  #newestOf(name: string): number {
+    const entries = this.#entries.get(name);
+    return entries === undefined ? 0 : this.#index(entries.newest);
   }
 
   #index(serial: number): number {
@@ -122,16 +163,4 @@ function integer(out: ByteWriter, flags: number, prefix: number, value: number):
   out.octet(flags | mask);
   for (value -= mask; value >= 0x80; value = Math.floor(value / 0x80)) out.octet((value % 0x80) | 0x80);
   out.octet(value);
-}
-
-/** RFC 7541 §5.2. */
-function string(out: ByteWriter, text: string): void {
-  const coded = huffmanLength(text);
-  if (coded < text.length) {
-    integer(out, 0x80, 7, coded);
-    huffmanEncode(text, coded, out);
-  } else {
-    integer(out, 0, 7, text.length);
-    out.latin1(text);
-  }
 }

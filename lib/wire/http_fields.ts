@@ -100,7 +100,12 @@ export function readContentLength(fields: FieldList): number | undefined | "malf
   let length: number | undefined;
   for (let i = 0; i < fields.length; i += 2) {
     if (fields[i] !== "content-length") continue;
-    for (const member of (fields[i + 1] ?? "").split(",")) {
+    const text = fields[i + 1] ?? "";
+    if (length === undefined && /^[0-9]{1,15}$/.test(text)) { // as it nearly always is
+      length = Number(text);
+      continue;
+    }
+    for (const member of text.split(",")) {
       const value = readDigits(member);
       if (value === undefined || (length ?? value) !== value) return "malformed";
       length = value;

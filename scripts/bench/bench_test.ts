@@ -25,6 +25,10 @@ async function withFolder(test: (folder: string) => Promise<void>): Promise<void
   }
 }
 
+async function isFile(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ isFile }) => isFile, () => false);
+}
+
 /** Processes that were started with something in `folder`. */
 async function runningFrom(folder: string): Promise<string[]> {
   const found: string[] = [];
@@ -55,6 +59,25 @@ Deno.test({
       assert.deepEqual(await runningFrom(`${folder}/`), []);
     }),
 });
+
+const HAS_LIBSSL = await isFile("/usr/lib/x86_64-linux-gnu/libssl.so.3") ||
+  await isFile("/usr/lib/aarch64-linux-gnu/libssl.so.3");
+
+for (const [row, value] of [["h2,grpc,h1,tls", "CPU µs per request"], ["body", "CPU s per GB"]] as const) {
+  Deno.test({
+    name: `a quick run of ${row} measures HTTP` + (HAS_LIBSSL ? "" : " (needs Debian's libssl3)"),
+    ignore: Deno.build.os !== "linux" || !HAS_LIBSSL,
+    fn: () =>
+      withFolder(async (folder) => {
+        const json = `${folder}/found.json`;
+        const { code, stderr } = await start(folder, "--quick", "--only", row, "--no-peers", "--json", json).output();
+        assert.equal(code, 0, new TextDecoder().decode(stderr));
+        const { sections } = JSON.parse(await Deno.readTextFile(json));
+        assert.equal(sections.length, row.split(",").length);
+        for (const { samples } of sections) assert.ok(samples[0].values[value] > 0);
+      }),
+  });
+}
 
 Deno.test({
   name: "an interrupted run stops all its processes and removes its files",

@@ -17,9 +17,9 @@ import { quantile } from "./statistics.ts";
 /** Connections that a proxy serves one by one, so that what it sets up once is there before its memory is read. */
 const WARM_UP_CONNECTIONS = 200;
 
-if (import.meta.main) console.log(JSON.stringify(run(JSON.parse(Deno.args[0] ?? ""))));
+if (import.meta.main) console.log(JSON.stringify(await run(JSON.parse(Deno.args[0] ?? ""))));
 
-function run(load: Load): Measurement {
+async function run(load: Load): Promise<Measurement> {
   switch (load.kind) {
     case "bulk":
       return runBulk(load);
@@ -29,6 +29,10 @@ function run(load: Load): Measurement {
       return runExchange(load);
     case "idle":
       return runIdle(load);
+    default: {
+      const { runHttp } = await import("./http_client.ts"); // which needs libssl
+      return runHttp({ ...load, kind: load.kind });
+    }
   }
 }
 

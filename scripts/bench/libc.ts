@@ -20,6 +20,7 @@ const { symbols: libc } = Deno.dlopen("libc.so.6", {
   recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
+  ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
@@ -37,6 +38,7 @@ const TCP_NODELAY = 1;
 const MSG_TRUNC = 0x20; // tcp(7): received bytes are dropped, not copied
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
+const FIONBIO = 0x5421;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_MOD = 3;
 const EINTR = 4;
@@ -135,6 +137,11 @@ export function send(fd: number, bytes: Uint8Array<ArrayBuffer>, length = bytes.
   return transferred(libc.send(fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL), "send");
 }
 
+/** Has every call on `fd` return at once, also those that others make (libssl). */
+export function setNonBlocking(fd: number): void {
+  succeed(libc.ioctl(fd, FIONBIO, ON), "FIONBIO");
+}
+
 /** Closes a descriptor, which also takes it out of every {@linkcode Poller}. */
 export function close(fd: number): void {
   libc.close(fd);
@@ -163,11 +170,14 @@ export class Poller {
   }
 
   /** Waits at most `timeoutMs` (-1: for ever), hands each ready descriptor over, and says how many there were. */
-  wait(timeoutMs: number, onReady: (fd: number) => void): number {
+  wait(timeoutMs: number, onReady: (fd: number, events: number) => void): number {
     let count: number;
     do count = libc.epoll_wait(this.#fd, this.#events, MAX_EVENTS, timeoutMs); while (count < 0 && errno[0] === EINTR);
     succeed(count, "epoll_wait");
-    for (let i = 0; i < count; i++) onReady(this.#view.getInt32(i * EVENT_SIZE + DATA_OFFSET, true));
+    for (let i = 0; i < count; i++) {
+      const at = i * EVENT_SIZE;
+      onReady(this.#view.getInt32(at + DATA_OFFSET, true), this.#view.getUint32(at, true));
+    }
     return count;
   }
 

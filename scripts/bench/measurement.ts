@@ -7,6 +7,17 @@
 import type { Poller } from "./libc.ts";
 import { readMachineTimes, readProcessSeconds } from "./proc.ts";
 
+/**
+ * Loads of HTTP over TLS, the proxy being the end of it:
+ *
+ * - `h2`: requests over HTTP/2, many at once on each connection.
+ * - `h1`: requests over HTTP/1.1, one at a time on each connection.
+ * - `grpc`: unary calls, many at once on each connection.
+ * - `tls`: every connection makes one request over HTTP/2 and ends; another takes its place.
+ * - `body`: every connection downloads over HTTP/2, again and again.
+ */
+export type HttpLoadKind = "h2" | "h1" | "grpc" | "tls" | "body";
+
 /** What to do, and whom to watch. */
 export interface Load {
   /**
@@ -15,7 +26,7 @@ export interface Load {
    * - `exchange`: every connection sends a small message and waits for its echo, again and again.
    * - `idle`: every connection makes one such exchange, and then nothing.
    */
-  readonly kind: "bulk" | "new" | "exchange" | "idle";
+  readonly kind: "bulk" | "new" | "exchange" | "idle" | HttpLoadKind;
   /** The port of the proxy. */
   readonly port: number;
   /** The processes of the proxy. */
@@ -24,6 +35,8 @@ export interface Load {
   readonly backendPid: number;
   /** How many are open at once. */
   readonly connections: number;
+  /** How many requests are under way at once on a connection of HTTP/2, 1 by default. */
+  readonly streams?: number;
   /** How many hosts the proxy has routes for; `new` asks for one after the other. */
   readonly hosts: number;
   /** How long the load runs before it is measured. For `idle`: how long it is left alone before it is. */
@@ -34,7 +47,7 @@ export interface Load {
 
 /** What was measured. */
 export interface Measurement {
-  /** Bytes, connections or messages, as the load has it. */
+  /** Bytes, connections, messages or requests, as the load has it. */
   readonly count: number;
   readonly seconds: number;
   /** Of the proxy. */
@@ -45,7 +58,7 @@ export interface Measurement {
   readonly steal: number;
   /** The share of the machine's CPU time that went to other programs than proxy, backend and client, 0 to 1. */
   readonly others: number;
-  /** Microseconds from a message to its echo, half of them and 99 in 100 at most; `exchange` alone. */
+  /** Microseconds from a message to its echo, or a request to its answer: half of them and 99 in 100 at most. */
   readonly latency?: { readonly p50: number; readonly p99: number };
 }
 

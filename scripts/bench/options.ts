@@ -7,7 +7,7 @@
 import { parseArgs } from "node:util";
 
 /** The loads that can be asked for, in the order in which they are run. */
-export const ROWS = ["bulk", "new", "exchange", "idle", "scale"] as const;
+export const ROWS = ["bulk", "new", "exchange", "idle", "scale", "h2", "h1", "grpc", "tls", "body"] as const;
 
 /** One of {@linkcode ROWS}. */
 export type Row = typeof ROWS[number];

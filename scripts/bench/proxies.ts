@@ -7,6 +7,7 @@
 import { stringify } from "smol-toml";
 import { programCommand } from "../program.ts";
 import type { BackendPorts } from "./backend.ts";
+import { type HttpSetup, writeHaproxyHttp, writeMcProxyHttp, writeNginxHttp } from "./http_proxies.ts";
 import type { ProcessCommand } from "./processes.ts";
 import { type Behaviour, behaviourOf, hostname } from "./protocol.ts";
 
@@ -31,6 +32,8 @@ export interface Proxy {
   readonly version: string;
   /** Writes the files of a setup, and gives the command that runs it. */
   prepare(setup: ProxySetup): Promise<ProcessCommand>;
+  /** The same for an HTTP row. */
+  prepareHttp(setup: HttpSetup): Promise<ProcessCommand>;
 }
 
 /** Why a proxy does not take part, in one line. */
@@ -46,14 +49,16 @@ const BEHAVIOURS: readonly Behaviour[] = ["echo", "flood", "answer"];
 export async function findMcProxy(engine: string | undefined): Promise<Proxy> {
   const { executable, args } = programCommand();
   const environment = engine === undefined ? {} : { MCPROXY_PROXY_ENGINE: engine };
+  const command = (file: string) => ({ executable, args: [...args, "server", "-c", file], environment });
   return {
     name: "mc-proxy",
     version: await firstLine(executable, [...args, "version"]) + (engine === undefined ? "" : `, engine ${engine}`),
     async prepare(setup) {
       const file = `${setup.folder}/mc-proxy.toml`;
       await Deno.writeTextFile(file, mcProxyConfig(setup));
-      return { executable, args: [...args, "server", "-c", file], environment };
+      return command(file);
     },
+    prepareHttp: async (setup) => command(await writeMcProxyHttp(setup)),
   };
 }
 
@@ -61,6 +66,7 @@ export async function findMcProxy(engine: string | undefined): Promise<Proxy> {
 export async function findHaproxy(): Promise<Proxy | Missing> {
   const executable = await findExecutable("haproxy");
   if (executable === undefined) return { missing: "HAProxy is not installed (Debian: apt install haproxy)" };
+  const command = (file: string) => ({ executable, args: ["-db", "-f", file] });
   return {
     name: "HAProxy",
     version: (await firstLine(executable, ["-v"])).replace(/^HAProxy version (\S+).*$/, "$1"),
@@ -68,8 +74,9 @@ export async function findHaproxy(): Promise<Proxy | Missing> {
       const file = `${setup.folder}/haproxy.cfg`;
       await Deno.writeTextFile(`${setup.folder}/haproxy.map`, haproxyMap(setup));
       await Deno.writeTextFile(file, haproxyConfig(setup));
-      return { executable, args: ["-db", "-f", file] };
+      return command(file);
     },
+    prepareHttp: async (setup) => command(await writeHaproxyHttp(setup)),
   };
 }
 
@@ -86,15 +93,20 @@ export async function findNginx(): Promise<Proxy | Missing> {
   if (!builtIn && !await isFile(module)) {
     return { missing: "nginx has no stream module (Debian: apt install libnginx-mod-stream)" };
   }
+  // -e: the log is opened before the configuration is read, and /var/log/nginx is root's.
+  const command = (folder: string, file: string) => ({
+    executable,
+    args: ["-p", folder, "-e", "stderr", "-c", file],
+  });
   return {
     name: "nginx",
     version: /nginx\/(\S+)/.exec(build)?.[1] ?? "unknown",
     async prepare(setup) {
       const file = `${setup.folder}/nginx.conf`;
       await Deno.writeTextFile(file, nginxConfig(setup, builtIn ? undefined : module));
-      // -e: the log is opened before the configuration is read, and /var/log/nginx is root's.
-      return { executable, args: ["-p", setup.folder, "-e", "stderr", "-c", file] };
+      return command(setup.folder, file);
     },
+    prepareHttp: async (setup) => command(setup.folder, await writeNginxHttp(setup)),
   };
 }
 

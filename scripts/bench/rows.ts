@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Measurement } from "./measurement.ts";
+import type { HttpShape } from "./http_proxies.ts";
+import type { HttpLoadKind, Measurement } from "./measurement.ts";
 import type { Row } from "./options.ts";
 import type { Proxy } from "./proxies.ts";
 import type { Sample, Section } from "./report.ts";
@@ -49,7 +50,36 @@ export function runRow(bench: Bench, row: Row): Promise<Section[]> {
       return runIdle(bench);
     case "scale":
       return runScale(bench);
+    case "h2":
+      return runHttp(bench, "h2 over TLS to h2c, 8 connections of 16 requests", "small", {
+        kind: "h2",
+        ...MANY_STREAMS,
+      });
+    case "h1":
+      return runHttp(bench, "HTTP/1.1 over TLS, 64 connections", "small", { kind: "h1", connections: 64 });
+    case "grpc":
+      return runHttp(bench, "gRPC, 8 connections of 16 calls", "grpc", { kind: "grpc", ...MANY_STREAMS });
+    case "tls":
+      return runHttp(bench, "TLS handshakes with a request each, 32 at once", "small", {
+        kind: "tls",
+        connections: 32,
+      });
+    case "body":
+      return runHttp(bench, "downloads of 100 MB, 4 at once", "body", { kind: "body", connections: 4 });
   }
+}
+
+const MANY_STREAMS = { connections: 8, streams: 16 };
+
+function runHttp(
+  bench: Bench,
+  title: string,
+  behaviour: HttpShape["behaviour"],
+  shape: Pick<LoadShape, "connections" | "streams"> & { readonly kind: HttpLoadKind },
+): Promise<Section[]> {
+  const load = { ...loadOf(bench, shape.kind, shape.connections), ...shape };
+  const valuesOf = shape.kind === "body" ? bulkValues : requestValues;
+  return runCompared(bench, title, { ...SMALL, http: { behaviour } }, load, valuesOf);
 }
 
 function loadOf({ quick }: Bench, kind: LoadShape["kind"], connections: number): LoadShape {
@@ -72,10 +102,18 @@ function newValues({ count, seconds, cpuSeconds }: Measurement): Record<string, 
   };
 }
 
-function exchangeValues({ count, seconds, cpuSeconds, latency }: Measurement): Record<string, number> {
+function exchangeValues(measurement: Measurement): Record<string, number> {
+  return countedValues("exchange", measurement);
+}
+
+function requestValues(measurement: Measurement): Record<string, number> {
+  return countedValues("request", measurement);
+}
+
+function countedValues(unit: string, { count, seconds, cpuSeconds, latency }: Measurement): Record<string, number> {
   return {
-    "CPU µs per exchange": cpuSeconds / count * 1e6,
-    "exchanges/s": count / seconds,
+    [`CPU µs per ${unit}`]: cpuSeconds / count * 1e6,
+    [`${unit}s/s`]: count / seconds,
     "p50, µs": latency?.p50 ?? NaN,
     "p99, µs": latency?.p99 ?? NaN,
     "CPU busy, %": 100 * cpuSeconds / seconds,

@@ -5,23 +5,15 @@
  */
 
 import { Buffer } from "node:buffer";
-import { once } from "node:events";
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
-import type { Server, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { incoming } from "../../lib/edge/listen.ts";
 import { parseProxyHeader } from "../../lib/wire/proxy_protocol.ts";
 import { formatEndpoint } from "../../lib/wire/socket_address.ts";
+import { type Backend, listen, peerOf } from "./backend.ts";
 import type { KeyPair } from "./certificates.ts";
 import { type Asker, htmlPage, textPage } from "./who_is_asking.ts";
-
-/** A server that runs. */
-export interface Backend {
-  /** Where it listens: `127.0.0.1:port`. */
-  readonly addr: string;
-  /** Stops listening and cuts every connection. */
-  close(): Promise<void>;
-}
 
 /** The longest wait for a whole PROXY header, in milliseconds. */
 const PROXY_HEADER_TIMEOUT = 5000;
@@ -126,28 +118,4 @@ function answer(request: Http2ServerRequest, response: Http2ServerResponse, clie
 /** The SNI host name: Node's `tlsSocket.servername`, which its types leave out. */
 function serverNameOf(socket: TLSSocket): string | undefined {
   return "servername" in socket && typeof socket.servername === "string" ? socket.servername : undefined;
-}
-
-function peerOf(socket: Socket): string {
-  return `${socket.remoteAddress}:${socket.remotePort}`;
-}
-
-async function listen(server: Server): Promise<Backend> {
-  const open = new Set<Socket>();
-  server.prependListener("connection", (socket: Socket) => {
-    open.add(socket);
-    socket.once("close", () => open.delete(socket));
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new TypeError("the server has no TCP address");
-  return {
-    addr: `${address.address}:${address.port}`,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of open) socket.destroy();
-      }),
-  };
 }

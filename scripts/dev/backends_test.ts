@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { type Backend, startEchoBackend, startPageBackend } from "./backends.ts";
+import type { Backend } from "./backend.ts";
+import { startEchoBackend, startPageBackend } from "./backends.ts";
 import { createAuthority } from "./certificates.ts";
 
 const authority = await createAuthority("Test authority");

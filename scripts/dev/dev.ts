@@ -1,5 +1,5 @@
 /**
- * `deno task dev`: certificates, two demo backends and a proxy in front of them, until Ctrl-C.
+ * `deno task dev`: certificates, four demo backends and a proxy in front of them, until Ctrl-C.
  *
  * All it makes is in one folder. The certificates stay from one start to the next; the database does not, since the
  * backends listen on other ports each time.
@@ -7,26 +7,42 @@
  * @module
  */
 
-import { join, relative, resolve } from "node:path";
+import { isAbsolute, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { stringify } from "smol-toml";
 import { parsePort } from "../../lib/wire/socket_address.ts";
-import { type Backend, startEchoBackend, startPageBackend } from "./backends.ts";
+import { startAppBackend } from "./app/app_backend.ts";
+import type { Backend } from "./backend.ts";
+import { startEchoBackend, startPageBackend } from "./backends.ts";
 import { keepAuthority, keepCertificate } from "./certificate_folder.ts";
+import { callerFolder, DEFAULT_PORT, folderOf } from "./folder.ts";
+import { ECHO_SERVICE, startGrpcBackend } from "./grpc/grpc_backend.ts";
 import { ROOT } from "../program.ts";
 import { startProxy } from "./proxy_process.ts";
 
-const PAGE_HOSTNAME = "pass.localhost";
-const ECHO_HOSTNAME = "echo.localhost";
+/** What each backend is reached by. */
+const HOSTNAMES = {
+  page: "pass.localhost",
+  echo: "echo.localhost",
+  app: "app.localhost",
+  grpc: "grpc.localhost",
+} as const;
+
+type Backends = Readonly<Record<keyof typeof HOSTNAMES, Backend>>;
+
 /** Within the folder. */
 const DATABASE = "mc-proxy.db";
+const SOCKET = "admin.sock";
+
+/** The longest path of a folder that a Unix socket can be in, in octets: unix(7), less what is put behind it. */
+const MAX_SOCKET_FOLDER = 107 - "/.1z141z3/s".length;
 
 const HELP = `Usage: deno task dev [options]
 
-Runs the proxy on 127.0.0.1 in front of two demo TLS backends, until Ctrl-C.
+Runs the proxy on 127.0.0.1 in front of four demo backends, until Ctrl-C.
 
 Options:
-  --port <n>       the port of the proxy, 0 for a free one (default: 8443)
+  --port <n>       the port of the proxy, 0 for a free one (default: ${DEFAULT_PORT})
   --folder <path>  where certificates, configuration and database go (default: .dev in the repository)
   --help           print this help
 `;
@@ -62,18 +78,13 @@ function readOptions(args: string[]): Options | "help" | UsageError {
       options: { port: { type: "string" }, folder: { type: "string" }, help: { type: "boolean", short: "h" } },
     });
     if (values.help) return "help";
-    const port = parsePort(values.port ?? "8443");
+    const port = parsePort(values.port ?? DEFAULT_PORT);
     if (port === undefined) return new UsageError(`--port is not a number from 0 to 65535: ${values.port}`);
-    return { port, folder: values.folder === undefined ? join(ROOT, ".dev") : resolve(callerFolder(), values.folder) };
+    return { port, folder: folderOf(values.folder) };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error; // what parseArgs throws at a wrong command line
     return new UsageError(error.message);
   }
-}
-
-/** Where the person stands: `deno task` itself goes to the root of the repository. */
-function callerFolder(): string {
-  return Deno.env.get("INIT_CWD") ?? Deno.cwd();
 }
 
 async function run({ port, folder }: Options): Promise<number> {
@@ -84,34 +95,55 @@ async function run({ port, folder }: Options): Promise<number> {
     return 1;
   }
   const authority = await keepAuthority(folder, "mc-proxy development authority", "localhost");
-  const page = await startPageBackend(await keepCertificate(folder, authority, PAGE_HOSTNAME));
-  const echo = startEchoBackend(await keepCertificate(folder, authority, ECHO_HOSTNAME));
+  const certificate = (hostname: string) => keepCertificate(folder, authority, hostname);
+  const backends: Backends = {
+    page: await startPageBackend(await certificate(HOSTNAMES.page)),
+    echo: startEchoBackend(await certificate(HOSTNAMES.echo)),
+    app: await startAppBackend(),
+    grpc: await startGrpcBackend(),
+  };
   try {
-    const configFile = await writeConfig(folder, port, page, echo);
+    for (const hostname of [HOSTNAMES.app, HOSTNAMES.grpc]) await certificate(hostname);
+    const configFile = await writeConfig(folder, port, backends);
     await removeDatabase(folder);
-    return await runProxy(configFile, (bound) => console.log(greeting(folder, bound)));
+    return await runProxy(configFile, (bound) => console.log(greeting(folder, configFile, bound)));
   } finally {
-    await Promise.all([page.close(), echo.close()]);
+    await Promise.all(Object.values(backends).map((backend) => backend.close()));
   }
 }
 
 /** Writes `dev.toml` and says where it is. */
-async function writeConfig(folder: string, port: number, page: Backend, echo: Backend): Promise<string> {
+async function writeConfig(folder: string, port: number, { page, echo, app, grpc }: Backends): Promise<string> {
+  const l7 = (hostname: string, { addr: backend }: Backend) => ({
+    hostname,
+    backend,
+    mode: "l7",
+    tls_cert: `${hostname}.pem`,
+    tls_key: `${hostname}.key`,
+  });
   const config = {
     database: { path: DATABASE },
     listeners: [{
       addr: `127.0.0.1:${port}`,
       routes: [
-        { hostname: PAGE_HOSTNAME, backend: page.addr, send_proxy_protocol: true },
-        { hostname: ECHO_HOSTNAME, backend: echo.addr },
+        { hostname: HOSTNAMES.page, backend: page.addr, send_proxy_protocol: true },
+        { hostname: HOSTNAMES.echo, backend: echo.addr },
+        l7(HOSTNAMES.app, app),
+        l7(HOSTNAMES.grpc, grpc),
       ],
     }],
+    ...hasAdmin(folder) && { grpc: { addr: join(folder, SOCKET) } },
     proxy: { shutdown_timeout: "2s" }, // long enough for a page, short enough for whoever pressed Ctrl-C
     log: { level: "info", format: "text" },
   };
   const file = join(folder, "dev.toml");
   await Deno.writeTextFile(file, `# Written by deno task dev at every start.\n\n${stringify(config)}`);
   return file;
+}
+
+/** Whether the path of the admin API's socket is short enough. */
+function hasAdmin(folder: string): boolean {
+  return new TextEncoder().encode(folder).length <= MAX_SOCKET_FOLDER;
 }
 
 /** Removes the database, whose routes lead to the backends of an earlier start. */
@@ -143,22 +175,55 @@ async function runProxy(configFile: string, onListening: (port: number) => void)
   return 1;
 }
 
-function greeting(folder: string, port: number): string {
+function greeting(folder: string, configFile: string, port: number): string {
   const shown = relative(callerFolder(), folder) || ".";
   const ca = shellWord(join(shown, "ca.pem"));
-  const url = `https://${PAGE_HOSTNAME}:${port}/`;
+  const [page, app] = [`https://${HOSTNAMES.page}:${port}/`, `https://${HOSTNAMES.app}:${port}/`];
+  const where = folder === folderOf() ? "" : ` --folder ${shellWord(shown)}`;
+  const say = `${taskCommand()} -q dev:say${where}${String(port) === DEFAULT_PORT ? "" : ` --port ${port}`}`;
   return `
-Try it from another terminal:
+Try it from another terminal. These hosts' TLS is passed on as it is (L4):
 
-  curl --cacert ${ca} ${url}
-  curl -k ${url}
-  openssl s_client -connect 127.0.0.1:${port} -servername ${ECHO_HOSTNAME} -CAfile ${ca} -quiet
+  curl --cacert ${ca} ${page}
+  curl -k ${page}
+  openssl s_client -connect 127.0.0.1:${port} -servername ${HOSTNAMES.echo} -CAfile ${ca} -quiet
 
-or in a browser, which warns unless it trusts ${ca}: ${url}
+These hosts' TLS ends at the proxy, which forwards HTTP (L7): HTTP/2, HTTP/1.1, server-sent events, gRPC
+
+  curl --cacert ${ca} ${app}
+  curl --cacert ${ca} --http1.1 ${app}api/request
+  curl --cacert ${ca} -N ${app}events
+  ${say} hello
+  grpcurl -cacert ${ca} -authority ${HOSTNAMES.grpc} -d '{"text":"hello"}' 127.0.0.1:${port} ${ECHO_SERVICE}/Say
+
+In a browser, which warns unless it trusts ${ca}, with a WebSocket too:
+
+  ${app}
+  ${page}
+
+${adminLines(folder, configFile)}
 
 Certificates, configuration and database are in ${shown}; the database is made anew at every start.
 Ctrl-C stops everything.
 `;
+}
+
+/** How to administer the proxy, or why that cannot be done. */
+function adminLines(folder: string, configFile: string): string {
+  if (!hasAdmin(folder)) return `There is no admin API: the path of ${folder} is too long for a Unix socket in it.`;
+  const ctl = `${taskCommand()} -q mc-proxy ctl -c ${shellWord(fromRoot(configFile))}`;
+  return `What is served can be changed meanwhile; \`ctl --help\` tells how:\n\n  ${ctl} status\n  ${ctl} routes list`;
+}
+
+/** The path as tasks take it, which run at the root of the repository. */
+function fromRoot(path: string): string {
+  const inside = relative(ROOT, path);
+  return inside.startsWith("..") || isAbsolute(inside) ? path : inside;
+}
+
+/** How tasks are run here: npx tells those that it starts. */
+function taskCommand(): string {
+  return Deno.env.get("npm_command") === "exec" ? `npx -y deno@${Deno.version.deno} task` : "deno task";
 }
 
 function shellWord(text: string): string {

@@ -67,7 +67,7 @@ class Started implements AsyncDisposable {
   }
 }
 
-/** Within the ignored folder that the task may write to. */
+/** Within the ignored folder. */
 async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
   await Deno.mkdir(join(ROOT, ".dev"), { recursive: true });
   const folder = await Deno.makeTempDir({ dir: join(ROOT, ".dev"), prefix: "test-" });
@@ -84,8 +84,8 @@ async function connect(dev: Started, hostname: string, folder: string): Promise<
   return Deno.startTls(tcp, { hostname, caCerts });
 }
 
-async function exchange(conn: Deno.TlsConn, text: string, until: string): Promise<string> {
-  await conn.write(new TextEncoder().encode(text));
+async function exchange(conn: Deno.TlsConn, sent: string | Uint8Array, until: string): Promise<string> {
+  await conn.write(typeof sent === "string" ? new TextEncoder().encode(sent) : sent);
   const buffer = new Uint8Array(16384);
   let received = "";
   while (!received.includes(until)) {
@@ -96,7 +96,7 @@ async function exchange(conn: Deno.TlsConn, text: string, until: string): Promis
   return received;
 }
 
-Deno.test("dev serves both backends through the proxy, keeps its authority, and stops at SIGTERM and SIGINT", () =>
+Deno.test("dev serves its backends through the proxy, keeps its authority, and stops at SIGTERM and SIGINT", () =>
   withFolder(async (folder) => {
     const authorities = new Set<string>();
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -111,6 +111,16 @@ Deno.test("dev serves both backends through the proxy, keeps its authority, and 
         assert.ok(client !== undefined && peer !== undefined && client !== peer, answer);
         using echo = await connect(dev, "echo.localhost", folder);
         assert.equal(await exchange(echo, "there and back\n", "\n"), "there and back\n");
+        using app = await connect(dev, "app.localhost", folder);
+        const json = await exchange(app, "GET /api/request HTTP/1.1\r\nHost: app.localhost\r\n\r\n", "\r\n0\r\n\r\n");
+        assert.match(json, /"client": "127\.0\.0\.1"/);
+        assert.match(json, /"host": "app\.localhost"/);
+        const key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+        const upgrade = `Host: app.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${key}`;
+        const opened = await exchange(app, `GET /echo HTTP/1.1\r\n${upgrade}\r\n`, "\r\n\r\n");
+        assert.match(opened, /^HTTP\/1\.1 101 /);
+        const masked = Uint8Array.of(0x01, 0x82, 0, 0, 0, 0, 0x68, 0x69); // a part of a text
+        assert.equal(await exchange(app, masked, "hi"), "\x01\x02hi");
       }
       const { code, stderr } = await dev.stop(signal);
       assert.equal(code, 0, stderr);
@@ -119,14 +129,14 @@ Deno.test("dev serves both backends through the proxy, keeps its authority, and 
     assert.equal(authorities.size, 1);
   }));
 
-/** Pastes a line of the README, types a line behind it, and reads until the output matches; s_client would go on. */
-async function paste(line: string, typed: string, expected: RegExp): Promise<void> {
-  const [program = "", ...args] = line.split(" ");
-  const command = new Deno.Command(program, { args, stdin: "piped", stdout: "piped", stderr: "null" });
+/** Pastes a line, types another behind it, and reads until the output matches; s_client would go on. */
+async function paste(line: string, expected: RegExp, typed = ""): Promise<void> {
+  const [program = "", ...args] = line.split(" ").map((word) => word.replace(/^'(.*)'$/, "$1"));
+  const command = new Deno.Command(program, { args, cwd: ROOT, stdin: "piped", stdout: "piped", stderr: "null" });
   try {
     await using child = command.spawn();
     const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(typed));
+    await writer.write(new TextEncoder().encode(typed)).catch(() => {}); // not every one waits for it
     let output = "";
     for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
       output += text;
@@ -139,19 +149,55 @@ async function paste(line: string, typed: string, expected: RegExp): Promise<voi
   }
 }
 
-Deno.test("the README's lines do what they say, as far as curl and openssl are installed", () =>
+/** What the lines of the README answer, by how they begin. */
+const ANSWERS: readonly (readonly [line: RegExp, answer: RegExp])[] = [
+  [/^curl .*\/api\/request$/, /"client": "127\.0\.0\.1"/],
+  [/^curl .*\/events$/, /^data: \{"count":1,/m],
+  [/^curl /, /^Client: +127\.0\.0\.1/m],
+  [/^openssl /, /^to and fro$/m],
+  [/^grpcurl /, /"text": "hello"/],
+  [/dev:say/, /^\{"text":"hello","client":"127\.0\.0\.1","count":1\}$/m],
+  [/ctl .* status$/, /^engine +(?:epoll|portable), /m],
+  [/ctl .* routes list$/, /app\.localhost .* l7 /],
+];
+
+Deno.test("the README's lines do what they say, as far as curl, openssl and grpcurl are installed", () =>
   withFolder(async (folder) => {
     await using dev = await Started.in(folder);
     const readme = await Deno.readTextFile(`${ROOT}README.md`);
-    const lines = readme.match(/^(?:curl|openssl) .*$/gm) ?? [];
-    assert.equal(lines.length, 3);
+    const lines = readme.match(/^(?:curl|openssl|grpcurl|.* dev:say|.* -c \.dev\/dev\.toml) .*$/gm) ?? [];
+    assert.equal(lines.length, 10);
+    const shown = relative(ROOT, folder);
     for (const line of lines) {
-      assert.ok(
-        dev.printed.includes(line.replaceAll(".dev", relative(ROOT, folder)).replace("8443", String(dev.port))),
-      );
-      const expected = line.startsWith("curl") ? /^Client: +127\.0\.0\.1:/m : /^to and fro$/m;
-      await paste(line.replaceAll(".dev", folder).replace("8443", String(dev.port)), "to and fro\n", expected);
+      const here = line.replace("npx -y deno@2.9.6 task", "deno task").replaceAll(".dev/", `${shown}/`)
+        .replace("8443", String(dev.port)).replace("dev:say", `dev:say --folder ${shown} --port ${dev.port}`);
+      assert.ok(dev.printed.includes(`  ${here}\n`), `${here}\nis not in\n${dev.printed}`);
+      const answer = ANSWERS.find(([pattern]) => pattern.test(line))?.[1];
+      assert.ok(answer !== undefined, line);
+      await paste(here, answer, "to and fro\n");
     }
+  }));
+
+Deno.test("gRPC messages in turn are answered in turn, wherever the folder is", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await using dev = await Started.in(folder);
+    const answers = ["a", "b", "c"].map((text, i) => JSON.stringify({ text, client: "127.0.0.1", count: i + 1 }));
+    const line = `deno task -q dev:say --folder ${folder} --port ${dev.port} a b c`;
+    await paste(line, new RegExp(`^${answers.map((answer) => `${answer}\n`).join("")}$`));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a folder whose path is too long for a socket has no admin API, and all else works", () =>
+  withFolder(async (parent) => {
+    const folder = join(parent, "long".repeat(25));
+    await using dev = await Started.in(folder);
+    assert.match(dev.printed, /^There is no admin API: the path of \S+ is too long for a Unix socket in it\.$/m);
+    using echo = await connect(dev, "echo.localhost", folder);
+    assert.equal(await exchange(echo, "still here\n", "\n"), "still here\n");
+    assert.equal((await dev.stop("SIGTERM")).code, 0);
   }));
 
 Deno.test("dev that is killed without warning leaves no proxy behind, and the next start works", () =>

@@ -1,6 +1,7 @@
 import { stringify } from "smol-toml";
 import { type ProgramCommand, programCommand } from "../../scripts/program.ts";
 import { Lines } from "./lines.ts";
+import { isInstalled } from "./tools.ts";
 
 /** A line of the log. */
 export interface LogEvent {
@@ -50,16 +51,30 @@ export const ENGINES: readonly ("epoll" | "portable")[] = Deno.build.os === "lin
 
 let engine: string | undefined;
 
-/** Defines a test of the data plane for each engine: what a client sees is the same with every one. */
-export function testEachEngine(name: string, test: (engine: "epoll" | "portable") => Promise<void>): void {
+/**
+ * Defines a test of the data plane for each engine: what a client sees is the same with every one.
+ *
+ * @param needs Programs of the system's; where one is missing, the test is ignored, and its name says for want of what.
+ */
+export function testEachEngine(
+  name: string,
+  test: (engine: "epoll" | "portable") => Promise<void>,
+  needs: readonly string[] = [],
+): void {
+  const missing = needs.filter((program) => !isInstalled(program));
+  const note = missing.length === 0 ? "" : `, needs ${missing.join(" and ")}`;
   for (const each of ENGINES) {
-    Deno.test(`${name} (${each})`, async () => {
-      engine = each;
-      try {
-        await test(each);
-      } finally {
-        engine = undefined;
-      }
+    Deno.test({
+      name: `${name} (${each}${note})`,
+      ignore: missing.length > 0,
+      async fn() {
+        engine = each;
+        try {
+          await test(each);
+        } finally {
+          engine = undefined;
+        }
+      },
     });
   }
 }

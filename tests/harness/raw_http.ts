@@ -208,14 +208,18 @@ export class RawHttp2Client extends RawClient {
   #rest: Uint8Array = new Uint8Array(0);
   readonly #frames: Frame[] = [];
 
+  /** Opens a connection, and says nothing. */
+  static async bare(l7: L7, serverName = "a.test"): Promise<RawHttp2Client> {
+    return new RawHttp2Client(await connectTls(l7.proxy.address(), serverName, l7.authority.cert, ["h2"]));
+  }
+
   /** Opens a connection, says what it must, and hears the proxy's SETTINGS. */
   static async connect(
     l7: L7,
     values: Readonly<Record<number, number>> = {},
     serverName = "a.test",
   ): Promise<RawHttp2Client> {
-    const conn = await connectTls(l7.proxy.address(), serverName, l7.authority.cert, ["h2"]);
-    const client = new RawHttp2Client(conn);
+    const client = await RawHttp2Client.bare(l7, serverName);
     await client.send(PREFACE, settings({ 1: 0, ...values })); // no table: each answer's head tells its own status
     await client.until(({ type, flags }) => type === TYPES.SETTINGS && (flags & ACK) === 0);
     await client.send(frame("SETTINGS", ACK, 0));
@@ -240,8 +244,16 @@ export class RawHttp2Client extends RawClient {
       const next = await this.next();
       assert.ok(next !== undefined, "the connection ended");
       if (matches(next)) return next;
-      assert.notEqual(next.type, TYPES.GOAWAY, `GOAWAY ${describe(next)}`);
+      if (next.type === TYPES.GOAWAY) assert.fail(describe(next));
     }
+  }
+
+  /** The next frame of a type; fails where the connection ends before. */
+  async frame(type: number): Promise<Frame> {
+    for (let next = await this.next(); next !== undefined; next = await this.next()) {
+      if (next.type === type) return next;
+    }
+    assert.fail("the connection ended");
   }
 
   /** What becomes of a stream: a status, then perhaps how it broke off; or the end of the connection. */

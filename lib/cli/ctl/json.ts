@@ -62,5 +62,13 @@ export function statusJson(status: ServerStatus, now: Date): Json {
       reload_failures: geoip.reloadFailures,
     },
     listeners: status.listeners.map(listenerJson),
+    certificates: status.certificates.map(({ certFile, keyFile, notAfter, routes, problem, failures }) => ({
+      tls_cert: certFile,
+      tls_key: keyFile,
+      not_after: notAfter?.toISOString() ?? null,
+      routes: routes.map(({ listener, hostname }) => ({ listener, hostname })),
+      problem: problem ?? null,
+      failures,
+    })),
   };
 }

@@ -6,6 +6,7 @@
 
 import type { Command } from "commander";
 import type { ServedListener, ServerStatus } from "../../admin/client.ts";
+import { expiryOf, listOf } from "../../control/certificate_warnings.ts";
 import { printable } from "../../control/quote.ts";
 import type { Screen } from "../output.ts";
 import { type CtlContext, define } from "./command.ts";
@@ -62,6 +63,7 @@ export function formatStatus(status: ServerStatus, now: Date, screen?: Screen): 
     formatTable([{ header: "" }, { header: "" }], summary(status, now), screen),
     formatTable(LISTENER_COLUMNS, status.listeners.map(listenerRow), screen),
     formatRejections(status.listeners, screen),
+    formatCertificates(status.certificates, now, screen),
   ].filter((part) => part !== "").join("\n");
 }
 
@@ -124,4 +126,36 @@ function formatRejections(listeners: readonly ServedListener[], screen?: Screen)
 
 function rejections(rejected: ServedListener["counts"]["rejected"]): [reason: string, count: number][] {
   return Object.entries(rejected).filter(([, n]) => n > 0).sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
+}
+
+type ShownCertificate = ServerStatus["certificates"][number];
+
+/** How many certificates are shown: of more, those that need looking at first. */
+const MAX_CERTIFICATES = 10;
+
+/** The certificates of L7 routes, those that end first before the others; empty where there is none. */
+function formatCertificates(certificates: readonly ShownCertificate[], now: Date, screen?: Screen): string {
+  if (certificates.length === 0) return "";
+  const endOf = ({ notAfter }: ShownCertificate) => notAfter?.getTime() ?? -Infinity;
+  const sorted = certificates.toSorted((a, b) => Math.sign(endOf(a) - endOf(b)));
+  const rows = sorted.slice(0, MAX_CERTIFICATES).map((certificate) => {
+    const names = [...new Set(certificate.routes.map(({ hostname }) => hostname))];
+    return [listOf(names), expiry(certificate, now), printable(certificate.problem ?? certificate.certFile)];
+  });
+  const more = certificates.length - rows.length;
+  const rest = more === 0 ? "" : `and ${count(more, "certificate")} more, which ${more === 1 ? "ends" : "end"} later\n`;
+  return formatTable([{ header: "HOST" }, { header: "CERTIFICATE" }, { header: "FILE" }], rows, screen) + rest;
+}
+
+function expiry({ notAfter }: ShownCertificate, now: Date): string {
+  if (notAfter === undefined) return "none: refuses";
+  const left = formatDuration(Math.abs(notAfter.getTime() - now.getTime()));
+  switch (expiryOf({ notAfter }, now)) {
+    case "expired":
+      return `expired ${left} ago`;
+    case "soon":
+      return `ends in ${left}!`;
+    case "later":
+      return `ends in ${left}`;
+  }
 }

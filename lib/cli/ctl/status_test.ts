@@ -49,6 +49,40 @@ const STATUS: ServerStatus = {
       routes: [],
     },
   ],
+  certificates: [
+    {
+      certFile: "/srv/mc-proxy/certs/www.example.net.pem",
+      keyFile: "/srv/mc-proxy/certs/www.example.net.key",
+      notAfter: new Date("2026-04-01T00:00:00Z"),
+      routes: [{ listener: ":443", hostname: "www.example.net" }, { listener: ":8443", hostname: "www.example.net" }],
+      problem: undefined,
+      failures: 0,
+    },
+    {
+      certFile: "/srv/mc-proxy/certs/a.pem",
+      keyFile: "/srv/mc-proxy/certs/a.key",
+      notAfter: new Date("2026-02-08T12:00:00Z"),
+      routes: [{ listener: ":443", hostname: "a.example.net" }, { listener: ":443", hostname: "*.a.example.net" }],
+      problem: "/srv/mc-proxy/certs/a.key: does not exist",
+      failures: 2,
+    },
+    {
+      certFile: "/srv/mc-proxy/certs/b.pem",
+      keyFile: "/srv/mc-proxy/certs/b.key",
+      notAfter: new Date("2026-01-31T13:00:00Z"),
+      routes: [{ listener: ":443", hostname: "b.example.net" }],
+      problem: undefined,
+      failures: 0,
+    },
+    {
+      certFile: "/srv/mc-proxy/certs/c.pem",
+      keyFile: "/srv/mc-proxy/certs/c.key",
+      notAfter: undefined,
+      routes: [{ listener: ":443", hostname: "c.example.net" }],
+      problem: "/srv/mc-proxy/certs/c.pem: does not exist",
+      failures: 1,
+    },
+  ],
 };
 
 Deno.test("a busy server's state fits 80 columns", () => {
@@ -72,38 +106,76 @@ LISTENER  REJECTED  REASON
 :443           250  blocked_ip
 :443             7  hello_timeout
 :443             7  no_route
+
+HOST                            CERTIFICATE      FILE
+c.example.net                   none: refuses
+    /srv/mc-proxy/certs/c.pem: does not exist
+b.example.net                   expired 1d ago   /srv/mc-proxy/certs/b.pem
+a.example.net, *.a.example.net  ends in 6d 23h!
+    /srv/mc-proxy/certs/a.key: does not exist
+www.example.net                 ends in 58d 11h
+    /srv/mc-proxy/certs/www.example.net.pem
 `,
   );
   for (const line of text.split("\n")) assert.ok(line.length <= 80, line);
 });
 
+Deno.test("of many certificates, those that end first are shown", () => {
+  const [certificate] = STATUS.certificates;
+  assert.ok(certificate !== undefined);
+  const certificates = Array.from({ length: 12 }, (_, i) => ({
+    ...certificate,
+    routes: [{ listener: ":443", hostname: `${i}.test` }],
+    notAfter: new Date(NOW.getTime() + (100 - i) * 86_400_000),
+  }));
+  const text = formatStatus({ ...STATUS, certificates }, NOW);
+  const shown = Array.from(text.matchAll(/^(\d+)\.test +ends in (\d+)d /gm), ([, host, days]) => `${host} ${days}`);
+  assert.deepEqual(shown, Array.from({ length: 10 }, (_, i) => `${11 - i} ${89 + i}`));
+  assert.match(text, /\nand 2 certificates more, which end later\n$/);
+});
+
 Deno.test("as JSON, a state has the names of the configuration file, and numbers", () => {
-  assert.deepEqual(statusJson({ ...STATUS, listeners: STATUS.listeners.slice(0, 1) }, NOW), {
-    version: "1.2.3",
-    started_at: "2026-01-31T09:30:00.000Z",
-    uptime_seconds: 99_000,
-    engine: "epoll",
-    workers: 2,
-    worker_failures: 1,
-    draining: true,
-    firewall: { rule_count: 12, rate_limit: 100, rate_window_seconds: 90 },
-    geoip: {
-      path: "/srv/mc-proxy/GeoLite2-Country.mmdb",
-      built_at: "2026-01-27T00:00:00.000Z",
-      loaded_at: "2026-01-31T09:30:00.000Z",
-      reload_failures: 1,
+  assert.deepEqual(
+    statusJson({
+      ...STATUS,
+      listeners: STATUS.listeners.slice(0, 1),
+      certificates: STATUS.certificates.slice(0, 1),
+    }, NOW),
+    {
+      version: "1.2.3",
+      started_at: "2026-01-31T09:30:00.000Z",
+      uptime_seconds: 99_000,
+      engine: "epoll",
+      workers: 2,
+      worker_failures: 1,
+      draining: true,
+      firewall: { rule_count: 12, rate_limit: 100, rate_window_seconds: 90 },
+      geoip: {
+        path: "/srv/mc-proxy/GeoLite2-Country.mmdb",
+        built_at: "2026-01-27T00:00:00.000Z",
+        loaded_at: "2026-01-31T09:30:00.000Z",
+        reload_failures: 1,
+      },
+      listeners: [{
+        addr: ":443",
+        bound_addr: "[::]:443",
+        proxy_protocol: false,
+        max_connections: 0,
+        active_connections: 1234,
+        total_connections: 123_456_789,
+        rejected_connections: { no_route: 7, blocked_ip: 250, hello_timeout: 7 },
+        bytes_in: 1.5 * 2 ** 40,
+        bytes_out: 1023,
+        route_count: 10_000,
+      }],
+      certificates: [{
+        tls_cert: "/srv/mc-proxy/certs/www.example.net.pem",
+        tls_key: "/srv/mc-proxy/certs/www.example.net.key",
+        not_after: "2026-04-01T00:00:00.000Z",
+        routes: [{ listener: ":443", hostname: "www.example.net" }, { listener: ":8443", hostname: "www.example.net" }],
+        problem: null,
+        failures: 0,
+      }],
     },
-    listeners: [{
-      addr: ":443",
-      bound_addr: "[::]:443",
-      proxy_protocol: false,
-      max_connections: 0,
-      active_connections: 1234,
-      total_connections: 123_456_789,
-      rejected_connections: { no_route: 7, blocked_ip: 250, hello_timeout: 7 },
-      bytes_in: 1.5 * 2 ** 40,
-      bytes_out: 1023,
-      route_count: 10_000,
-    }],
-  });
+  );
 });

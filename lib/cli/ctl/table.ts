@@ -21,14 +21,12 @@ const USEFUL_COLUMN = 16;
 /** Where a cell starts that is too wide for its own column's place on the screen. */
 const INDENT = 4;
 
-/** The least that is left to the last column where the others could take all. */
-const LAST_COLUMN = 24;
-
 /**
  * A table in lines, each with its line feed.
  *
- * In a file or a pipe a row is one line, whatever its length. On a screen that it is too wide for, nothing is cut: behind
- * a cell that is wider than its column the row goes on in the next line, and a long last cell goes on below itself.
+ * In a file or a pipe a row is one line, whatever its length. On a screen that it is too wide for, nothing is cut. A long
+ * last cell goes on below itself where half of the screen is left to it, or else stands below its row. Behind any other
+ * cell that is wider than its column the row goes on in the next line.
  *
  * @param screen What it is shown on; in bold there is its header, unless all of the headers are empty.
  *
@@ -49,11 +47,36 @@ export function formatTable(
     rows.reduce((max, row) => Math.max(max, row[i]?.length ?? 0), header.length)
   );
   const width = screen?.size().columns ?? Infinity;
-  const widths = fit(columns, natural, width);
-  const lay = (row: readonly string[]) => layRow(columns, widths, row, width);
+  const layout = layOut(columns, rows, natural, width);
+  const lay = (row: readonly string[]) => layRow(layout, row);
   const head = headers.every((header) => header === "") ? [] : lay(headers);
   const bold = screen?.hasColours === true ? (line: string) => `\x1b[1m${line}\x1b[22m` : (line: string) => line;
   return [...head.map(bold), ...rows.flatMap(lay)].map((line) => `${line}\n`).join("");
+}
+
+interface Layout {
+  readonly columns: readonly Column[];
+  readonly widths: readonly number[];
+  /** Of the screen. */
+  readonly width: number;
+  /** Whether a last cell that reaches over the edge stands below its row. */
+  readonly isStacked: boolean;
+}
+
+function layOut(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  natural: readonly number[],
+  width: number,
+): Layout {
+  const last = columns.length - 1;
+  const room = natural.slice(0, last).reduce((left, w) => left - w - GAP, width);
+  const longestWord = rows.flatMap((row) => row[last]?.split(" ") ?? [])
+    .reduce((max, { length }) => Math.max(max, length), columns[last]?.header.length ?? 0);
+  const enough = Math.min(natural[last] ?? 0, Math.max(width / 2, longestWord));
+  const isStacked = room < enough;
+  const wanted = isStacked ? columns[last]?.header.length ?? 0 : enough;
+  return { columns, widths: fit(columns, natural.with(last, wanted), width), width, isStacked };
 }
 
 /**
@@ -63,7 +86,7 @@ export function formatTable(
 function fit(columns: readonly Column[], natural: readonly number[], width: number): readonly number[] {
   const last = columns.length - 1;
   const widths = [...natural];
-  const excess = () => widths.reduce((sum, w, i) => sum + (i === last ? Math.min(w, LAST_COLUMN) : w + GAP), -width);
+  const excess = () => widths.reduce((sum, w, i) => sum + (i === last ? w : w + GAP), -width);
   const shrink = (floor: number, order: readonly number[]) => {
     while (excess() > 0) {
       const least = (i: number) => Math.max(floor, columns[i]?.header.length ?? 0);
@@ -79,12 +102,7 @@ function fit(columns: readonly Column[], natural: readonly number[], width: numb
   return widths;
 }
 
-function layRow(
-  columns: readonly Column[],
-  widths: readonly number[],
-  row: readonly string[],
-  width: number,
-): string[] {
+function layRow({ columns, widths, width, isStacked }: Layout, row: readonly string[]): string[] {
   const lines: string[] = [];
   let line = "";
   const put = (text: string, start: number, isBelow = false) => {
@@ -100,7 +118,11 @@ function layRow(
   row.forEach((cell, i) => {
     if (columns[i]?.align === "right") put(cell.padStart(widths[i] ?? 0), start);
     else if (i < row.length - 1) put(cell, start);
-    else wrap(cell, width - start).forEach((text, n) => put(text, start, n > 0));
+    else {
+      const isBelow = isStacked && start + cell.length > width;
+      const column = isBelow ? INDENT : start;
+      wrap(cell, width - column).forEach((text, n) => put(text, column, isBelow || n > 0));
+    }
     start += (widths[i] ?? 0) + GAP;
   });
   return [...lines, line].map((line) => line.trimEnd());

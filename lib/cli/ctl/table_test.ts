@@ -25,22 +25,45 @@ Deno.test("columns are aligned, numbers to the right, and no line ends in spaces
   );
 });
 
-Deno.test("behind a long name the row goes on in the next line, and the last cell below itself", () => {
-  const rows = [[":443", "a.very.long.name.example.net", "7", "one two three four five six"], [":444", "*", "8", ""]];
+Deno.test("a long last cell goes on below itself where half of the screen is left to it, else it stands below its row", () => {
+  const rows = [[":443", "git.example.net", "7", "one two three four five six"], [":444", "*", "8", "one"]];
   assert.equal(
-    formatTable(COLUMNS, rows, screen(48)),
+    formatTable([COLUMNS[0], COLUMNS[3]], rows.map(([a = "", , , b = ""]) => [a, b]), screen(30)),
     [
-      "LISTENER  HOST   COUNT  SETTINGS",
-      ":443      a.very.long.name.example.net",
-      "                     7  one two three four five",
-      "                        six",
-      ":444      *          8",
+      "LISTENER  SETTINGS",
+      ":443      one two three four",
+      "          five six",
+      ":444      one",
+      "",
+    ].join("\n"),
+  );
+  assert.equal(
+    formatTable(COLUMNS, rows, screen(46)),
+    [
+      "LISTENER  HOST             COUNT  SETTINGS",
+      ":443      git.example.net      7",
+      "    one two three four five six",
+      ":444      *                    8  one",
       "",
     ].join("\n"),
   );
   assert.equal(
     formatTable(COLUMNS, rows).split("\n")[1],
-    ":443      a.very.long.name.example.net      7  one two three four five six",
+    ":443      git.example.net      7  one two three four five six",
+  );
+});
+
+Deno.test("behind a name that is too long the row goes on in the next line", () => {
+  const rows = [[":443", "a.very.long.name.example.net", "7", "one two"], [":444", "*", "8", ""]];
+  assert.equal(
+    formatTable(COLUMNS, rows, screen(42)),
+    [
+      "LISTENER  HOST             COUNT  SETTINGS",
+      ":443      a.very.long.name.example.net",
+      "                               7  one two",
+      ":444      *                    8",
+      "",
+    ].join("\n"),
   );
 });
 
@@ -53,10 +76,10 @@ Deno.test("a cell that reaches over the edge starts further left", () => {
       screen(40),
     ),
     [
-      "A           B   C",
+      `A           B${" ".repeat(26)}C`,
       "aaaaaaaaaa",
       `    ${long}`,
-      "                c",
+      `${" ".repeat(39)}c`,
       "a           b",
       `    ${long}`,
       "",

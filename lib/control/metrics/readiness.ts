@@ -16,8 +16,9 @@ export interface ReadinessSources {
 /** Why the program is not ready, one reason each; none where it is. */
 export function notReady({ supervisor, administration, store }: ReadinessSources): string[] {
   if (administration.status.draining) return ["shutting down"];
+  // Until then the database is in the transaction of the start.
+  if (!supervisor.isAccepting) return ["listeners: not open yet"];
   const reasons: string[] = [];
-  if (!supervisor.isAccepting) reasons.push("listeners: not open yet");
   const { wanted, up } = supervisor.threads;
   if (up < wanted) reasons.push(`worker threads: ${up} of ${wanted} up`);
   const problem = store.writeProblem;

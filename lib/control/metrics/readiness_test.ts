@@ -15,11 +15,22 @@ Deno.test("every reason is told", () => {
   assert.deepEqual(
     notReady({
       ...READY,
-      supervisor: { isAccepting: false, threads: { wanted: 4, up: 3 } },
+      supervisor: { isAccepting: true, threads: { wanted: 4, up: 3 } },
       store: { writeProblem: "/x.db: the disk is full" },
     }),
-    ["listeners: not open yet", "worker threads: 3 of 4 up", "database: /x.db: the disk is full"],
+    ["worker threads: 3 of 4 up", "database: /x.db: the disk is full"],
   );
+});
+
+Deno.test("until the listeners are open, that is the reason, and the database is left alone", () => {
+  const store = {
+    get writeProblem(): string {
+      throw new Error("asked in the middle of the start");
+    },
+  };
+  assert.deepEqual(notReady({ ...READY, supervisor: { isAccepting: false, threads: { wanted: 2, up: 0 } }, store }), [
+    "listeners: not open yet",
+  ]);
 });
 
 Deno.test("a program that shuts down is not ready, whatever else", () => {

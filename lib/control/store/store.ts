@@ -8,9 +8,9 @@ import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../../edge/thrown.ts";
 import type { FirewallRule } from "../../rules/firewall.ts";
 import type { FirewallRules, RouteConfig, StoredState } from "../config_types.ts";
-import { fileExists } from "../file_access.ts";
+import { fileExists, fileIdentity } from "../file_access.ts";
 import { migrate } from "./migrations.ts";
-import { withStoreErrors } from "./store_error.ts";
+import { StoreError, withStoreErrors } from "./store_error.ts";
 import {
   deleteRoute,
   deleteRule,
@@ -43,7 +43,8 @@ export interface PreparedState {
 }
 
 /**
- * An open database; every method that takes part in it throws a `StoreError` where the database fails. The control plane has one; it is the only writer.
+ * An open database; every method throws a `StoreError` where the database fails. The control plane has one; it is the
+ * only writer.
  *
  * It starts in two steps, so that a program which then cannot start leaves no trace: {@linkcode prepare} does all the
  * work in a transaction, {@linkcode commit} or {@linkcode discard} ends it.
@@ -63,11 +64,14 @@ export interface PreparedState {
 export class Store {
   readonly path: string;
   readonly #db: DatabaseSync;
+  /** Which file it is. */
+  readonly #identity: string | undefined;
   #created: boolean;
 
   private constructor(path: string, db: DatabaseSync, created: boolean) {
     this.path = path;
     this.#db = db;
+    this.#identity = fileIdentity(path);
     this.#created = created;
   }
 
@@ -192,6 +196,11 @@ export class Store {
   /** Makes a change that is on the disk when this returns, and not at all where it throws. */
   #change<T>(change: (db: DatabaseSync) => T): T {
     return withStoreErrors(this.path, () => {
+      // To a file that has lost its name SQLite would go on writing, and what it holds would be gone with this process.
+      if (fileIdentity(this.path) !== this.#identity) {
+        const reason = "is no longer the file that the server opened; put that back, or restart the server";
+        throw new StoreError(this.path, reason);
+      }
       this.#db.exec("BEGIN IMMEDIATE");
       try {
         const result = change(this.#db);

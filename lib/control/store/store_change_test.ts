@@ -140,11 +140,20 @@ const CHANGES: readonly (readonly [name: string, table: string, change: (store: 
   ["a limit", "listeners", (store) => store.setMaxConnections(":443", 1)],
 ];
 
-for (const outcome of ["ABORT", "FAIL", "ROLLBACK"]) {
+/** What SQLite says of a disk (sqlite3ErrStr in its main.c), and what the operator is told. */
+const FAILURES = {
+  ABORT: ["database or disk is full", /: the disk is full$/],
+  FAIL: ["attempt to write a readonly database", /: may not be written: give this user write permission on the file/],
+  ROLLBACK: [
+    "disk I/O error",
+    /: cannot be read or written: the disk is full, broken, or mounted read-only \(I\/O error\)$/,
+  ],
+} as const;
+
+for (const [outcome, [message, told]] of Object.entries(FAILURES)) {
   Deno.test(`a change in the middle of which SQLite fails is not made at all, and the next one is (${outcome})`, () => {
     for (const [name, table, change] of CHANGES) {
       withStore((store) => {
-        const message = outcome === "ROLLBACK" ? "disk I/O error" : "database or disk is full";
         for (const operation of ["INSERT", "UPDATE", "DELETE"]) {
           execute(
             store,
@@ -155,7 +164,7 @@ for (const outcome of ["ABORT", "FAIL", "ROLLBACK"]) {
         assert.throws(() => change(store), (error) => {
           assert.ok(error instanceof StoreError, `${name}: ${error}`);
           assert.ok(error.message.startsWith(`${store.path}: `), error.message);
-          assert.match(error.message, /: (the disk is full|SQLite says: disk I\/O error)$/, name);
+          assert.match(error.message, told, name);
           return true;
         });
         assert.deepEqual(stateOf(store), STATE, name);
@@ -181,6 +190,27 @@ Deno.test("a route with what the tables refuse is not put in, nor is half of it"
   });
 });
 
+Deno.test("a database that was moved away, removed or replaced takes no change until it is back: it would be lost", () => {
+  withStore((store) => {
+    const { path } = store;
+    const others = [() => {}, () => Deno.copyFileSync(`${path}.old`, path), () => Deno.mkdirSync(path)];
+    for (const [i, putAnother] of others.entries()) {
+      Deno.renameSync(path, `${path}.old`);
+      putAnother();
+      for (const [name, , change] of CHANGES) {
+        assert.throws(() => change(store), {
+          name: "StoreError",
+          message: `${path}: is no longer the file that the server opened; put that back, or restart the server`,
+        }, name);
+      }
+      if (i > 0) Deno.removeSync(path);
+      Deno.renameSync(`${path}.old`, path);
+    }
+    store.setMaxConnections(":443", 1);
+    assert.equal(stateOf(store).listeners[0]?.maxConnections, 1);
+  });
+});
+
 Deno.test("while another program writes, a change fails soon and reading goes on; afterwards it is made", () => {
   withStore((store) => {
     const other = new DatabaseSync(store.path);
@@ -189,9 +219,11 @@ Deno.test("while another program writes, a change fails soon and reading goes on
       name: "StoreError",
       message: `${store.path}: is locked by another process; stop what else writes to it`,
     });
+    assert.equal(store.writeProblem, `${store.path}: is locked by another process; stop what else writes to it`);
     assert.deepEqual(store.routes(":443"), STATE.listeners[0]?.routes);
     other.exec("ROLLBACK");
     other.close();
+    assert.equal(store.writeProblem, undefined);
     store.setMaxConnections(":443", 1);
     assert.equal(stateOf(store).listeners[0]?.maxConnections, 1);
   });

@@ -24,6 +24,7 @@ const REASONS: readonly (readonly [message: string, reason: string])[] = [
   ["is locked", "is locked by another process; stop what else writes to it"],
   ["readonly database", "may not be written: give this user write permission on the file and its folder"],
   ["disk is full", "the disk is full"],
+  ["disk I/O error", "cannot be read or written: the disk is full, broken, or mounted read-only (I/O error)"],
 ];
 
 /**

@@ -28,6 +28,8 @@ export class FakeServed implements Served {
   readonly applied: (readonly EdgeChange[])[] = [];
   /** What becomes of a call: workers are told of its changes whatever it is. */
   confirm: (changes: readonly EdgeChange[]) => Promise<void> = () => Promise.resolve();
+  /** Looks a backend's name up. */
+  lookUp: (backend: string) => Promise<void> = () => Promise.resolve();
   readonly routeCounts: RouteCounts;
   readonly #addrs: readonly string[];
 
@@ -54,10 +56,11 @@ export class FakeServed implements Served {
     return this.confirm(changes);
   }
 
-  useBackend(backend: string): Promise<readonly Endpoint[]> {
+  async useBackend(backend: string): Promise<readonly Endpoint[]> {
     this.#use(backend);
+    await this.lookUp(backend);
     const endpoint = parseEndpoint(backend);
-    return Promise.resolve(endpoint === undefined ? [] : [endpoint]);
+    return endpoint === undefined ? [] : [endpoint];
   }
 
   releaseBackend(backend: string): void {
@@ -111,7 +114,7 @@ export function administer(
   const addresses = (backend: string) => [parseEndpoint(backend)].filter((endpoint) => endpoint !== undefined);
   const routes = state.listeners.flatMap(({ routes }) => routes);
   const certificates = new CertificateFiles({ log: new Log("error", "text", NOWHERE), events: { changed: () => {} } });
-  for (const route of routes) certificates.add(route);
+  for (const { addr, routes } of state.listeners) for (const route of routes) certificates.add(route, addr);
   const routeCounts = new RouteCounts(new RouteCounters(1), config.proxy.connectTimeoutMs);
   for (const route of routes) routeCounts.add(route);
   const served = new FakeServed(

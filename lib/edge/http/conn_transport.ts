@@ -75,7 +75,12 @@ export class ConnTransport implements Transport {
     let buffer = this.#pool.take();
     try {
       for (;;) {
-        if (this.#resumed !== undefined) await this.#resumed.promise;
+        if (this.#resumed !== undefined) {
+          const { length } = buffer;
+          this.#pool.give(buffer); // whoever is to wait may have to for long
+          await this.#resumed.promise;
+          buffer = this.#pool.take(length);
+        }
         if (this.#over) break;
         const length = await this.#conn.read(buffer);
         if (this.#over) break;

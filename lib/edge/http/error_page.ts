@@ -39,19 +39,25 @@ const GRPC_CODES: Readonly<Record<ErrorStatus, number | undefined>> = {
 
 const encoder = new TextEncoder();
 
-/** Answers with a short page, or with a gRPC status where a gRPC client asks. @returns The status that the client sees. */
+/** What the client was answered. */
+export interface Answered {
+  readonly status: number;
+  readonly grpcStatus: number | undefined;
+}
+
+/** Answers with a short page, or with a gRPC status where a gRPC client asks. */
 export function answerWithError(
   stream: ServerStream,
   head: RequestHead,
   status: ErrorStatus,
   requestId: string,
-): number {
-  const grpcCode = isGrpc(head) ? GRPC_CODES[status] : undefined;
-  if (grpcCode !== undefined) {
+): Answered {
+  const grpcStatus = isGrpc(head) ? GRPC_CODES[status] : undefined;
+  if (grpcStatus !== undefined) {
     const message = `mc-proxy: ${ERROR_TITLES[status]} (request id ${requestId})`;
-    const fields = ["content-type", "application/grpc", "grpc-status", String(grpcCode), "grpc-message", message];
+    const fields = ["content-type", "application/grpc", "grpc-status", String(grpcStatus), "grpc-message", message];
     stream.respond({ status: 200, fields, neverIndexed: undefined }, true);
-    return 200;
+    return { status: 200, grpcStatus };
   }
   const page = encoder.encode(`${status} ${ERROR_TITLES[status]}\nrequest id: ${requestId}\n`);
   const fields: FieldList = ["content-type", "text/plain; charset=utf-8", "content-length", String(page.length)];
@@ -59,10 +65,17 @@ export function answerWithError(
   if (status === 503) fields.push("retry-after", "1");
   const bodiless = head.method === "HEAD";
   stream.respond({ status, fields, neverIndexed: undefined }, bodiless);
-  if (bodiless) return status;
+  const answered = { status, grpcStatus: undefined };
+  if (bodiless) return answered;
   stream.sendData(page);
   stream.sendEnd();
-  return status;
+  return answered;
+}
+
+/** The outcome of a gRPC call, of the fields behind its answer or, where it has no messages, of its head. */
+export function grpcStatusOf(fields: FieldList): number | undefined {
+  const status = fieldValue(fields, "grpc-status");
+  return status !== undefined && /^\d{1,3}$/.test(status) ? Number(status) : undefined;
 }
 
 /** gRPC over HTTP/2: `application/grpc`, `application/grpc+proto`, but not gRPC-Web. */

@@ -6,14 +6,18 @@
 
 import type { FieldList } from "../../wire/field_list.ts";
 import { refusingPolicy } from "../../rules/http_policy.ts";
+import { fieldValue } from "../../wire/http_fields.ts";
 import type { Expirable } from "../deadlines.ts";
 import type { RequestEnd } from "../engine.ts";
+import { turnTime } from "../turn_clock.ts";
+import { readAuthority } from "./authority.ts";
 import type { Requester, Waiter } from "./backend_pool.ts";
 import type { DialError } from "./dial_error.ts";
 import type { HttpClient } from "./http_client.ts";
-import { answerWithError, type ErrorStatus } from "./error_page.ts";
-import { forwardedRequest, forwardedResponse, hostOf, requestIdOf } from "./forwarding.ts";
+import { answerWithError, type ErrorStatus, grpcStatusOf, isGrpc } from "./error_page.ts";
+import { forwardedRequest, forwardedResponse, requestIdOf } from "./forwarding.ts";
 import type { HttpStream, RequestHead, ResponseHead, ServerStream, StreamEvents, StreamFailure } from "./message.ts";
+import type { ServedRoute } from "./service.ts";
 
 /** What is told of a client that left before it was answered, as in nginx's log. */
 const CLIENT_LEFT = 499;
@@ -24,8 +28,9 @@ const ATTEMPTS = 2;
 /** RFC 9110 §9.2.2. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
 
-/** What of a client's own words goes into the log. */
-const MAX_LOGGED = 1_024;
+/** What of a client's own words goes into the log, in characters. */
+const MAX_LOGGED_PATH = 1_024;
+const MAX_LOGGED_USER_AGENT = 256;
 
 /**
  * See the module. It is itself what the client's stream tells of the request's body; `Answer` is what the backend's tells.
@@ -38,7 +43,6 @@ export class Exchange implements StreamEvents, Expirable {
   readonly head: RequestHead;
   readonly #requestId: string;
   readonly #startedAt: number;
-  #forwarded: RequestHead | undefined;
   #answer: Answer | undefined;
   /** What came of the body before there was a stream to send it on, or while what had come before was sent. */
   #kept: Uint8Array[] = [];
@@ -48,6 +52,8 @@ export class Exchange implements StreamEvents, Expirable {
   #requestEnded: boolean;
   #attempts = 0;
   #status = 0;
+  /** Of the answer to a gRPC call. */
+  #grpcStatus: number | undefined;
   #bytesIn = 0;
   #bytesOut = 0;
   #sentAt = 0;
@@ -65,24 +71,27 @@ export class Exchange implements StreamEvents, Expirable {
     this.head = head;
     this.#requestEnded = end;
     this.#requestId = requestIdOf(head.fields);
-    this.#startedAt = performance.now();
+    this.#startedAt = turnTime();
     stream.events = this;
   }
 
   /** Answers the request, or forwards it. */
   begin(): void {
     const { head } = this;
-    this.client.deadlines.set(this, this.client.timeouts.idleMs);
+    this.client.deadlines.set(this, this.client.timeouts.idleMs, this.#startedAt);
     if (head.method === "CONNECT" && head.protocol !== "websocket") return this.#refuse(405, "CONNECT");
-    const route = this.client.routeFor(hostOf(head.authority));
+    const route = this.#route();
     if (route === undefined) return this.#refuse(421, "the authority is not of the connection's route");
     const policy = refusingPolicy(route.http.policies, head.fields);
     if (policy !== undefined) {
       this.client.policyBlocked(route, policy);
       return this.#refuse(403, `policy ${policy.type} ${policy.value}`);
     }
-    this.#forwarded = forwardedRequest(head, { address: this.client.address, requestId: this.#requestId });
-    this.#send();
+    this.#send(route);
+  }
+
+  #route(): ServedRoute | undefined {
+    return this.client.routeFor(readAuthority(this.head.authority)?.hostname);
   }
 
   // ---- From the client -----------------------------------------------------------------------------------------------
@@ -107,9 +116,9 @@ export class Exchange implements StreamEvents, Expirable {
     this.#finishIfDone();
   }
 
-  failed({ detail }: StreamFailure): void {
+  failed({ kind, detail }: StreamFailure): void {
     this.#answer?.abandon();
-    if (this.#status === 0) this.#status = CLIENT_LEFT;
+    if (this.#status === 0) this.#status = kind === "malformed" ? 400 : CLIENT_LEFT;
     this.#finish(detail);
   }
 
@@ -126,7 +135,7 @@ export class Exchange implements StreamEvents, Expirable {
 
   /** The request is on its way. */
   sending(answer: Answer): void {
-    this.#sentAt = performance.now();
+    this.#sentAt = turnTime();
     const stream = answer.stream;
     if (stream === undefined) return;
     // What is sent is credited at once, and then more may come before all that was kept has gone.
@@ -150,8 +159,9 @@ export class Exchange implements StreamEvents, Expirable {
 
   response(head: ResponseHead, end: boolean): void {
     this.#progress();
-    this.#backendMs = performance.now() - this.#sentAt;
+    this.#backendMs = turnTime() - this.#sentAt;
     this.#status = head.status;
+    this.#noteOutcome(head.fields);
     this.stream.respond(forwardedResponse(head), end);
     if (end) this.#answered();
   }
@@ -165,6 +175,7 @@ export class Exchange implements StreamEvents, Expirable {
   answerEnd(trailers: FieldList | undefined): void {
     if (trailers === undefined) this.stream.sendEnd();
     else this.stream.sendTrailers(trailers);
+    this.#noteOutcome(trailers);
     this.#answered();
   }
 
@@ -175,7 +186,7 @@ export class Exchange implements StreamEvents, Expirable {
       this.stream.reset("internal_error");
       return this.#finish(failure.detail);
     }
-    if (this.#mayRetry(failure, reused)) return this.#send();
+    if (this.#mayRetry(failure, reused)) return this.#send(this.#route());
     this.#refuse(502, failure.detail);
   }
 
@@ -198,13 +209,13 @@ export class Exchange implements StreamEvents, Expirable {
     this.#finish(error);
   }
 
-  #send(): void {
-    const route = this.client.routeFor(hostOf(this.head.authority));
-    if (route === undefined || this.#forwarded === undefined) return this.#refuse(421, "the route was removed");
+  #send(route: ServedRoute | undefined): void {
+    if (route === undefined) return this.#refuse(421, "the route was removed");
     this.#attempts++;
     this.#bodyStream = undefined;
     const bodiless = this.#requestEnded && this.#kept.length === 0 && this.#trailers === undefined;
-    const answer = new Answer(this, this.#forwarded, bodiless);
+    const forwarded = forwardedRequest(this.head, { address: this.client.address, requestId: this.#requestId });
+    const answer = new Answer(this, forwarded, bodiless);
     this.#answer = answer;
     answer.waiter = this.client.poolFor(route).request(answer);
   }
@@ -223,9 +234,15 @@ export class Exchange implements StreamEvents, Expirable {
     if (this.#over) return;
     this.#answer = this.#bodyStream = undefined;
     for (const bytes of this.#kept.splice(0)) this.stream.credit(bytes.length);
-    answerWithError(this.stream, this.head, status, this.#requestId);
-    this.#status = status;
+    const answered = answerWithError(this.stream, this.head, status, this.#requestId);
+    this.#status = answered.status;
+    this.#grpcStatus = answered.grpcStatus;
     this.#finish(error);
+  }
+
+  /** The outcome of a gRPC call stands behind its messages, or in the head: the status of HTTP is 200 for failures, too. */
+  #noteOutcome(fields: FieldList | undefined): void {
+    if (fields !== undefined && isGrpc(this.head)) this.#grpcStatus = grpcStatusOf(fields) ?? this.#grpcStatus;
   }
 
   /** All of the answer has come. */
@@ -253,17 +270,21 @@ export class Exchange implements StreamEvents, Expirable {
   }
 
   #report(error: string | undefined): Omit<RequestEnd, "listener" | "route" | "client" | "protocol"> {
-    const { method, authority, path } = this.head;
+    const { method, authority, path, protocol, fields } = this.head;
     const query = path.indexOf("?");
+    const isWebSocket = protocol !== undefined;
+    const isSwitched = isWebSocket && this.#status === 200 && this.client.protocol === "http/1.1";
     return {
       requestId: this.#requestId,
-      method: this.head.protocol === undefined ? method : "GET",
+      method: isWebSocket ? "GET" : method,
       host: authority,
-      path: (query < 0 ? path : path.slice(0, query)).slice(0, MAX_LOGGED),
-      status: this.#status,
+      path: (query < 0 ? path : path.slice(0, query)).slice(0, MAX_LOGGED_PATH),
+      userAgent: fieldValue(fields, "user-agent")?.slice(0, MAX_LOGGED_USER_AGENT),
+      status: isSwitched ? 101 : this.#status,
+      grpcStatus: this.#grpcStatus,
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
-      durationMs: performance.now() - this.#startedAt,
+      durationMs: turnTime() - this.#startedAt,
       backendMs: this.#backendMs,
       error,
     };
@@ -273,7 +294,8 @@ export class Exchange implements StreamEvents, Expirable {
 /** What the backend's stream tells of the answer to one attempt. */
 class Answer implements Requester {
   readonly exchange: Exchange;
-  readonly head: RequestHead;
+  /** As it is sent, and then no longer kept: what waits for its answer is what garbage collection costs. */
+  head: RequestHead;
   readonly bodiless: boolean;
   stream: HttpStream | undefined;
   waiter: Waiter | undefined;
@@ -295,6 +317,7 @@ class Answer implements Requester {
 
   sending(stream: HttpStream, reused: boolean): void {
     this.waiter = undefined;
+    this.head = this.exchange.head;
     this.stream = stream;
     this.#reused = reused;
     this.#contain(() => this.exchange.sending(this));

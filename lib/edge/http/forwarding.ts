@@ -64,9 +64,3 @@ export function requestIdOf(fields: FieldList): string {
   const given = fieldValue(fields, "x-request-id");
   return given !== undefined && REQUEST_ID.test(given) ? given : crypto.randomUUID();
 }
-
-/** The host of an authority, without its port. */
-export function hostOf(authority: string): string {
-  const end = authority.endsWith("]") ? -1 : authority.lastIndexOf(":");
-  return end < 0 ? authority : authority.slice(0, end);
-}

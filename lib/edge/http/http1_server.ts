@@ -155,8 +155,7 @@ export class Http1ServerConnection extends Http1Connection implements ServerConn
     this.#headBegun = false;
     const request = head.kind === "malformed" ? head : readRequest(head);
     if (request.kind === "malformed") {
-      this.#answerMalformed(request.status);
-      this.#handler.malformed(request.rule, request.status);
+      this.#answerMalformed(request.status, this.#handler.malformed(request.rule, request.status));
       return bytes.length;
     }
     this.#begin(request);
@@ -201,9 +200,11 @@ export class Http1ServerConnection extends Http1Connection implements ServerConn
   }
 
   /** The handler is not asked: there is no request that it could be told of. */
-  #answerMalformed(status: number): void {
-    const text = `${status}\n`;
-    const fields = ["content-type", "text/plain", "content-length", String(text.length), "connection", "close"];
+  #answerMalformed(status: number, requestId?: string): void {
+    const text = requestId === undefined ? `${status}\n` : `${status}\nrequest id: ${requestId}\n`;
+    const fields = ["content-type", "text/plain", "content-length", String(text.length)];
+    if (requestId !== undefined) fields.push("x-request-id", requestId);
+    fields.push("connection", "close");
     const writer = this.output.open();
     encodeResponseHead(writer, status, fields);
     writer.latin1(text);

@@ -145,7 +145,9 @@ Deno.test("what is no request is answered with what is wrong, logged, and ends t
     peer.transport.receive(bytes + GET);
     assert.match(
       peer.transport.written,
-      new RegExp(`^HTTP/1\\.1 ${status} [^]*\r\nconnection: close\r\n\r\n${status}\n$`),
+      new RegExp(
+        `^HTTP/1\\.1 ${status} [^]*\r\nx-request-id: id-1\r\nconnection: close\r\n\r\n${status}\nrequest id: id-1\n$`,
+      ),
     );
     assert.deepEqual(peer.log, [`malformed ${rule} ${status}`]);
     assert.deepEqual(peer.requests, [], "nothing behind it is a request");
@@ -558,7 +560,7 @@ Deno.test("no request is handed on where the owner aborts as it begins", () => {
   let abort = () => {};
   const connection = new Http1ServerConnection(
     transport,
-    { request: () => told.push("request"), malformed: () => told.push("malformed") },
+    { request: () => told.push("request"), malformed: () => String(told.push("malformed")) },
     {
       headBegun: () => {},
       headEnded: () => {},

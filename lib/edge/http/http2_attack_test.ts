@@ -123,7 +123,7 @@ Deno.test("a header bomb is answered with 431, and the next request as ever", as
   peer.request(5);
   assert.deepEqual(await peer.told(), [
     "HEADERS 1 end :status 200",
-    "HEADERS 3 end :status 431, content-length 0",
+    "HEADERS 3 end :status 431, content-length 0, x-request-id id-1",
     "HEADERS 5 end :status 200",
   ]);
 });

@@ -113,7 +113,8 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
 
   /** @param scheme `https` over TLS. */
   constructor(transport: Transport, events: ClientConnectionEvents, scheme: "http" | "https") {
-    super(transport, RECEIVE_WINDOW, true);
+    // Backends are near: the octets that Huffman coding saves are worth less than the time that it takes.
+    super(transport, { windowSize: RECEIVE_WINDOW, creditsAtOnce: true, huffman: false });
     this.#events = events;
     this.#scheme = scheme;
     this.output.preface();

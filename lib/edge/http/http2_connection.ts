@@ -29,6 +29,16 @@ const LINGER_MS = 1_000;
 /** Settings by their numbers. */
 export type Settings = readonly (readonly [id: number, value: number])[];
 
+/** In what the roles differ from the beginning. */
+export interface RoleOptions {
+  /** What all streams together may send us before it is credited. */
+  readonly windowSize: number;
+  /** Whether the connection's window is credited as bytes come, and only that of a stream when they are dealt with. */
+  readonly creditsAtOnce: boolean;
+  /** Whether the header fields that we send are Huffman-coded. */
+  readonly huffman: boolean;
+}
+
 /** See the module. */
 export abstract class Http2Connection implements TransportEvents {
   readonly output: Http2Output;
@@ -47,14 +57,9 @@ export abstract class Http2Connection implements TransportEvents {
   /** No frame is read or written any more. */
   protected over = false;
 
-  /**
-   * @param windowSize What all streams together may send us before it is credited.
-   * @param creditsAtOnce Whether the connection's window is credited as bytes come, and only that of a stream when they
-   * are dealt with.
-   */
-  constructor(transport: Transport, windowSize: number, creditsAtOnce: boolean) {
+  constructor(transport: Transport, { windowSize, creditsAtOnce, huffman }: RoleOptions) {
     this.transport = transport;
-    this.output = new Http2Output(transport, () => this.#flushed());
+    this.output = new Http2Output(transport, huffman, () => this.#flushed());
     this.sendFlow = new SendFlow(this.output, () => this.noise.useful());
     this.#window = new ReceiveWindow(windowSize, windowSize);
     this.#creditsAtOnce = creditsAtOnce;

@@ -6,8 +6,8 @@
 
 import type { FieldList } from "../../wire/field_list.ts";
 import type { HeaderBlock } from "../../wire/hpack_decoder.ts";
-import { authorityHost } from "../../wire/http1_target.ts";
 import { isFieldValue, isToken, permittedTrailers, readContentLength } from "../../wire/http_fields.ts";
+import { readAuthority } from "./authority.ts";
 import { HEAD_LIMITS } from "./head_limits.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
 
@@ -16,36 +16,45 @@ export interface MalformedHead {
   readonly malformed: string;
 }
 
-/** Fields that belong to a single connection of HTTP/1.1 (RFC 9113 §8.2.2). */
-const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "transfer-encoding",
-  "upgrade",
-]);
+/** What there is to say about a name: a field that is passed on, or one of the exceptions; `""` where it is no name. */
+type NameKind = "ordinary" | "host" | "te" | "connection" | "";
 
-/** Names are checked once: those that were right are remembered, as many and as long as there are in sound traffic. */
-const KNOWN_NAMES = new Set<string>();
+/**
+ * Names are checked once: those that were right are remembered, as many and as long as there are in sound traffic. Those
+ * that belong to a single connection of HTTP/1.1 are known from the start (RFC 9113 §8.2.2).
+ */
+const KNOWN_NAMES = new Map<string, NameKind>([
+  ["connection", "connection"],
+  ["keep-alive", "connection"],
+  ["proxy-connection", "connection"],
+  ["transfer-encoding", "connection"],
+  ["upgrade", "connection"],
+  ["te", "te"],
+  ["host", "host"],
+]);
 const MAX_KNOWN_NAMES = 1024;
 const MAX_KNOWN_LENGTH = 40;
 
+/** The pseudo-header fields that were there (RFC 9113 §8.3). */
 interface Pseudo {
-  readonly values: Map<string, string>;
+  method: string | undefined;
+  scheme: string | undefined;
+  authority: string | undefined;
+  path: string | undefined;
+  protocol: string | undefined;
+  status: string | undefined;
+  /** There is one that nobody knows. */
+  unknown: boolean;
   /** Where the other fields begin. */
-  readonly end: number;
+  end: number;
 }
 
 /** The head of a request. */
 export function readRequestHead(block: HeaderBlock): RequestHead | MalformedHead {
   const pseudo = readPseudo(block.fields);
   if ("malformed" in pseudo) return pseudo;
-  const { values } = pseudo;
-  for (const name of values.keys()) if (!REQUEST_PSEUDO.has(name)) return { malformed: "unknown_pseudo_field" };
-  const method = values.get(":method") ?? "";
-  const scheme = values.get(":scheme");
-  const path = values.get(":path");
-  const protocol = values.get(":protocol");
+  const { method = "", scheme, path, protocol } = pseudo;
+  if (pseudo.unknown || pseudo.status !== undefined) return { malformed: "unknown_pseudo_field" };
   if (!isToken(method) || method.length > 32) return { malformed: "bad_method" };
   const plainConnect = method === "CONNECT" && protocol === undefined;
   if (protocol !== undefined && method !== "CONNECT") return { malformed: "protocol_without_connect" };
@@ -56,8 +65,8 @@ export function readRequestHead(block: HeaderBlock): RequestHead | MalformedHead
   if (path !== undefined && !isPath(path, method)) return { malformed: "bad_path" };
   const fields = readFields(block.fields, pseudo.end);
   if ("malformed" in fields) return fields;
-  const authority = values.get(":authority") ?? fields.host;
-  if (authority === undefined || authorityHost(authority) === undefined) return { malformed: "bad_authority" };
+  const authority = pseudo.authority ?? fields.host;
+  if (authority === undefined || readAuthority(authority) === undefined) return { malformed: "bad_authority" };
   if (fields.host !== undefined && fields.host.toLowerCase() !== authority.toLowerCase()) {
     return { malformed: "host_differs_from_authority" };
   }
@@ -71,8 +80,9 @@ export function readRequestHead(block: HeaderBlock): RequestHead | MalformedHead
 export function readResponseHead(block: HeaderBlock): ResponseHead | MalformedHead {
   const pseudo = readPseudo(block.fields);
   if ("malformed" in pseudo) return pseudo;
-  const status = pseudo.values.get(":status") ?? "";
-  if (pseudo.values.size !== 1 || !/^[1-5]\d\d$/.test(status)) return { malformed: "bad_status" };
+  const { status = "" } = pseudo;
+  // It is the only one of an answer, and thus what the list begins with.
+  if (pseudo.end !== 2 || !/^[1-5]\d\d$/.test(status)) return { malformed: "bad_status" };
   const fields = readFields(block.fields, pseudo.end);
   if ("malformed" in fields) return fields;
   return { status: Number(status), fields: fields.list, neverIndexed: block.neverIndexed };
@@ -84,21 +94,38 @@ export function readTrailers({ fields }: HeaderBlock): FieldList | MalformedHead
   return "malformed" in read ? read : permittedTrailers(read.list);
 }
 
-const REQUEST_PSEUDO: ReadonlySet<string> = new Set([":method", ":scheme", ":authority", ":path", ":protocol"]);
-
 function readPseudo(fields: FieldList): Pseudo | MalformedHead {
-  const values = new Map<string, string>();
-  let end = 0;
-  for (; end < fields.length; end += 2) {
-    const name = fields[end] ?? "";
-    const value = fields[end + 1] ?? "";
+  const pseudo: Pseudo = {
+    method: undefined,
+    scheme: undefined,
+    authority: undefined,
+    path: undefined,
+    protocol: undefined,
+    status: undefined,
+    unknown: false,
+    end: 0,
+  };
+  for (; pseudo.end < fields.length; pseudo.end += 2) {
+    const name = fields[pseudo.end] ?? "";
+    const value = fields[pseudo.end + 1] ?? "";
     if (name.charCodeAt(0) !== 0x3a) break;
-    if (values.has(name)) return { malformed: "pseudo_field_twice" };
     if (!isFieldValue(value)) return { malformed: "bad_field_value" };
-    values.set(name, value);
+    const key = PSEUDO_KEYS.get(name);
+    if (key === undefined) pseudo.unknown = true;
+    else if (pseudo[key] !== undefined) return { malformed: "pseudo_field_twice" };
+    else pseudo[key] = value;
   }
-  return { values, end };
+  return pseudo;
 }
+
+const PSEUDO_KEYS: ReadonlyMap<string, Exclude<keyof Pseudo, "unknown" | "end">> = new Map([
+  [":method", "method"],
+  [":scheme", "scheme"],
+  [":authority", "authority"],
+  [":path", "path"],
+  [":protocol", "protocol"],
+  [":status", "status"],
+]);
 
 /** Checks fields and leaves out `host`, whose place is the authority. */
 function readFields(fields: FieldList, start: number): { list: FieldList; host: string | undefined } | MalformedHead {
@@ -108,11 +135,12 @@ function readFields(fields: FieldList, start: number): { list: FieldList; host: 
   for (let i = start; i < fields.length; i += 2) {
     const name = fields[i] ?? "";
     const value = fields[i + 1] ?? "";
-    if (!isFieldName(name)) return { malformed: "bad_field_name" };
+    const kind = KNOWN_NAMES.get(name) ?? newNameKind(name);
+    if (kind === "") return { malformed: "bad_field_name" };
     if (!isFieldValue(value)) return { malformed: "bad_field_value" };
-    if (CONNECTION_FIELDS.has(name)) return { malformed: "connection_specific_field" };
-    if (name === "te" && value !== "trailers") return { malformed: "te_other_than_trailers" };
-    if (name === "host") {
+    if (kind === "connection") return { malformed: "connection_specific_field" };
+    if (kind === "te" && value !== "trailers") return { malformed: "te_other_than_trailers" };
+    if (kind === "host") {
       if (host !== undefined) return { malformed: "host_twice" };
       host = value;
     } else list.push(name, value);
@@ -121,11 +149,10 @@ function readFields(fields: FieldList, start: number): { list: FieldList; host: 
 }
 
 /** A token without upper-case letters. */
-function isFieldName(name: string): boolean {
-  if (KNOWN_NAMES.has(name)) return true;
-  if (!isToken(name) || /[A-Z]/.test(name)) return false;
-  if (KNOWN_NAMES.size < MAX_KNOWN_NAMES && name.length <= MAX_KNOWN_LENGTH) KNOWN_NAMES.add(name);
-  return true;
+function newNameKind(name: string): NameKind {
+  if (!isToken(name) || /[A-Z]/.test(name)) return "";
+  if (KNOWN_NAMES.size < MAX_KNOWN_NAMES && name.length <= MAX_KNOWN_LENGTH) KNOWN_NAMES.set(name, "ordinary");
+  return "ordinary";
 }
 
 /** RFC 3986 §3.1. Which it is makes no difference: proxies before us may have ended TLS. */
@@ -136,5 +163,5 @@ function isScheme(scheme: string): boolean {
 /** RFC 9113 §8.3.1: not empty, and in origin form. */
 function isPath(path: string, method: string): boolean {
   if (path === "*") return method === "OPTIONS";
-  return path.charCodeAt(0) === 0x2f && /^[!-~]+$/.test(path) && !path.includes("#");
+  return /^\/[!"$-~]*$/.test(path); // no "#"
 }

@@ -23,16 +23,20 @@ export class Http2Output {
   readonly #flushed: () => void;
   /** What was written in this turn. */
   #written = NOTHING;
-  readonly #encoder = new HpackEncoder();
+  readonly #encoder: HpackEncoder;
   /** Where the last frame of DATA begins that has not been flushed, or -1. */
   #lastData = -1;
   #scheduled = false;
   readonly #flushScheduled: () => void;
   #stopped = false;
 
-  /** @param flushed Told when all that was written has gone to the transport. */
-  constructor(transport: Transport, flushed: () => void) {
+  /**
+   * @param huffman Whether header fields are Huffman-coded.
+   * @param flushed Told when all that was written has gone to the transport.
+   */
+  constructor(transport: Transport, huffman: boolean, flushed: () => void) {
     this.#transport = transport;
+    this.#encoder = new HpackEncoder(huffman);
     this.#flushed = flushed;
     this.#flushScheduled = transport.contained(() => {
       this.#scheduled = false;

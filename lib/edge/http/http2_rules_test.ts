@@ -419,8 +419,8 @@ Deno.test("a head that is too large is answered with 431, and one that is not fo
   peer.send(peer.headers(1, requestFields("GET", large)), peer.headers(3, requestFields()));
   peer.send(peer.headers(5, requestFields("POST", large), h2.END_HEADERS), data(5, "abc", true));
   assert.deepEqual(await peer.told(), [
-    "HEADERS 1 end :status 431, content-length 0",
-    "HEADERS 5 end :status 431, content-length 0",
+    "HEADERS 1 end :status 431, content-length 0, x-request-id id-1",
+    "HEADERS 5 end :status 431, content-length 0, x-request-id id-1",
     "RST_STREAM 5 NO_ERROR",
   ]);
   assert.equal(peer.requests.length, 1);

@@ -105,7 +105,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   #drainTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(transport: Transport, handler: RequestHandler, events: ServerConnectionEvents) {
-    super(transport, RECEIVE_WINDOW, false);
+    super(transport, { windowSize: RECEIVE_WINDOW, creditsAtOnce: false, huffman: true });
     this.#handler = handler;
     this.#events = events;
     this.begin([
@@ -215,9 +215,9 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   /** RFC 9113 §10.5.1, RFC 6585 §5. */
   #answerTooLarge(id: number, end: boolean): void {
     this.noise.count();
-    this.output.headers(id, [[":status", "431"], ["content-length", "0"]], true);
+    const requestId = this.#handler.malformed("header_list_too_large", 431);
+    this.output.headers(id, [[":status", "431"], ["content-length", "0"], ["x-request-id", requestId]], true);
     if (!end) this.reset(id, "NO_ERROR");
-    this.#handler.malformed("header_list_too_large", 431);
   }
 
   /** RFC 9113 §8.1.1. */

@@ -35,7 +35,8 @@ export abstract class Http2Stream implements HttpStream, Sender {
   #outstanding = 0;
   /** How much of the body is to come, where its length was told. */
   #expected: number | undefined;
-  readonly #queue = new ByteQueue();
+  /** What cannot leave yet: nothing, of most streams. */
+  #queue: ByteQueue | undefined;
   #trailers: FieldList | undefined;
   #ending = false;
   /** Whether we, or the peer, have ended our half. */
@@ -58,17 +59,18 @@ export abstract class Http2Stream implements HttpStream, Sender {
   }
 
   get waiting(): number {
-    return this.#queue.length;
+    return this.#queue?.length ?? 0;
   }
 
   sendData(bytes: Uint8Array): void {
     if (this.#closed || this.#ending || bytes.length === 0) return;
     let sent = 0;
-    if (this.#queue.length === 0) {
+    if (this.waiting === 0) {
       sent = this.connection.sendFlow.send(this, bytes);
       if (sent > 0) this.receiver.sent(sent);
       if (sent === bytes.length || this.#closed) return;
     }
+    this.#queue ??= new ByteQueue();
     this.#queue.push(bytes.subarray(sent));
     this.connection.sendFlow.wait(this);
   }
@@ -82,14 +84,15 @@ export abstract class Http2Stream implements HttpStream, Sender {
   sendEnd(): void {
     if (this.#closed || this.#ending) return;
     this.#ending = true;
-    if (this.#queue.length === 0) this.#endLocal();
+    if (this.waiting === 0) this.#endLocal();
   }
 
   sendWaiting(): void {
+    if (this.#queue === undefined) return;
     const sent = this.connection.sendFlow.sendFrame(this, this.#queue.first);
     this.#queue.drop(sent);
     if (sent > 0) this.receiver.sent(sent);
-    if (this.#ending && !this.#closed && this.#queue.length === 0) this.#endLocal();
+    if (this.#ending && !this.#closed && this.waiting === 0) this.#endLocal();
   }
 
   reset(reason: keyof typeof RESET_CODES): void {
@@ -151,7 +154,7 @@ export abstract class Http2Stream implements HttpStream, Sender {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#queue.clear();
+    this.#queue?.clear();
     if (this.#outstanding > 0) this.connection.credit(this.#outstanding);
     this.connection.forget(this);
   }

@@ -99,9 +99,14 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     return this.#service.timeouts;
   }
 
-  /** The connection's route as it is now, where `host` is one of its names (RFC 9110 §7.4). */
-  routeFor(host: string): ServedRoute | undefined {
-    return this.#service.routeFor(this.#accepted.listener, this.#accepted.route, host);
+  /** What is spoken on it, of a connection that brings requests. */
+  get protocol(): HttpProtocol {
+    return this.#protocol ?? "http/1.1";
+  }
+
+  /** The connection's route as it is now, where `hostname` is one of its names (RFC 9110 §7.4). */
+  routeFor(hostname: string | undefined): ServedRoute | undefined {
+    return this.#service.routeFor(this.#accepted.listener, this.#accepted.route, hostname);
   }
 
   /** Where requests of `route` are sent: a backend that is told the client's address has connections of its own for it. */
@@ -134,30 +139,35 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     new Exchange(this, stream, head, end).begin();
   }
 
-  malformed(detail: string, status: number | undefined): void {
+  malformed(detail: string, status: number | undefined): string {
     this.#requests++;
+    const requestId = crypto.randomUUID();
     this.requestEnded({
-      requestId: crypto.randomUUID(),
+      requestId,
       method: "-",
       host: "-",
       path: "-",
+      userAgent: undefined,
       status: status ?? 400,
+      grpcStatus: undefined,
       bytesIn: 0,
       bytesOut: 0,
       durationMs: 0,
       backendMs: undefined,
       error: detail,
     });
+    return requestId;
   }
 
   requestEnded(end: Omit<RequestEnd, "listener" | "route" | "client" | "protocol">): void {
+    if (!this.#service.reportsRequests) return;
     const { listener, route } = this.#accepted;
     this.#service.countRequest(listener, route, end);
     this.#service.requestEnded({
       listener: this.#service.listenerAddr(listener),
       route,
       client: this.#name,
-      protocol: this.#protocol ?? "http/1.1",
+      protocol: this.protocol,
       ...end,
     });
   }

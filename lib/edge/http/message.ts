@@ -96,8 +96,8 @@ export interface ServerStream extends HttpStream {
 export interface RequestHandler {
   /** Sets the stream's events before it returns. @param end Whether there is no body. */
   request(stream: ServerStream, head: RequestHead, end: boolean): void;
-  /** A request that could not be read; where it is answered at all, with this status. */
-  malformed(detail: string, status: number | undefined): void;
+  /** A request that could not be read; where it is answered at all, with this status. @returns An id for the answer. */
+  malformed(detail: string, status: number | undefined): string;
 }
 
 /** A connection of ours to a backend. */

@@ -8,7 +8,6 @@ import type { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { HttpPolicy } from "../../rules/http_policy.ts";
 import { RouteTable } from "../../rules/route_table.ts";
-import { normalizeHostname } from "../../wire/hostname.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
 import type { EdgeChange } from "../change.ts";
 import type { CounterWriter } from "../counters.ts";
@@ -47,8 +46,9 @@ interface SharedPool {
 export class HttpService {
   readonly deadlines: Deadlines;
   readonly timeouts: EdgeTimeouts;
+  /** Whether anyone wants to know of requests that ended. */
+  readonly reportsRequests: boolean;
   readonly #options: ServiceOptions;
-  readonly #reportsRequests: boolean;
   readonly #listeners: readonly { readonly addr: string; readonly routes: RouteTable<RouteSnapshot> }[];
   readonly #backends: Map<string, readonly Endpoint[]>;
   /** Connections to backends, by what they have in common. */
@@ -62,7 +62,7 @@ export class HttpService {
     this.#options = options;
     this.deadlines = options.deadlines;
     this.timeouts = snapshot.timeouts;
-    this.#reportsRequests = snapshot.reportsRequests;
+    this.reportsRequests = snapshot.reportsRequests;
     this.#listeners = snapshot.listeners.map(({ addr }) => ({ addr, routes: new RouteTable<RouteSnapshot>() }));
     this.#backends = new Map(snapshot.backends);
     for (const [name, pem] of snapshot.certificates) this.#certificates.set(name, { pem, context: undefined });
@@ -121,9 +121,13 @@ export class HttpService {
 
   // ---- What a client's connection uses -------------------------------------------------------------------------------
 
-  /** The route of a pattern as it is now, where it is also the one that serves `host`. */
-  routeFor(listener: number, pattern: string, host: string): ServedRoute | undefined {
-    const route = this.#listeners[listener]?.routes.lookup(normalizeHostname(host));
+  /**
+   * The route of a pattern as it is now, where it is also the one that serves `hostname`.
+   *
+   * @param hostname As `normalizeHostname` spells it; `undefined` where an IP address or nobody is asked for.
+   */
+  routeFor(listener: number, pattern: string, hostname: string | undefined): ServedRoute | undefined {
+    const route = this.#listeners[listener]?.routes.lookup(hostname);
     return route !== undefined && route.hostname === pattern && isHttp(route) ? route : undefined;
   }
 
@@ -197,7 +201,7 @@ export class HttpService {
   }
 
   requestEnded(end: RequestEnd): void {
-    if (this.#reportsRequests) this.#options.requestEnded(end);
+    this.#options.requestEnded(end);
   }
 
   /** Reports what was thrown in a connection, which its owner ends. */

@@ -319,3 +319,40 @@ Deno.test("SocketTransport counts what passes", async () => {
   assert.deepEqual([counted, transport.bytesRead, transport.bytesWritten], [{ read: 5, written: 4 }, 5, 4]);
   transport.destroy();
 });
+
+Deno.test("ConnTransport keeps no buffer while it is paused", async () => {
+  const pool = new CountingPool();
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const [conn, peer] = await Promise.all([Deno.connect({ port: listener.addr.port }), accept(listener)]);
+  const transport = new ConnTransport(conn, pool, (thrown) => assert.fail(String(thrown)));
+  const told = new Told();
+  const received = told.received.bind(told);
+  told.received = (bytes) => {
+    received(bytes);
+    transport.pause();
+  };
+  using _pair = pair(transport, peer, []);
+  transport.start(told);
+  await peer.write(new Uint8Array(100));
+  await told.event("received");
+  assert.equal(pool.taken, 0);
+  transport.resume();
+  assert.equal(pool.taken, 0, "it is taken once it is read into");
+  await peer.write(new Uint8Array(100));
+  await told.until(() => told.received_ === 200);
+  assert.equal(pool.taken, 0);
+});
+
+class CountingPool extends BufferPool {
+  taken = 0;
+
+  override take(bytes?: number): Uint8Array<ArrayBuffer> {
+    this.taken++;
+    return super.take(bytes);
+  }
+
+  override give(buffer: Uint8Array<ArrayBuffer>): void {
+    this.taken--;
+    super.give(buffer);
+  }
+}

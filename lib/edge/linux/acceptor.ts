@@ -8,11 +8,11 @@ import { type ChangeableListener, routeTable } from "../change.ts";
 import type { Expirable } from "../deadlines.ts";
 import type { ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
 import type { RouteTable } from "../../rules/route_table.ts";
+import { CompactEndpoint } from "./compact_endpoint.ts";
 import { Connection } from "./connection.ts";
 import type { EdgeWorker } from "./edge_worker.ts";
 import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPOLLIN, errorName } from "./libc.ts";
 import type { Handler } from "./loop.ts";
-import { formatEndpoint } from "../../wire/socket_address.ts";
 import { decodeAddress, decodePort, SOCKADDR_LENGTH } from "./sockaddr.ts";
 
 /** How many connections are accepted in a row: then others have their turn. */
@@ -81,7 +81,7 @@ export class Acceptor implements Handler, Expirable, ChangeableListener {
     if (this.#failing) worker.report({ kind: "accept_recovered", listener: addr });
     this.#failing = false;
     decodeAddress(this.#sockaddr, this.#address);
-    const source = formatEndpoint({ address: this.#address, port: decodePort(this.#sockaddr) });
+    const source = new CompactEndpoint(this.#address, decodePort(this.#sockaddr));
     if (!worker.counters.open(index, this.maxConnections)) {
       worker.libc.reset(fd);
       worker.refused(addr, source);

@@ -15,8 +15,9 @@ import type { EdgeTimeouts } from "../snapshot.ts";
 import { stackOf } from "../thrown.ts";
 import type { Firewall } from "../../rules/firewall.ts";
 import type { IpAddress } from "../../wire/ip_address.ts";
-import type { Endpoint } from "../../wire/socket_address.ts";
+import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
 import { Acceptor } from "./acceptor.ts";
+import type { CompactEndpoint } from "./compact_endpoint.ts";
 import { type Connection, Side } from "./connection.ts";
 import { Backend } from "./dial.ts";
 import { EPOLLIN, Libc } from "./libc.ts";
@@ -160,7 +161,7 @@ export class EdgeWorker implements Serving {
     const handed = {
       fd,
       listener: acceptor.index,
-      client: source,
+      client: formatEndpoint(source.endpoint),
       destination,
       serverName,
       route: route?.hostname ?? "",
@@ -178,7 +179,7 @@ export class EdgeWorker implements Serving {
     if (this.#reportsEnds) {
       this.#addEnd({
         listener: acceptor.addr,
-        client: connection.source,
+        client: formatEndpoint(connection.source.endpoint),
         serverName: connection.serverName,
         route: route?.hostname,
         backend: route?.backend,
@@ -193,8 +194,8 @@ export class EdgeWorker implements Serving {
   }
 
   /** Reports a connection that had no place. */
-  refused(listener: string, source: string): void {
-    if (this.#reportsEnds) this.#addEnd(refusal(listener, source));
+  refused(listener: string, source: CompactEndpoint): void {
+    if (this.#reportsEnds) this.#addEnd(refusal(listener, formatEndpoint(source.endpoint)));
   }
 
   /** Ends a connection in whose turn something was thrown: it, and it alone. */

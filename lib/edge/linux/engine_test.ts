@@ -105,6 +105,7 @@ Deno.test({
   async fn() {
     const echo = startEcho();
     const counters = new Counters(1, 2);
+    counters.routes.reserve("backend", ROWS.backend);
     const recorder = new Recorder();
     const faulty = new URL("./testdata/faulty_worker.ts", import.meta.url);
     const engine = new EpollEngine(snapshotFor(echo.port), 2, counters, recorder, faulty);
@@ -114,9 +115,11 @@ Deno.test({
     const conns = await Promise.all(Array.from({ length: 60 }, () => open(port)));
     assert.deepEqual(await Promise.all(conns.map((conn) => echoes(conn, HELLO.length))), conns.map(() => true));
     assert.equal(counters.read(0).active, 60);
+    assert.deepEqual(engine.threads, { wanted: 2, up: 2 });
 
     using fatal = await open(port, buildClientHello({ serverName: "fault.test" }));
     await recorder.failed.promise;
+    assert.deepEqual(engine.threads, { wanted: 2, up: 1 });
     assert.match(recorder.failures.join("\n"), /^worker [01]: Error: injected fault\n +at .*faults\.ts/);
     assert.equal(await echoes(fatal, 1), false);
 
@@ -129,6 +132,8 @@ Deno.test({
     // The kernel goes on spreading connections over both sockets: those of the dead worker wait for the new one.
     const later = await Promise.all(Array.from({ length: 40 }, () => open(port)));
     assert.deepEqual(await Promise.all(later.map((conn) => echoes(conn, HELLO.length))), later.map(() => true));
+    assert.deepEqual(engine.threads, { wanted: 2, up: 2 });
+    assert.equal(counters.routes.backend(ROWS.backend).dials.count, 100, "what the dead worker counted stays");
 
     for (const conn of [...conns, ...later]) conn.close();
     await engine.stop();

@@ -12,6 +12,8 @@ import type { EdgeWorker } from "./edge_worker.ts";
 export interface Relaying {
   /** The peer has sent FIN or broken off: whatever is left to read is read to its end. */
   hungUp: boolean;
+  /** The peer has sent FIN, and there is no error to be read behind it. */
+  finished: boolean;
   /** All that the peer sent has been read. */
   eof: boolean;
   /** FIN was sent to the peer. */
@@ -30,8 +32,9 @@ const READS = 4;
  *
  * Nothing is read while something is pending, so the other side's kernel buffer, and at most one buffer of ours, is all
  * that a slow receiver can hold up. A read that does not fill the buffer has emptied the socket: since events are
- * edge-triggered, the next byte is an event, and no second read is needed to find `EAGAIN`, epoll(7). After a FIN there
- * may be no further event, so there the reads go on to the end.
+ * edge-triggered, the next byte is an event, and no second read is needed to find `EAGAIN`, epoll(7). Nor is one to find
+ * the end where a FIN had come before: it stands behind the bytes. After an error there may be no further event, so there
+ * the reads go on until it is met.
  */
 export function pump(worker: EdgeWorker, connection: Connection, from: Side, to: Side): void {
   const { libc, buffer } = worker;
@@ -45,7 +48,10 @@ export function pump(worker: EdgeWorker, connection: Connection, from: Side, to:
       if (sent < 0 && sent !== -EAGAIN) return connection.broken(to, -sent);
       passed(worker, connection, from, Math.max(sent, 0));
       if (sent < length) return keep(worker, to, Math.max(sent, 0), length);
-      if (length < buffer.length && !from.hungUp) return;
+      if (length < buffer.length) {
+        if (!from.hungUp) return;
+        from.eof = from.finished;
+      }
     } else if (length === 0) {
       from.eof = true;
     } else if (length === -EAGAIN) {

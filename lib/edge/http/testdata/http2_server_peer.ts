@@ -48,7 +48,10 @@ export class Http2ServerPeer extends Http2Peer {
         options.onRequest?.(request);
         if (end) options.onEnd?.(request);
       },
-      malformed: (detail, status) => this.log.push(`malformed ${detail} ${status}`),
+      malformed: (detail, status) => {
+        this.log.push(`malformed ${detail} ${status}`);
+        return "id-1";
+      },
     }, {
       headBegun: () => this.heads.push("begun"),
       headEnded: () => this.heads.push("ended"),

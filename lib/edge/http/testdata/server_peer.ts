@@ -45,7 +45,10 @@ export class ServerPeer {
       this.transport,
       {
         request: (stream, head, end) => this.#see(stream, head, end, options),
-        malformed: (detail, status) => this.log.push(`malformed ${detail} ${status}`),
+        malformed: (detail, status) => {
+          this.log.push(`malformed ${detail} ${status}`);
+          return "id-1";
+        },
       },
       {
         headBegun: () => this.log.push("head begun"),
