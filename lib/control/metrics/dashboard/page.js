@@ -6,6 +6,8 @@
   const MAX_ROWS = 100;
   const SOON_DAYS = 14;
   const DAY_S = 86_400;
+  /** Round numbers of bytes. */
+  const POWERS_OF_2 = Array.from({ length: 60 }, (_, i) => 2 ** i);
 
   // ---- Figures -------------------------------------------------------------------------------------------------------
 
@@ -182,7 +184,13 @@
           },
           axes: [
             { ...axis, size: 24, space: 80, values: (_, times) => times.map(clock), grid: { show: false } },
-            { ...axis, size: 66, space: 34, values: (_, ticks) => ticks.map(graph.format) },
+            {
+              ...axis,
+              size: 66,
+              space: 34,
+              values: (_, ticks) => ticks.map(graph.format),
+              ...graph.key === "bytes" && { incrs: POWERS_OF_2 },
+            },
           ],
           series: [
             {},
