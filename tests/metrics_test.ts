@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { statsJson } from "../lib/control/metrics/stats_json.ts";
 import { ADDR } from "./harness/admin.ts";
 import { HttpBackend, L7 } from "./harness/http.ts";
-import { METRICS, scrape } from "./harness/metrics.ts";
+import { METRICS, metricsUrl, scrape, seriesOf } from "./harness/metrics.ts";
 import { Backend, connectTls, endSeen, helloFor, readExactly, REFUSING, sayHello, writeAll } from "./harness/peers.ts";
 import { type Proxy, runProgram, testEachEngine } from "./harness/proxy.ts";
 
@@ -119,65 +120,87 @@ testEachEngine("requests are counted where none is logged", async () => {
   assert.deepEqual(test.proxy.log.seen.filter(({ event }) => event === "request"), []);
 });
 
-testEachEngine("after a known load, metrics, status and whoever made the load agree to the byte", async () => {
-  using echo = new Backend();
-  void echo.echo();
-  await using origin = await HttpBackend.start("h2c", answerAsAsked);
-  const routes = [
-    { hostname: "www.test", backend: origin.addr, l7_policies: [{ type: "block_user_agent", value: "bad" }] },
-    { hostname: "pass.test", backend: echo.addr, mode: "l4" },
-    { hostname: "refusing.test", backend: REFUSING, mode: "l4" },
-  ];
-  await using test = await L7.start(routes, {
-    metrics: METRICS,
-    listeners: [{ addr: INNER, proxy_protocol: true }],
-    firewall: { blocked_ips: ["192.0.2.66"], blocked_cidrs: ["198.51.100.0/24"] },
-  });
-  const { proxy } = test;
-  const tally = new Tally();
-
-  await Promise.all([
-    ...[0, 1, 10_000, 300_000].map((length) => passThrough(proxy, tally, length)),
-    ...Array.from({ length: 3 }, () => refused(proxy, tally, helloFor("unknown.test"), "no_route")),
-    ...Array.from(
-      { length: 2 },
-      () => refused(proxy, tally, new TextEncoder().encode("GET / HTTP/1.1\r\n"), "not_tls"),
-    ),
-    refused(proxy, tally, helloFor("refusing.test"), "backend_refused"),
-    blocked(proxy, tally, "192.0.2.66", "ip"),
-    blocked(proxy, tally, "192.0.2.66", "ip"),
-    blocked(proxy, tally, "198.51.100.7", "cidr"),
-    ...[200, 200, 201, 404, 500].map((status) => request(test, tally, `/${status}`, status, "user-agent: good\r\n")),
-    request(test, tally, "/200", 403, "user-agent: bad\r\n"),
-    requests(test, tally, [200, 204, 418, 503, 200]),
-  ]);
-  tally.add(`mcproxy_l7_policy_blocks_total{hostname="www.test",type="block_user_agent"}`);
-  tally.add(`mcproxy_backend_dial_errors_total{backend="${REFUSING}"}`);
-  tally.add(`mcproxy_l7_request_duration_seconds_count{hostname="www.test"}`, 11);
-  tally.add(`mcproxy_backend_dial_duration_seconds_count{backend="${echo.addr}"}`, 4);
-  tally.add(`mcproxy_backend_dial_duration_seconds_count{backend="${origin.addr}"}`, origin.connections);
-
-  const scraped = await scrape(proxy);
-  for (const name of new Set(Object.keys(tally.counts).map((series) => series.split("{", 1)[0] ?? ""))) {
-    assert.deepEqual(scraped.of(name), tally.of(name), name);
-  }
-  assert.deepEqual(scraped.of("mcproxy_connections_active"), {});
-
-  const { stdout } = await runProgram(["ctl", "--addr", `${proxy.folder}/admin.sock`, "--json", "status"]);
-  const listeners: Record<string, unknown>[] = JSON.parse(stdout).listeners;
-  assert.equal(listeners.length, 2);
-  for (const { addr, total_connections, active_connections, bytes_in, bytes_out, rejected_connections } of listeners) {
-    const of = (name: string, more = "") => tally.counts[`mcproxy_${name}{listener="${addr}"${more}}`] ?? 0;
-    assert.deepEqual({ total_connections, active_connections, bytes_in, bytes_out, rejected_connections }, {
-      total_connections: of("connections_total"),
-      active_connections: 0,
-      bytes_in: of("transfer_bytes_total", ',direction="in"'),
-      bytes_out: of("transfer_bytes_total", ',direction="out"'),
-      rejected_connections: Object.fromEntries(
-        ["backend_refused", "blocked_cidr", "blocked_ip", "no_route", "not_tls"]
-          .map((reason) => [reason, of("connections_rejected_total", `,reason="${reason}"`)] as const)
-          .filter(([, count]) => count > 0),
-      ),
+testEachEngine(
+  "after a known load, metrics, status, WatchStats, stats.json and whoever made the load agree to the byte",
+  async () => {
+    using echo = new Backend();
+    void echo.echo();
+    await using origin = await HttpBackend.start("h2c", answerAsAsked);
+    const routes = [
+      { hostname: "www.test", backend: origin.addr, l7_policies: [{ type: "block_user_agent", value: "bad" }] },
+      { hostname: "pass.test", backend: echo.addr, mode: "l4" },
+      { hostname: "refusing.test", backend: REFUSING, mode: "l4" },
+    ];
+    await using test = await L7.start(routes, {
+      metrics: { ...METRICS, dashboard: true },
+      listeners: [{ addr: INNER, proxy_protocol: true }],
+      firewall: { blocked_ips: ["192.0.2.66"], blocked_cidrs: ["198.51.100.0/24"] },
     });
-  }
-});
+    const { proxy } = test;
+    const tally = new Tally();
+
+    await Promise.all([
+      ...[0, 1, 10_000, 300_000].map((length) => passThrough(proxy, tally, length)),
+      ...Array.from({ length: 3 }, () => refused(proxy, tally, helloFor("unknown.test"), "no_route")),
+      ...Array.from(
+        { length: 2 },
+        () => refused(proxy, tally, new TextEncoder().encode("GET / HTTP/1.1\r\n"), "not_tls"),
+      ),
+      refused(proxy, tally, helloFor("refusing.test"), "backend_refused"),
+      blocked(proxy, tally, "192.0.2.66", "ip"),
+      blocked(proxy, tally, "192.0.2.66", "ip"),
+      blocked(proxy, tally, "198.51.100.7", "cidr"),
+      ...[200, 200, 201, 404, 500].map((status) => request(test, tally, `/${status}`, status, "user-agent: good\r\n")),
+      request(test, tally, "/200", 403, "user-agent: bad\r\n"),
+      requests(test, tally, [200, 204, 418, 503, 200]),
+    ]);
+    tally.add(`mcproxy_l7_policy_blocks_total{hostname="www.test",type="block_user_agent"}`);
+    tally.add(`mcproxy_backend_dial_errors_total{backend="${REFUSING}"}`);
+    tally.add(`mcproxy_l7_request_duration_seconds_count{hostname="www.test"}`, 11);
+    tally.add(`mcproxy_backend_dial_duration_seconds_count{backend="${echo.addr}"}`, 4);
+    tally.add(`mcproxy_backend_dial_duration_seconds_count{backend="${origin.addr}"}`, origin.connections);
+
+    const scraped = await scrape(proxy);
+    for (const name of new Set(Object.keys(tally.counts).map((series) => series.split("{", 1)[0] ?? ""))) {
+      assert.deepEqual(scraped.of(name), tally.of(name), name);
+    }
+    assert.deepEqual(scraped.of("mcproxy_connections_active"), {});
+
+    const { stdout } = await runProgram(["ctl", "--addr", `${proxy.folder}/admin.sock`, "--json", "status"]);
+    const listeners: Record<string, unknown>[] = JSON.parse(stdout).listeners;
+    assert.equal(listeners.length, 2);
+    for (
+      const { addr, total_connections, active_connections, bytes_in, bytes_out, rejected_connections } of listeners
+    ) {
+      const of = (name: string, more = "") => tally.counts[`mcproxy_${name}{listener="${addr}"${more}}`] ?? 0;
+      assert.deepEqual({ total_connections, active_connections, bytes_in, bytes_out, rejected_connections }, {
+        total_connections: of("connections_total"),
+        active_connections: 0,
+        bytes_in: of("transfer_bytes_total", ',direction="in"'),
+        bytes_out: of("transfer_bytes_total", ',direction="out"'),
+        rejected_connections: Object.fromEntries(
+          ["backend_refused", "blocked_cidr", "blocked_ip", "no_route", "not_tls"]
+            .map((reason) => [reason, of("connections_rejected_total", `,reason="${reason}"`)] as const)
+            .filter(([, count]) => count > 0),
+        ),
+      });
+    }
+
+    const { time: _, uptime_seconds: __, ...document } = await (await fetch(await metricsUrl(proxy, "/stats.json")))
+      .json();
+    const series = Object.entries(seriesOf(document));
+    for (const name of new Set(series.map(([each]) => each.split("{", 1)[0] ?? ""))) {
+      const found = series.filter(([each]) => each.split("{", 1)[0] === name);
+      assert.deepEqual(
+        Object.fromEntries(found.map(([each, value]) => [each.slice(name.length), value])),
+        scraped.of(name),
+      );
+    }
+    const watcher = test.admin.watchStats();
+    const { value: watched } = await watcher.next();
+    assert.ok(watched);
+    await watcher.return();
+    const { time: ___, uptime_seconds: ____, ...streamed } = statsJson(watched);
+    assert.deepEqual(JSON.parse(JSON.stringify(streamed)), document);
+  },
+);

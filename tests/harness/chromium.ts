@@ -18,6 +18,7 @@ export class Tab implements AsyncDisposable {
   readonly #folder: string;
   readonly #socket: WebSocket;
   readonly #answers = new Map<number, PromiseWithResolvers<Json>>();
+  #loaded = Promise.withResolvers<void>();
   #session = "";
   #calls = 0;
   /** The addresses of all requests so far. */
@@ -59,9 +60,11 @@ export class Tab implements AsyncDisposable {
     return tab;
   }
 
-  /** Goes to an address. */
+  /** Goes to an address; resolves when the page is loaded. */
   async go(url: string): Promise<void> {
+    this.#loaded = Promise.withResolvers();
     await this.#call("Page.navigate", { url });
+    await this.#loaded.promise;
   }
 
   /** The value of an expression in the page; a promise is awaited. */
@@ -99,7 +102,8 @@ export class Tab implements AsyncDisposable {
       if (error === undefined) this.#answers.get(id)?.resolve(result ?? {});
       else this.#answers.get(id)?.reject(new Error(JSON.stringify(error)));
       this.#answers.delete(id);
-    } else if (method === "Network.requestWillBeSent") this.requests.push(String((params["request"] as Json)["url"]));
+    } else if (method === "Page.loadEventFired") this.#loaded.resolve();
+    else if (method === "Network.requestWillBeSent") this.requests.push(String((params["request"] as Json)["url"]));
     else if (method === "Log.entryAdded" || method === "Runtime.exceptionThrown") {
       this.complaints.push(JSON.stringify(params));
     } else if (method === "Runtime.consoleAPICalled") this.complaints.push(JSON.stringify(params["args"]));

@@ -147,7 +147,7 @@ export function certificateExpiries(
 }
 
 function backendStats([backend, { dials, dialErrors }]: readonly [string, BackendCounts]): BackendStats {
-  return { backend, dials, dialErrors };
+  return { backend, dials: durations(dials), dialErrors };
 }
 
 function wasDialled({ dials, dialErrors }: BackendStats): boolean {
@@ -157,8 +157,12 @@ function wasDialled({ dials, dialErrors }: BackendStats): boolean {
 function hostnameStats([hostname, { requests, codes, policyBlocks }]: readonly [string, HostnameCounts]) {
   return {
     hostname,
-    requests,
+    requests: durations(requests),
     responses: Object.fromEntries(codes),
     policyBlocks: Object.fromEntries(Object.entries(policyBlocks).filter(([, count]) => count > 0)),
   };
+}
+
+function durations({ buckets, sum }: Durations): Durations {
+  return { buckets, sum };
 }

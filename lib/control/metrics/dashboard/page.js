@@ -6,6 +6,8 @@
   const MAX_ROWS = 100;
   const SOON_DAYS = 14;
   const DAY_S = 86_400;
+  /** Round numbers of bytes. */
+  const POWERS_OF_2 = Array.from({ length: 60 }, (_, i) => 2 ** i);
 
   // ---- Figures -------------------------------------------------------------------------------------------------------
 
@@ -176,13 +178,19 @@
           height: graph.place.clientHeight,
           cursor: { show: false },
           legend: { show: false },
-          padding: [8, 8, 0, 0],
+          padding: [8, 30, 0, 0], // to the right: half of the last time
           scales: {
             y: { range: (_plot, _least, most) => [0, Math.max(most * 1.1, graph.key === "latency" ? 0.001 : 1)] },
           },
           axes: [
             { ...axis, size: 24, space: 80, values: (_, times) => times.map(clock), grid: { show: false } },
-            { ...axis, size: 66, space: 34, values: (_, ticks) => ticks.map(graph.format) },
+            {
+              ...axis,
+              size: 66,
+              space: 34,
+              values: (_, ticks) => ticks.map(graph.format),
+              ...graph.key === "bytes" && { incrs: POWERS_OF_2 },
+            },
           ],
           series: [
             {},

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { HAS_CHROMIUM, Tab } from "./harness/chromium.ts";
+import { HttpBackend, L7, reflect } from "./harness/http.ts";
+import { METRICS, metricsUrl, scrape } from "./harness/metrics.ts";
+import { sayHello } from "./harness/peers.ts";
+import { Proxy } from "./harness/proxy.ts";
+
+const LISTENERS = [{ addr: "127.0.0.1:0" }];
+
+Deno.test("the page is there where it is asked for, and only then", async () => {
+  await using without = await Proxy.start({ listeners: LISTENERS, metrics: METRICS });
+  for (const path of ["/", "/stats.json"]) {
+    const answer = await fetch(await metricsUrl(without, path));
+    assert.equal(answer.status, 404);
+    await answer.body?.cancel();
+  }
+  await using proxy = await Proxy.start({ listeners: LISTENERS, metrics: { ...METRICS, dashboard: true } });
+  const page = await fetch(await metricsUrl(proxy, "/"));
+  const text = await page.text();
+  assert.equal(page.headers.get("content-type"), "text/html; charset=utf-8");
+  const policy = page.headers.get("content-security-policy") ?? "";
+  assert.match(policy, /^default-src 'none'; script-src 'sha256-[^']+' 'sha256-[^']+'; style-src 'sha256-/);
+  assert.ok(!/unsafe|\*|https?:/.test(policy), policy);
+  assert.ok(!/(?:src|href)="(?!data:,|stats\.json)/.test(text), "nothing of it comes from elsewhere");
+  const refused = await fetch(await metricsUrl(proxy, "/stats.json"), { method: "POST" });
+  assert.equal(refused.status, 405);
+  await refused.body?.cancel();
+});
+
+/** Resolves in the page when it has shown what was read since. */
+const SHOWN = `new Promise((resolve) => {
+  const first = Date.now();
+  new MutationObserver(() => {
+    if (Date.parse(document.body.dataset.time) >= first) resolve(true);
+  }).observe(document.body, { attributes: true });
+})`;
+
+const SERIES = `Object.fromEntries(Array.from(document.querySelectorAll("[data-series]"), (each) =>
+  [each.dataset.series, Number(each.dataset.value)]))`;
+
+Deno.test({
+  name: `in a browser, the page shows the figures of the metrics, and asks nobody else${
+    HAS_CHROMIUM ? "" : " (not tested: there is no chromium)"
+  }`,
+  ignore: !HAS_CHROMIUM,
+  fn: async () => {
+    await using origin = await HttpBackend.start("h2c", reflect);
+    await using test = await L7.start([{ hostname: "www.test", backend: origin.addr }], {
+      metrics: { ...METRICS, dashboard: true },
+    }, { max_connections: 100 });
+    const { proxy } = test;
+    {
+      using peer = await test.connect("h2", "www.test");
+      for (let i = 0; i < 3; i++) await peer.ask({ path: "/" });
+    }
+    await proxy.event("connection", { protocol: "h2" });
+    using refused = await sayHello(proxy.address(), "nobody.test");
+    await proxy.end(refused);
+
+    await using tab = await Tab.open();
+    const url = await metricsUrl(proxy, "/");
+    await tab.show(360, 740, "dark");
+    await tab.go(url);
+    assert.equal(await tab.evaluate(SHOWN), true);
+    const shown = await tab.evaluate(SERIES) as Record<string, number>;
+    const scraped = await scrape(proxy);
+    assert.ok(Object.keys(shown).length >= 10, JSON.stringify(shown));
+    for (const [series, value] of Object.entries(shown)) assert.equal(value, scraped.value(series), series);
+    assert.equal(shown[`mcproxy_l7_responses_total{hostname="www.test",code="200"}`], 3);
+    assert.equal(await tab.evaluate("document.querySelectorAll('.plot canvas').length"), 5);
+    assert.equal(await tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), true, "it fits a phone");
+    assert.equal(
+      await tab.evaluate("getComputedStyle(document.body).backgroundColor"),
+      "rgb(15, 20, 27)",
+      "it is dark",
+    );
+    assert.deepEqual(tab.complaints, []);
+    for (const request of tab.requests.filter((each) => each !== "about:blank")) {
+      assert.ok(request.startsWith(url) || request.startsWith("data:"), request);
+    }
+  },
+});
