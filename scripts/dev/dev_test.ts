@@ -9,6 +9,7 @@ function start(...args: string[]): Deno.ChildProcess {
   const words = task.tasks.dev.command.split(" ");
   assert.equal(words[0], "deno");
   return new Deno.Command(Deno.execPath(), {
+    env: { npm_command: "" }, // as started by deno, though the tests may be by npx
     args: [...words.slice(1), ...args],
     cwd: ROOT,
     stdin: "null",
