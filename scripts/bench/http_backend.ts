@@ -7,6 +7,7 @@
  * @module
  */
 
+import { FRAME_HEADER_LENGTH, setFrameHeader } from "../../lib/wire/http2_frames.ts";
 import {
   ACK,
   BODY_HEAD,
@@ -16,7 +17,6 @@ import {
   DEFAULT_WINDOW,
   END_STREAM,
   frame,
-  FRAME_HEADER_LENGTH,
   frameLength,
   GRPC_ANSWER,
   HEADERS,
@@ -27,7 +27,6 @@ import {
   PING,
   PREFACE,
   RST_STREAM,
-  setFrameHeader,
   setStreams,
   SETTINGS,
   SETTINGS_INITIAL_WINDOW_SIZE,

@@ -4,12 +4,12 @@
  * @module
  */
 
+import { FRAME_HEADER_LENGTH, setFrameHeader } from "../../lib/wire/http2_frames.ts";
 import {
   ACK,
   DATA,
   END_HEADERS,
   END_STREAM,
-  FRAME_HEADER_LENGTH,
   frameLength,
   GET_BLOCKS,
   GET_REQUEST_1,
@@ -22,7 +22,6 @@ import {
   OPEN_WINDOWS,
   PREFACE,
   RST_STREAM,
-  setFrameHeader,
   setStreams,
   SETTINGS,
   SMALL_LENGTH,

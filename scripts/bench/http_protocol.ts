@@ -9,6 +9,7 @@
  * @module
  */
 
+import { FRAME_HEADER_LENGTH, setFrameHeader } from "../../lib/wire/http2_frames.ts";
 import { hostname } from "./protocol.ts";
 
 /** What a backend does with a request, over HTTP/2 without TLS, or over HTTP/1.1 (`…1`) for a proxy that has no other. */
@@ -24,7 +25,6 @@ export const BODY_LENGTH = 100_000_000;
 /** What is enough for either side to send as long as it likes. */
 export const LARGE_WINDOW = 2 ** 31 - 1;
 export const DEFAULT_WINDOW = 65_535;
-export const FRAME_HEADER_LENGTH = 9;
 export const MAX_FRAME_LENGTH = 16_384;
 
 export const DATA = 0;
@@ -108,23 +108,6 @@ export function frame(type: number, flags: number, stream: number, payload: Uint
   setFrameHeader(bytes, 0, payload.length, type, flags, stream);
   bytes.set(payload, FRAME_HEADER_LENGTH);
   return bytes;
-}
-
-/** Writes the header of a frame. */
-export function setFrameHeader(
-  bytes: Uint8Array,
-  at: number,
-  length: number,
-  type: number,
-  flags: number,
-  stream: number,
-): void {
-  bytes[at] = length >>> 16;
-  bytes[at + 1] = length >>> 8;
-  bytes[at + 2] = length;
-  bytes[at + 3] = type;
-  bytes[at + 4] = flags;
-  setStream(bytes, at, stream);
 }
 
 /** Gives the frame at `at` to a stream. */

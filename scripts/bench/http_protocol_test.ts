@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { HpackDecoder } from "../../lib/wire/hpack_decoder.ts";
+import { FRAME_HEADER_LENGTH } from "../../lib/wire/http2_frames.ts";
 import {
-  FRAME_HEADER_LENGTH,
   frameLength,
   GET_BLOCKS,
   GRPC_ANSWER,
