@@ -19,6 +19,8 @@ export const HEALTH_PATHS = { alive: "/healthz", ready: "/readyz" } as const;
 export interface EndpointOptions {
   /** Where it listens, as configured. */
   readonly addr: string;
+  /** `host:port` where the process listens that this one replaces, if its address is the same: it is bound beside it. */
+  readonly inheritedAddr: string | undefined;
   /** The path of the metrics. */
   readonly path: string;
   readonly metrics: Pick<Metrics, "contentType" | "render">;
@@ -48,10 +50,11 @@ export class MetricsEndpoint {
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.#page = options.dashboard ? page() : undefined;
-    const { addr } = options;
-    const parsed = parseListenAddress(addr);
+    const { addr, inheritedAddr } = options;
+    const parsed = parseListenAddress(inheritedAddr ?? addr);
     if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
-    const server = bind(`${addr} (metrics.addr)`, parsed.host || "::", parsed.port, (where) =>
+    const isInherited = inheritedAddr !== undefined;
+    const server = bind(`${addr} (metrics.addr)`, parsed.host || "::", parsed.port, isInherited, (where) =>
       Deno.serve({
         ...where,
         signal: this.#abort.signal,

@@ -5,9 +5,10 @@
  */
 
 import { formatIpAddress, parseIpAddress } from "../../wire/ip_address.ts";
-import type { Endpoint } from "../../wire/socket_address.ts";
+import { type Endpoint, parseHostPort } from "../../wire/socket_address.ts";
 import { ListenError } from "../engine.ts";
-import { BACKLOG, listen } from "../listen.ts";
+import type { InheritedListener } from "../inherited.ts";
+import { BACKLOG, listenAlone } from "../listen.ts";
 import type { ListenerSnapshot } from "../snapshot.ts";
 import {
   AF_INET6,
@@ -25,10 +26,13 @@ import { decodeSockaddr, encodeSockaddr, familyOf, SOCKADDR_LENGTH } from "./soc
 
 /** The sockets of one listener. */
 export interface BoundListener {
+  readonly addr: string;
   readonly hostname: string;
   readonly port: number;
-  /** One for each worker. */
+  /** One at least for each worker. */
   readonly fds: readonly number[];
+  /** Those of them that do not listen yet. */
+  readonly silent: readonly number[];
 }
 
 /**
@@ -39,7 +43,7 @@ export interface BoundListener {
  */
 export function bindListener(libc: Libc, snapshot: ListenerSnapshot, count: number): BoundListener {
   const { addr, hostname, port } = snapshot;
-  const exclusive = listen(addr, hostname, port);
+  const exclusive = listenAlone(addr, hostname, port);
   const { hostname: ip, port: freePort } = exclusive.addr;
   exclusive.close();
   const address = parseIpAddress(ip);
@@ -48,14 +52,47 @@ export function bindListener(libc: Libc, snapshot: ListenerSnapshot, count: numb
   try {
     let endpoint: Endpoint = { address, port: port === 0 ? 0 : freePort };
     while (fds.length < count) {
-      fds.push(bindSocket(libc, addr, endpoint));
-      if (endpoint.port === 0) endpoint = { address, port: boundPort(libc, fds[0] ?? -1) };
+      const fd = bindSocket(libc, addr, endpoint);
+      fds.push(fd);
+      listenOn(libc, addr, fd);
+      if (endpoint.port === 0) endpoint = { address, port: boundPort(libc, fd) };
     }
-    return { hostname: formatIpAddress(address), port: endpoint.port, fds };
+    return { addr, hostname: formatIpAddress(address), port: endpoint.port, fds, silent: [] };
   } catch (error) {
     for (const fd of fds) libc.close(fd);
     throw error;
   }
+}
+
+/**
+ * Takes over the listener of the process that this one replaces: its sockets where it has passed them on, and as many
+ * of our own beside them as make up `count`. These do not listen yet: a connection that the kernel gave one of them would
+ * be lost if this process ended before it accepts.
+ *
+ * @throws {ListenError} If the address cannot be bound.
+ */
+export function inheritListener(
+  libc: Libc,
+  addr: string,
+  { boundAddr, fds: inherited }: InheritedListener,
+  count: number,
+): BoundListener {
+  const { host = "", port = 0 } = parseHostPort(boundAddr) ?? {};
+  const address = parseIpAddress(host);
+  if (address === undefined) throw new ListenError(addr, `${boundAddr} is not an IP address and a port`);
+  const silent: number[] = [];
+  try {
+    while (inherited.length + silent.length < count) silent.push(bindSocket(libc, addr, { address, port }));
+    return { addr, hostname: formatIpAddress(address), port, fds: [...inherited, ...silent], silent };
+  } catch (error) {
+    for (const fd of silent) libc.close(fd);
+    throw error;
+  }
+}
+
+/** Has a bound socket listen. @throws {ListenError} If it cannot. */
+export function listenOn(libc: Libc, addr: string, fd: number): void {
+  check(addr, "listen", libc.listen(fd, BACKLOG));
 }
 
 function bindSocket(libc: Libc, addr: string, endpoint: Endpoint): number {
@@ -67,7 +104,6 @@ function bindSocket(libc: Libc, addr: string, endpoint: Endpoint): number {
     libc.enable(fd, IPPROTO_TCP, TCP_NODELAY); // accepted sockets inherit it
     if (familyOf(sockaddr) === AF_INET6) libc.disable(fd, IPPROTO_IPV6, IPV6_V6ONLY);
     check(addr, "bind", libc.bind(fd, sockaddr));
-    check(addr, "listen", libc.listen(fd, BACKLOG));
     return fd;
   } catch (error) {
     libc.close(fd);
