@@ -22,6 +22,7 @@ import { Resolver } from "./resolve.ts";
 import { trustSystemAuthorities } from "./system_authorities.ts";
 import { RouteCounts } from "./route_counts.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
+import { within } from "./within.ts";
 
 /** A proxy in front sends its header with the connection, whatever the client does. */
 const PROXY_HEADER_TIMEOUT_MS = 5_000;
@@ -88,6 +89,7 @@ export class Supervisor {
   readonly #acceptFailures = new Map<string, number>();
   #internalErrors = 0;
   #prepared: Promise<void> | undefined;
+  #started: Promise<boolean> | undefined;
   #isStarted = false;
   #stopping = false;
 
@@ -138,8 +140,12 @@ export class Supervisor {
     return this.#prepared ??= within(RESOLVE_MS, this.#resolver.start()).then(() => {});
   }
 
-  /** Accepts, once the backends' names are resolved; `false` where it was stopped meanwhile. */
-  async start(): Promise<boolean> {
+  /** Accepts, once the backends' names are resolved; `false` where it was stopped meanwhile. To repeat it is harmless. */
+  start(): Promise<boolean> {
+    return this.#started ??= this.#start();
+  }
+
+  async #start(): Promise<boolean> {
     await this.#resolve();
     if (this.#stopping) return false;
     await this.#engine.start();
@@ -378,17 +384,6 @@ function requestFields(end: RequestEnd): LogFields {
     user_agent: end.userAgent,
     error: end.error,
   };
-}
-
-/** Whether `work` is done within `ms`; it goes on if not. */
-async function within(ms: number, work: Promise<void>): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<false>();
-  const timer = setTimeout(resolve, ms, false);
-  try {
-    return await Promise.race([work.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function prefixed(prefix: string, fields: LogFields): LogFields {

@@ -19,8 +19,6 @@ export const HEALTH_PATHS = { alive: "/healthz", ready: "/readyz" } as const;
 export interface EndpointOptions {
   /** Where it listens, as configured. */
   readonly addr: string;
-  /** `host:port` where the process listens that this one replaces, if its address is the same: it is bound beside it. */
-  readonly inheritedAddr: string | undefined;
   /** The path of the metrics. */
   readonly path: string;
   readonly metrics: Pick<Metrics, "contentType" | "render">;
@@ -36,21 +34,29 @@ export interface EndpointOptions {
 
 /** See the module. */
 export class MetricsEndpoint {
-  /** `host:port` as it is really bound. */
-  readonly addr: string;
   readonly #abort = new AbortController();
   readonly #options: EndpointOptions;
   readonly #page: Page | undefined;
+  #boundAddr: string | undefined;
+
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+    this.#page = options.dashboard ? page() : undefined;
+  }
+
+  /** `host:port` as it is really bound; `undefined` before it is opened. */
+  get boundAddr(): string | undefined {
+    return this.#boundAddr;
+  }
 
   /**
    * Binds the address, and answers from now on.
    *
+   * @param inheritedAddr `host:port` where the process listens that this one replaces: it is bound beside that one.
    * @throws {ListenError} If it cannot be bound.
    */
-  constructor(options: EndpointOptions) {
-    this.#options = options;
-    this.#page = options.dashboard ? page() : undefined;
-    const { addr, inheritedAddr } = options;
+  open(inheritedAddr?: string): void {
+    const { addr, failed } = this.#options;
     const parsed = parseListenAddress(inheritedAddr ?? addr);
     if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
     const isInherited = inheritedAddr !== undefined;
@@ -60,11 +66,11 @@ export class MetricsEndpoint {
         signal: this.#abort.signal,
         onListen: () => {}, // the log says so
         onError: (thrown) => {
-          options.failed(thrown);
+          failed(thrown);
           return answer(500, "a fault of mc-proxy's own; the log has more\n");
         },
       }, (request) => this.#answer(request)));
-    this.addr = formatHostPort(server.addr.hostname, server.addr.port);
+    this.#boundAddr = formatHostPort(server.addr.hostname, server.addr.port);
   }
 
   /** Ends it at once. */
