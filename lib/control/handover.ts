@@ -31,6 +31,8 @@ const RETAKE_MS = 50;
 /** After so long it is said that it is not. */
 const RETAKE_PATIENCE_MS = 2_000;
 
+const MAX_VERSION = 64; // characters, in the log
+
 const SHUTTING_DOWN = "the server is shutting down";
 
 /** Where the program listens. */
@@ -117,7 +119,7 @@ export class Handover {
       state: "begun",
     };
     this.#current = current;
-    log.info("handing_over", { to_pid: pid, to_version: version });
+    log.info("handing_over", { to_pid: pid, to_version: version.slice(0, MAX_VERSION) });
     let reason = "the new process is gone";
     try {
       await administration.suspend(`the server is being handed over to process ${pid}; try again in a moment`);
@@ -178,13 +180,13 @@ export class Handover {
   finish({ token, drainMs }: { readonly token: string; readonly drainMs: number }): void {
     const { log, leave } = this.#options;
     const current = this.#current;
-    if (current?.state !== "begun" || current.token !== token) {
-      const description = token === "" ? "is missing" : "is not that of the handover under way";
-      throw Refusal.invalid([{ field: "token", description }]);
-    }
     if (drainMs > MAX_DURATION_MS) {
       const description = `expected a whole number from 0 to ${MAX_DURATION_MS}, got ${drainMs}`;
       throw Refusal.invalid([{ field: "drain_ms", description }]);
+    }
+    if (current?.state !== "begun" || current.token !== token) {
+      const description = token === "" ? "is missing" : "is not that of the handover under way";
+      throw Refusal.invalid([{ field: "token", description }]);
     }
     current.state = "finished";
     current.finished.resolve();
