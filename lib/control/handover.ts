@@ -69,7 +69,9 @@ export interface HandoverOptions {
   readonly supervisor: Pick<Supervisor, "passListeners" | "status">;
   readonly lock: Pick<ServerLock, "release" | "retake">;
   readonly database: string;
-  readonly log: Log;
+  readonly log: Pick<Log, "info" | "warn" | "error">;
+  /** How long the new process may take, by default {@linkcode HANDOVER_MS}. */
+  readonly timeoutMs?: number;
   /** Where metrics are served. */
   metrics(): HandedListener | undefined;
   /** Takes the admin socket's path back, if the new process had it. */
@@ -106,7 +108,7 @@ export class Handover {
    * @throws {Refusal} If it cannot begin, or was not finished in time.
    */
   async *begin(request: HandoverRequest, signal: AbortSignal): AsyncGenerator<HandoverOffer, void> {
-    const { administration, lock, log } = this.#options;
+    const { administration, lock, log, timeoutMs = HANDOVER_MS } = this.#options;
     if (this.#current?.state === "failed") await within(RETAKE_PATIENCE_MS, this.#current.undone.promise);
     this.#refuse(request);
     const { pid, version } = request;
@@ -125,11 +127,11 @@ export class Handover {
       await administration.suspend(`the server is being handed over to process ${pid}; try again in a moment`);
       lock.release();
       yield this.#offer(current, request);
-      if (await within(HANDOVER_MS, orAborted(current.finished.promise, signal))) {
+      if (await within(timeoutMs, orAborted(current.finished.promise, signal))) {
         if (administration.status.draining) throw new Refusal("unavailable", SHUTTING_DOWN);
         return;
       }
-      reason = `the new process was not ready within ${HANDOVER_MS / 1000} s`;
+      reason = `the new process was not ready within ${timeoutMs / 1000} s`;
       throw new Refusal("precondition", reason);
     } catch (error) {
       reason = messageOf(error);

@@ -64,12 +64,13 @@ export async function echoOnce({ hostname, port }: Deno.NetAddr, serverName: str
 export class LongEcho {
   /** Octets that came back. */
   octets = 0;
-  readonly #over: Promise<void>;
+  /** Rejects where it did not last, or an octet was not the one that was sent. */
+  readonly over: Promise<void>;
   #ending = false;
 
   private constructor(conn: Deno.TcpConn) {
-    this.#over = this.#run(conn);
-    this.#over.catch(() => {}); // `end` tells
+    this.over = this.#run(conn);
+    this.over.catch(() => {}); // `end` tells
   }
 
   static async start({ hostname, port }: Deno.NetAddr, serverName: string): Promise<LongEcho> {
@@ -80,10 +81,10 @@ export class LongEcho {
     return new LongEcho(conn);
   }
 
-  /** Ends it in good order; rejects where it did not last, or an octet was not the one that was sent. */
+  /** Ends it in good order. */
   async end(): Promise<void> {
     this.#ending = true;
-    await this.#over;
+    await this.over;
   }
 
   async #run(conn: Deno.TcpConn): Promise<void> {
