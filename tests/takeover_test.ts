@@ -252,6 +252,24 @@ testEachEngine(`of ${KILLS} new processes that are killed at some moment, none t
   assert.equal((await admin.listRoutes(ADDR)).length, KILLS + 1);
 });
 
+testEachEngine("when the old server dies while it hands over, the new one goes on without it, or says so", async () => {
+  for (let kill = 0; kill < 3; kill++) {
+    await using servers = await Succession.start([]);
+    const old = servers.current;
+    const next = servers.run(["--takeover"]);
+    await old.event("handing_over");
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 200));
+    await old.kill();
+    const isUp = await next.event("ready").then(() => true, () => false);
+    if (isUp) {
+      assert.equal(await servers.admin.isServing(), true);
+    } else {
+      const text = next.log.seen.map(({ line }) => line).join("\n");
+      assert.match(text, /^mc-proxy: cannot take over from the server at .*: it ended meanwhile$/m);
+    }
+  }
+});
+
 Deno.test({
   name: "a takeover may change the engine and the number of workers",
   ignore: Deno.build.os !== "linux",
@@ -330,6 +348,21 @@ Deno.test("a server of a version that cannot be taken over is named as the reaso
   } finally {
     older.forceShutdown();
   }
+});
+
+Deno.test({
+  name: "another user, root included, is refused (needs root)",
+  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+  async fn() {
+    await using servers = await Succession.start([]);
+    Deno.chownSync(servers.socket, 65_534, null);
+    assert.deepEqual(await runProgram(["server", "--takeover", "-c", servers.file]), {
+      code: 1,
+      stdout: "",
+      stderr: `mc-proxy: cannot take over from the server at ${servers.socket}, which carries on: ` +
+        "it runs as user 65534; run this as the same user\n",
+    });
+  },
 });
 
 Deno.test("a signal to the old server while it is handed over ends it, and the new process is told", async () => {

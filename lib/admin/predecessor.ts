@@ -72,23 +72,14 @@ export class Predecessor {
     if (!await isServed(path)) return undefined;
     const client = new AdminClient(path);
     const abort = new AbortController();
+    const folder = makePrivateFolder(path);
     try {
-      return successor.wantsDescriptors
-        ? await Predecessor.#meetWithSocket(client, abort, successor)
-        : await Predecessor.#begin(client, abort, successor);
+      refuseOther(path, folder);
+      using socket = successor.wantsDescriptors ? new DescriptorSocket(join(folder, "d")) : undefined;
+      return await Predecessor.#begin(client, abort, successor, socket);
     } catch (error) {
       abort.abort();
       client.close();
-      throw error;
-    }
-  }
-
-  static async #meetWithSocket(client: AdminClient, abort: AbortController, successor: Successor) {
-    const folder = makePrivateFolder(client.path);
-    try {
-      using socket = new DescriptorSocket(join(folder, "d"));
-      return await Predecessor.#begin(client, abort, successor, socket);
-    } catch (error) {
       throw error instanceof DescriptorError ? new TakeoverError(error.message, { cause: error }) : error;
     } finally {
       Deno.removeSync(folder, { recursive: true });
@@ -99,7 +90,7 @@ export class Predecessor {
     client: AdminClient,
     abort: AbortController,
     { version, database }: Successor,
-    socket?: DescriptorSocket,
+    socket: DescriptorSocket | undefined,
   ): Promise<Predecessor> {
     const request = { pid: Deno.pid, version, database, descriptorsPath: socket?.path ?? "" };
     const offers = client.beginHandover(request, abort.signal);
@@ -145,6 +136,17 @@ export class Predecessor {
     this.#abort.abort();
     this.#client.close();
   }
+}
+
+/**
+ * Refuses to take over from a server of another user: it could not reach our folder, and the files that root makes beside
+ * the database would be in that user's way for ever.
+ *
+ * @param own A folder that this process has made.
+ */
+function refuseOther(path: string, own: string): void {
+  const { uid } = Deno.lstatSync(path);
+  if (uid !== Deno.lstatSync(own).uid) throw new TakeoverError(`it runs as user ${uid}; run this as the same user`);
 }
 
 /** Takes the descriptors that were sent, and says whose each is. */
