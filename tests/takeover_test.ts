@@ -19,8 +19,14 @@ const TAKEOVERS = Number(WANTED ?? 2);
 /** How often a new process is killed while it takes over; `MC_PROXY_KILLS` for more. */
 const KILLS = Number(Deno.env.get("MC_PROXY_KILLS") ?? 5);
 
+/**
+ * How many new connections one takeover may cost: what comes between the last look into the kernel's queue and the close,
+ * with an engine that cannot pass its sockets on.
+ */
+const LOSSES = { epoll: 0, portable: 3 };
+
 testEachEngine(
-  `${TAKEOVERS} takeovers under load lose no connection, and no octet of those that last`,
+  `under load, ${TAKEOVERS} takeovers lose no connection, or on "portable" hardly one`,
   async (engine) => {
     using echo = new Backend();
     void echo.echo();
@@ -88,7 +94,8 @@ testEachEngine(
     if (WANTED !== undefined) {
       console.log(`${engine}: ${TAKEOVERS} takeovers, ${served} connections served, ${failures.length} lost`);
     }
-    assert.deepEqual(failures, []);
+    assert.ok(failures.length <= LOSSES[engine] * TAKEOVERS, failures.join("\n"));
+    for (const failure of failures) assert.match(failure, /^(ConnectionReset|BrokenPipe|TypeError: fetch failed)/);
   },
 );
 
@@ -219,7 +226,7 @@ testEachEngine(`of ${KILLS} new processes that are killed at some moment, none t
   await using servers = await Succession.start([{ hostname: "l4.test", backend: echo.addr }]);
   const { admin } = servers;
   let old = servers.current;
-  const to = old.address();
+  let to = old.address();
   for (let kill = 0, failed = 0; kill < KILLS; kill++) {
     const hostname = `h${kill}.test`;
     await admin.addRoute(ADDR, { hostname, backend: echo.addr });
@@ -240,11 +247,12 @@ testEachEngine(`of ${KILLS} new processes that are killed at some moment, none t
       assert.equal((await old.exit()).code, 0);
       old = servers.run([]);
       await old.event("ready");
+      to = old.address();
       failed = 0;
     }
     assert.ok(await admin.isServing());
     assert.ok((await admin.listRoutes(ADDR)).some((route) => route.hostname === hostname));
-    if (outcome === "failed") await echoOnce(to, hostname);
+    await echoOnce(to, hostname);
   }
   const last = servers.run(["--takeover"]);
   await last.event("took_over");
@@ -318,6 +326,24 @@ testEachEngine(
     assert.equal((await third.exit()).code, 0);
   },
 );
+
+testEachEngine("without --takeover, a second server does not share the ports of the first", async () => {
+  await using servers = await Succession.start([], { metrics: METRICS });
+  const { hostname, port } = servers.current.address();
+  const metrics = new URL(await metricsUrl(servers.current)).host;
+  const other = { database: { path: "other.db" }, grpc: { addr: `${servers.folder}/other.sock` } };
+  const inUse = /: the address is in use; stop the program that has it, or choose another port$/m;
+  for (
+    const change of [{ listeners: [{ addr: `${hostname}:${port}` }] }, {
+      listeners: [{ addr: ADDR }],
+      metrics: { addr: metrics },
+    }]
+  ) {
+    const second = servers.run([], { ...other, ...change });
+    assert.equal((await second.exit()).code, 1);
+    assert.match(second.log.seen.map(({ line }) => line).join("\n"), inUse);
+  }
+});
 
 Deno.test("where no server runs, --takeover starts one", async () => {
   const folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" });
