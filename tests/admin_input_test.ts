@@ -11,7 +11,7 @@ import { ADDR } from "./harness/admin.ts";
 import { L7 } from "./harness/http.ts";
 
 const METHODS = ProxyAdminService.method;
-/** All but `WatchStats`, whose one field has a test of its own. */
+/** All but `WatchStats`, whose one field has a test of its own, and `BeginHandover`, which `takeover_test.ts` is about. */
 const UNARY = servedMethods(ProxyAdminService).filter((method) => method.methodKind === "unary");
 
 /** What a wrong value is answered with. */
@@ -80,7 +80,7 @@ const L4 = { hostname: "new.test", backend: "127.0.0.1:1" };
 /** All fields; `l7` is a sound route of L7. */
 function fieldsOf(l7: Readonly<Record<string, unknown>>, notPem: string): Field[] {
   const { listRoutes, addRoute, removeRoute, listL7Policies, addL7Policy, removeL7Policy } = METHODS;
-  const { addFirewallRule, removeFirewallRule, setListenerMaxConnections } = METHODS;
+  const { addFirewallRule, removeFirewallRule, setListenerMaxConnections, finishHandover } = METHODS;
   const on = (rest: object) => (listenerAddr: unknown) => ({ listenerAddr, ...rest });
   const ofL4 = (key: string) => (value: unknown) => ({ listenerAddr: ADDR, route: { ...L4, [key]: value } });
   const ofL7 = (key: string, more = {}) => (value: unknown) => ({
@@ -98,6 +98,18 @@ function fieldsOf(l7: Readonly<Record<string, unknown>>, notPem: string): Field[
     wrong,
   });
   const fields: Field[] = [
+    {
+      method: finishHandover,
+      path: "token",
+      request: (token) => ({ token }),
+      wrong: [["", /^is missing$/], ...["x", "\0", "x".repeat(100_000)].map((token): Wrong => [token, /^is not that/])],
+    },
+    {
+      method: finishHandover,
+      path: "drain_ms",
+      request: (drainMs) => ({ token: "x", drainMs }),
+      wrong: [86_400_001, 4_294_967_295].map((ms) => [ms, /^expected a whole number from 0 to 86400000, got \d+$/]),
+    },
     { method: listRoutes, path: "listener_addr", request: on({}), wrong: LISTENERS },
     { method: addRoute, path: "listener_addr", request: on({ route: L4 }), wrong: LISTENERS },
     route("hostname", ofL4("hostname"), [

@@ -6,6 +6,7 @@ import { ADDR } from "./harness/admin.ts";
 import { type Handler, HttpBackend, L7, reflect, VERSIONS } from "./harness/http.ts";
 import { Backend, connectTls as connectDenoTls, endSeen, readExactly, sayHello, writeAll } from "./harness/peers.ts";
 import { testEachEngine } from "./harness/proxy.ts";
+import { ACK, frame, headers, pseudo, RawHttp2Client, TYPES } from "./harness/raw_http.ts";
 
 testEachEngine("TLS 1.2 and 1.3 are spoken, older versions and foreign protocols are refused", async () => {
   await using backend = await HttpBackend.start("h2c", reflect);
@@ -124,6 +125,33 @@ testEachEngine("SIGTERM lets requests under way finish, and ends idle connection
   assert.deepEqual(l7.proxy.log.seen.filter(({ event }) => event === "drain_timeout"), []);
   for (const client of clients) client[Symbol.dispose]();
 });
+
+testEachEngine(
+  "SIGTERM: who connected a moment ago is served one request; who has none does not hold up the end",
+  async () => {
+    await using backend = await HttpBackend.start("h2c", (_request, response) => void response.end("ok"));
+    await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr }]);
+    const open = (alpn: string) => connectDenoTls(l7.proxy.address(), "a.test", l7.authority.cert, [alpn]);
+    using first = await open("http/1.1");
+    using silent1 = await open("http/1.1");
+    using silent2 = await open("h2");
+    using client = await RawHttp2Client.connect(l7);
+    l7.proxy.signal("SIGTERM");
+    await l7.proxy.event("draining");
+    await writeAll(first, new TextEncoder().encode("GET / HTTP/1.1\r\nhost: a.test\r\n\r\n"));
+    const answer = await new Response(first.readable).text();
+    assert.match(answer, /^HTTP\/1\.1 200 [^]*connection: close\r\n[^]*ok\r\n0\r\n\r\n$/);
+    await client.send(headers(1, pseudo()));
+    assert.deepEqual([...(await client.frame(TYPES.GOAWAY)).payload], [0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    const ping = await client.frame(TYPES.PING);
+    assert.equal(await client.outcome(1), "200");
+    await client.send(frame("PING", ACK, 0, ping.payload));
+    assert.equal(await client.end(), "closed");
+    for (const silent of [silent1, silent2]) while (await silent.read(new Uint8Array(1000)) !== null);
+    assert.equal((await l7.proxy.exit()).code, 0);
+    assert.deepEqual(l7.proxy.log.seen.filter(({ event }) => event === "drain_timeout"), []);
+  },
+);
 
 testEachEngine("what does not finish within shutdown_timeout is cut", async () => {
   const { handler, arrival, release } = holding();

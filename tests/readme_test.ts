@@ -65,9 +65,19 @@ Deno.test("the README's configuration is sound, and its commands do what they sa
   assert.ok((await Deno.stat(`${folder}/backup.db`)).size > 0);
 });
 
-/** Whether a command is one of the example of changes at run time. */
+/** Whether a command is one of the example of changes at run time, or the takeover that comes behind it. */
 function isAdministration(line: string): boolean {
-  return line.startsWith(`${RUN}ctl `) || line.startsWith(`${RUN}status `);
+  return line.startsWith(`${RUN}ctl `) || line.startsWith(`${RUN}status `) || isTakeover(line);
+}
+
+function isTakeover(line: string): boolean {
+  return line.includes(" --takeover ");
+}
+
+/** The arguments of each takeover in docs/UPGRADE.md. */
+function takeovers(): string[] {
+  const page = Deno.readTextFileSync(new URL("../docs/UPGRADE.md", import.meta.url));
+  return blocks("sh", page).flatMap((block) => block.trimEnd().split("\n")).map((line) => line.slice(RUN.length));
 }
 
 Deno.test("the README's server without a route is made to serve by its commands, which print what it says", async () => {
@@ -82,7 +92,7 @@ Deno.test("the README's server without a route is made to serve by its commands,
   await using proxy = Proxy.run(["server", "-c", `${folder}/config.toml`], { folder, environment });
   await proxy.event("ready");
   let printed = "";
-  const lines = commands().filter(isAdministration);
+  const lines = commands().filter((line) => isAdministration(line) && !isTakeover(line));
   assert.equal(lines.length, 5);
   for (const line of lines) {
     const { code, stdout, stderr } = await runProgram(local(line.slice(RUN.length)).split(" "));
@@ -93,6 +103,29 @@ Deno.test("the README's server without a route is made to serve by its commands,
   const plain = (text: string) => text.replaceAll(/ +/g, " ").replaceAll(/^(version|uptime|engine) .*/gm, "$1");
   assert.equal(plain(printed), plain(local(expected)));
   assert.deepEqual((await proxy.log.findAll(3, ({ event }) => event === "change")).length, 3);
+});
+
+Deno.test({
+  name: "the takeovers of the README and of docs/UPGRADE.md take over",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const [, empty] = blocks("toml");
+    const lines = [...commands().filter(isTakeover).map((line) => line.slice(RUN.length)), ...takeovers()];
+    assert.ok(empty !== undefined && lines.length === 3);
+    const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
+    const local = (text: string) => text.replaceAll("/srv/mc-proxy", folder).replaceAll(/":443"/g, '"127.0.0.1:0"');
+    await Deno.writeTextFile(`${folder}/config.toml`, local(empty));
+    const environment = { MCPROXY_LOG_FORMAT: "json" };
+    let before = Proxy.run(["server", "-c", `${folder}/config.toml`], { folder, environment });
+    await before.event("ready");
+    for (const line of lines) {
+      const next = Proxy.run(local(line).split(" "), { folder, environment });
+      await next.event("took_over");
+      assert.equal((await before.exit()).code, 0);
+      before = next;
+    }
+    await before[Symbol.asyncDispose]();
+  },
 });
 
 Deno.test("the README's metrics are there, and so is its health check", async () => {

@@ -37,7 +37,8 @@ import {
 } from "./convert.ts";
 import { durationOf, statsOfMessage } from "./convert_stats.ts";
 import { violationsOf } from "./errors.ts";
-import { ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
+import type { HandoverRequest } from "../control/handover.ts";
+import { type BeginHandoverResponse, ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { methodDefinition } from "./grpc.ts";
 
 export type { CertifiedRoute, ServedCertificate } from "../control/certificate_files.ts";
@@ -86,6 +87,11 @@ export class AdminError extends Error {
   /** The first field at fault. */
   get field(): string | undefined {
     return this.violations[0]?.field;
+  }
+
+  /** Whether the connection ended under the call. */
+  get isBrokenOff(): boolean {
+    return /^Connection dropped|\bRST_STREAM\b|\bECONNRESET\b|\bEPIPE\b/.test(this.message); // grpc-js's words
   }
 }
 
@@ -293,6 +299,34 @@ export class AdminClient implements Disposable {
       signal?.removeEventListener("abort", onAbort);
       call.cancel();
     }
+  }
+
+  /**
+   * Begins to take the place of the server, for `mc-proxy server --takeover`: yields once what it hands over, and ends
+   * when the handover does.
+   *
+   * @param signal Ends it when it is aborted: the server carries on.
+   */
+  async *beginHandover(request: HandoverRequest, signal: AbortSignal): AsyncGenerator<BeginHandoverResponse, void> {
+    const method = methodDefinition(ProxyAdminService.method.beginHandover);
+    const { path, requestSerialize, responseDeserialize } = method;
+    const message = create(ProxyAdminService.method.beginHandover.input, request);
+    const call = this.#client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, message);
+    const onAbort = () => call.cancel();
+    signal.addEventListener("abort", onAbort);
+    try {
+      yield* call;
+    } catch (error) {
+      throw isServiceError(error) ? this.#errorOf(error) : error;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      call.cancel();
+    }
+  }
+
+  /** Finishes a handover: the server leaves, its connections within `drainMs`, or for 0 its `shutdown_timeout`. */
+  async finishHandover(token: string, drainMs: number): Promise<void> {
+    await this.#call(ProxyAdminService.method.finishHandover, { token, drainMs });
   }
 
   /** Whether the server serves; not while it shuts down. By `grpc.health.v1.Health`. */

@@ -11,37 +11,42 @@ import { GoawayFilter } from "./goaway_filter.ts";
 
 /** Accepts connections on a Unix socket, and knows which are open. */
 export class Connections {
-  readonly #server: Server;
+  readonly #serve: (connection: Duplex) => void;
+  readonly #servers: Server[] = [];
   readonly #open = new Set<Duplex>();
   #closed: PromiseWithResolvers<void> | undefined;
 
   /** @param serve Takes a connection over. */
   constructor(serve: (connection: Duplex) => void) {
-    this.#server = createServer((socket) => {
-      const connection = withoutGoaway(socket);
-      this.#open.add(connection);
-      connection.on("close", () => {
-        this.#open.delete(connection);
-        if (this.#open.size === 0) this.#closed?.resolve();
-      });
-      serve(connection);
-    });
+    this.#serve = serve;
   }
 
-  /** Listens at a path; rejects where that is not possible. */
+  /** Listens at a path, beside those before; rejects where that is not possible. */
   listen(path: string): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once("error", reject);
-    this.#server.listen(path, () => {
-      this.#server.off("error", reject);
+    const server = createServer((socket) => this.#take(socket));
+    server.once("error", reject);
+    server.listen(path, () => {
+      server.off("error", reject);
+      this.#servers.push(server);
       resolve();
     });
     return promise;
   }
 
+  #take(socket: Socket): void {
+    const connection = withoutGoaway(socket);
+    this.#open.add(connection);
+    connection.on("close", () => {
+      this.#open.delete(connection);
+      if (this.#open.size === 0) this.#closed?.resolve();
+    });
+    this.#serve(connection);
+  }
+
   /** Accepts no more, and ends every connection that is still open after so many milliseconds. */
   async close(timeoutMs: number): Promise<void> {
-    this.#server.close();
+    for (const server of this.#servers) server.close();
     if (this.#open.size === 0) return;
     this.#closed = Promise.withResolvers();
     const timer = setTimeout(() => {

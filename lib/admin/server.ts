@@ -30,6 +30,7 @@ import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb
 import { file_google_rpc_status } from "./gen/google/rpc/status_pb.ts";
 import { file_mc_proxy_v1_admin, ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { type ServedMethod, servedMethods, serviceDefinition } from "./grpc.ts";
+import type { Handover } from "../control/handover.ts";
 import { makeHandlers } from "./service.ts";
 import { AdminSocket } from "./socket.ts";
 
@@ -49,6 +50,7 @@ export interface Administered {
   readonly version: string;
   /** Reads what was counted so far. */
   stats(): Stats;
+  readonly handover: Pick<Handover, "begin" | "finish">;
 }
 
 /** What the server reports. */
@@ -69,7 +71,8 @@ export class AdminServer {
   #isDraining = false;
   #socket: AdminSocket | undefined;
 
-  private constructor(path: string, administered: Administered, events: AdminServerEvents) {
+  /** @param path Of the Unix socket, which {@linkcode AdminServer.open} makes. */
+  constructor(path: string, administered: Administered, events: AdminServerEvents) {
     this.path = path;
     setLogVerbosity(logVerbosity.NONE); // its own lines on standard error are none of our log's; errors are returned too
     this.#server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST });
@@ -83,18 +86,20 @@ export class AdminServer {
   /**
    * Opens the socket. Calls wait until {@linkcode AdminServer.start}.
    *
-   * @param path Of the Unix socket.
+   * @param replaces Whether to take its path from a server that runs.
    * @throws {AdminSocketError} If it cannot be had.
    */
-  static async open(path: string, administered: Administered, events: AdminServerEvents): Promise<AdminServer> {
-    const server = new AdminServer(path, administered, events);
-    try {
-      server.#socket = await AdminSocket.open(path, (made) => server.#connections.listen(made));
-      return server;
-    } catch (error) {
-      await server.close();
-      throw error;
-    }
+  async open({ replaces = false }: { readonly replaces?: boolean } = {}): Promise<void> {
+    this.#socket = await AdminSocket.open(this.path, (made) => this.#connections.listen(made), { replaces });
+  }
+
+  /**
+   * Makes the socket anew where another process took its path, and is gone.
+   *
+   * @throws {AdminSocketError} If it cannot be had.
+   */
+  async restore(): Promise<void> {
+    if (this.#socket?.isInPlace === false) await this.open();
   }
 
   /** Answers calls from now on. */

@@ -25,7 +25,7 @@ type MethodsOf<Service> = Service extends GenService<infer Methods> ? Methods : 
 
 /** Answers each RPC; what a handler throws is the call's error. */
 export function makeHandlers(
-  { administration, version, stats }: Administered,
+  { administration, version, stats, handover }: Administered,
 ): Handlers<MethodsOf<typeof ProxyAdminService>> {
   return {
     listRoutes: ({ listenerAddr }) => ({ routes: administration.routes(listenerAddr).map(routeMessage) }),
@@ -77,6 +77,16 @@ export function makeHandlers(
     watchStats: async function* ({ interval }, signal) {
       const intervalMs = readWatchInterval(interval && millisecondsOf(interval));
       for await (const _ of intervals(intervalMs, signal)) yield statsMessage(stats());
+    },
+
+    beginHandover: async function* (request, signal) {
+      for await (const { pid, token, listeners, metrics } of handover.begin(request, signal)) {
+        yield { token, pid, version, listeners: [...listeners], ...metrics && { metrics } };
+      }
+    },
+    finishHandover: (request) => {
+      handover.finish(request);
+      return {};
     },
   };
 }

@@ -37,11 +37,18 @@ export class AdminSocket {
    * too, but Deno allows it only to a program that may ask the system anything.)
    *
    * @param listen Listens on a Unix socket at the path that it is given.
+   * @param replaces Whether to take the path from a server that runs, which is to be replaced.
    * @throws {AdminSocketError} If a server that runs has it, or it cannot be made.
    */
-  static async open(path: string, listen: (path: string) => Promise<void>): Promise<AdminSocket> {
-    await refuseTaken(path);
-    const folder = makeFolder(path);
+  static async open(
+    path: string,
+    listen: (path: string) => Promise<void>,
+    { replaces = false }: { readonly replaces?: boolean } = {},
+  ): Promise<AdminSocket> {
+    if (!replaces && await isServed(path)) {
+      throw new AdminSocketError(path, "a server that runs has it; stop that one, or use another path");
+    }
+    const folder = makePrivateFolder(path);
     try {
       const made = join(folder, "s");
       const length = new TextEncoder().encode(made).length;
@@ -62,13 +69,19 @@ export class AdminSocket {
     }
   }
 
+  /** Whether it is at its path: another one may be there by now, or none. */
+  get isInPlace(): boolean {
+    try {
+      return identityOf(this.path) === this.#identity;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  }
+
   /** Removes the socket from its path, unless another one is there by now. */
   remove(): void {
-    try {
-      if (identityOf(this.path) === this.#identity) Deno.removeSync(this.path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error; // somebody removed it before us
-    }
+    if (this.isInPlace) Deno.removeSync(this.path);
   }
 }
 
@@ -78,24 +91,32 @@ function identityOf(path: string): string {
   return `${dev}:${ino}`;
 }
 
-/** @throws {AdminSocketError} If there is something at `path` that is not a socket of a dead process. */
-async function refuseTaken(path: string): Promise<void> {
+/**
+ * Whether a server that runs has a socket at `path`; not where it is free, or a dead process left one.
+ *
+ * @throws {AdminSocketError} If that cannot be told, or there is something else.
+ */
+export async function isServed(path: string): Promise<boolean> {
   try {
     if (!Deno.lstatSync(path).isSocket) {
       throw new AdminSocketError(path, "there is something else that is not a socket; remove it, or use another path");
     }
     const conn = await Deno.connect({ transport: "unix", path });
     conn.close();
+    return true;
   } catch (error) {
     if (error instanceof AdminSocketError) throw error;
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) return;
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) return false;
     throw new AdminSocketError(path, fileErrorReason(error), { cause: error });
   }
-  throw new AdminSocketError(path, "a server that runs has it; stop that one, or use another path");
 }
 
-/** Makes a folder beside `path` for this user alone. */
-function makeFolder(path: string): string {
+/**
+ * Makes a folder beside `path` for this user alone.
+ *
+ * @throws {AdminSocketError} If it cannot be made.
+ */
+export function makePrivateFolder(path: string): string {
   const parent = dirname(path);
   for (;;) {
     const name = crypto.getRandomValues(new Uint32Array(1))[0]?.toString(36) ?? "";

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { type Argument, Command, CommanderError, Help } from "commander";
+import { type Argument, Command, CommanderError, Help, InvalidArgumentError, Option } from "commander";
 import { AdminSocketError } from "../admin/socket.ts";
 import { ConfigError } from "../control/config.ts";
+import { readDuration } from "../control/config_values.ts";
 import { printable } from "../control/quote.ts";
 import { StoreError } from "../control/store/store_error.ts";
 import { ListenError } from "../edge/engine.ts";
@@ -103,11 +104,17 @@ function defineCommands(program: Command, output: Output, setExitCode: (code: nu
     "mc-proxy ctl routes add :443 git.example.net 127.0.0.1:18443",
     "mc-proxy ctl routes add --help",
   ]);
-  configCommand(program, "server")
+  const server = configCommand(program, "server", " --takeover")
     .description("Run the proxy until SIGTERM or SIGINT, which let open connections finish; a second one ends them.")
-    .action(async ({ config }: ConfigOption) => {
+    .option("--takeover", "take the place of the server that runs, if one does, without losing a connection")
+    .addOption(
+      new Option("--drain <duration>", "how long that server's connections may go on (default: its shutdown_timeout)")
+        .argParser(readDrain),
+    )
+    .action(async ({ config, takeover = false, drain }: ConfigOption & ServerCommandOptions) => {
+      if (drain !== undefined && !takeover) server.error("error: --drain goes with --takeover");
       const { runServer } = await import("./server.ts"); // the other commands start faster without it
-      setExitCode(await runServer(config));
+      setExitCode(await runServer(config, { takeover, ...drain !== undefined && { drainMs: drain } }));
     });
   configCommand(program, "check")
     .description("Check a configuration file and the files that it names; every problem is one line.")
@@ -129,6 +136,18 @@ function defineCommands(program: Command, output: Output, setExitCode: (code: nu
 
 interface ConfigOption {
   readonly config: string;
+}
+
+interface ServerCommandOptions {
+  readonly takeover?: boolean;
+  /** In milliseconds. */
+  readonly drain?: number;
+}
+
+function readDrain(text: string): number {
+  const reading = readDuration(text);
+  if (reading.kind === "ok") return reading.value;
+  throw new InvalidArgumentError('Write for example "30s", "10m" or "2h".');
 }
 
 /** Adds a command that takes a configuration file. */

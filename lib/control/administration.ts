@@ -131,6 +131,8 @@ export class Administration {
   readonly #listeners: ReadonlyMap<string, Listener>;
   #ruleCount: number;
   #draining = false;
+  /** Why the database may not be changed at this moment. */
+  #suspended: string | undefined;
   /** The end of the last change that was asked for. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -154,6 +156,21 @@ export class Administration {
   async drain(): Promise<void> {
     this.#draining = true;
     await this.#last;
+  }
+
+  /** Refuses changes of the database, for a reason, until {@linkcode resume}; ends when the last one is made. */
+  async suspend(reason: string): Promise<void> {
+    this.#suspended = reason;
+    await this.#last;
+  }
+
+  /** Takes changes again. */
+  resume(): void {
+    this.#suspended = undefined;
+  }
+
+  get isSuspended(): boolean {
+    return this.#suspended !== undefined;
   }
 
   get status(): Status {
@@ -283,7 +300,7 @@ export class Administration {
 
   /** Has new connections get a certificate whose files were renewed. */
   renewCertificate(name: string, { cert, key }: Certificate): Promise<void> {
-    return this.#change(() => this.#served.apply([{ kind: "set_certificate", name, certificate: { cert, key } }]));
+    return this.#inTurn(() => this.#served.apply([{ kind: "set_certificate", name, certificate: { cert, key } }]));
   }
 
   /** Removes a route and its policies; returns what it was. */
@@ -425,14 +442,22 @@ export class Administration {
 
   /** Reads the GeoIP file anew, where there is one; a file that cannot be used leaves the one before in use. */
   reloadGeoip(): Promise<void> {
-    return this.#change(async () => {
+    return this.#inTurn(async () => {
       const geoip = this.#geoip?.reload(this.#log);
       if (geoip !== undefined) await this.#served.apply([{ kind: "set_geoip", geoip }]);
     });
   }
 
-  /** Makes one change after the other: whoever asks for two at once gets them in the order in which they came. */
+  /** Makes a change of what the database has. */
   #change<T>(change: () => T | Promise<T>): Promise<T> {
+    return this.#inTurn(() => {
+      if (this.#suspended !== undefined) throw new Refusal("unavailable", this.#suspended);
+      return change();
+    });
+  }
+
+  /** Makes one change after the other: whoever asks for two at once gets them in the order in which they came. */
+  #inTurn<T>(change: () => T | Promise<T>): Promise<T> {
     const made = this.#last.then(() => {
       if (this.#draining) throw new Refusal("unavailable", "the server is shutting down");
       return change();

@@ -7,6 +7,7 @@
 import type { EdgeChange } from "../edge/change.ts";
 import { Counters, type ListenerCounts } from "../edge/counters.ts";
 import type { ConnectionEnd, Engine, EngineEvents, RequestEnd, ThreadCounts } from "../edge/engine.ts";
+import { type Inheritance, NOTHING_INHERITED } from "../edge/inherited.ts";
 import { EpollEngine } from "../edge/linux/engine.ts";
 import { Libc, LibcError } from "../edge/linux/libc.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
@@ -21,6 +22,7 @@ import { Resolver } from "./resolve.ts";
 import { trustSystemAuthorities } from "./system_authorities.ts";
 import { RouteCounts } from "./route_counts.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
+import { within } from "./within.ts";
 
 /** A proxy in front sends its header with the connection, whatever the client does. */
 const PROXY_HEADER_TIMEOUT_MS = 5_000;
@@ -39,9 +41,12 @@ export interface ServedFiles {
   readonly certificates: CertificateFiles | undefined;
 }
 
+/** Which engine serves. */
+export type EngineName = "epoll" | "portable";
+
 /** What serves, and what it did so far. */
 export interface ServingStatus {
-  readonly engine: "epoll" | "portable";
+  readonly engine: EngineName;
   readonly workers: number;
   /** How many workers have died and were replaced. */
   readonly workerFailures: number;
@@ -51,6 +56,14 @@ export interface ServingStatus {
     readonly boundAddr: string;
     readonly counts: ListenerCounts;
   }[];
+}
+
+/** How to stop. */
+export interface StopOptions {
+  /** How long open connections may go on; by default `shutdown_timeout`. */
+  readonly timeoutMs?: number;
+  /** See {@linkcode Engine.stop}. */
+  readonly takesQueued?: boolean;
 }
 
 /** What went wrong so far, beside what is counted of connections. */
@@ -71,25 +84,35 @@ export class Supervisor {
   /** What is counted of the routes: who adds or removes one says so. */
   readonly routeCounts: RouteCounts;
   readonly #resolver: Resolver;
-  readonly engine: "epoll" | "portable";
+  readonly engine: EngineName;
   readonly #engine: Engine;
   readonly #acceptFailures = new Map<string, number>();
   #internalErrors = 0;
+  #prepared: Promise<void> | undefined;
+  #started: Promise<boolean> | undefined;
   #isStarted = false;
   #stopping = false;
 
   /**
    * Binds every listener; nothing is accepted before {@linkcode Supervisor.start}.
    *
+   * @param engine See {@linkcode chooseEngine}.
+   * @param inherited The listeners of the process that this one replaces.
    * @throws {ListenError} If an address cannot be bound; none stays bound.
-   * @throws {LibcError} If the configuration asks for the epoll engine, and this platform has none.
    */
-  constructor(config: Config, state: StoredState, files: ServedFiles, log: Log) {
+  constructor(
+    config: Config,
+    state: StoredState,
+    files: ServedFiles,
+    log: Log,
+    engine: EngineName,
+    inherited: Inheritance = NOTHING_INHERITED,
+  ) {
     trustSystemAuthorities();
     this.#config = config;
     this.#listeners = state.listeners.map(({ addr }) => addr);
     this.#log = log;
-    this.engine = chooseEngine(config.proxy.engine, log);
+    this.engine = engine;
     const portable = this.engine === "portable";
     this.#workers = portable ? 1 : config.proxy.workers || navigator.hardwareConcurrency;
     this.#counters = new Counters(state.listeners.length, portable ? 1 : EpollEngine.writers(this.#workers));
@@ -103,13 +126,27 @@ export class Supervisor {
     });
     const snapshot = makeSnapshot(config, state, files, this.#resolver.addresses, (r) => this.routeCounts.rows(r));
     this.#engine = this.engine === "portable"
-      ? new PortableEngine(snapshot, this.#counters.writer(0), this.#events())
-      : new EpollEngine(snapshot, this.#workers, this.#counters, this.#events());
+      ? new PortableEngine(snapshot, this.#counters.writer(0), this.#events(), inherited)
+      : new EpollEngine(snapshot, this.#workers, this.#counters, this.#events(), inherited);
   }
 
-  /** Resolves the backends' names, then accepts; `false` where it was stopped meanwhile. */
-  async start(): Promise<boolean> {
-    await within(RESOLVE_MS, this.#resolver.start());
+  /** Resolves the backends' names and starts the threads, so that {@linkcode Supervisor.start} takes no time. */
+  async prepare(): Promise<void> {
+    await this.#resolve();
+    await this.#engine.prepare();
+  }
+
+  #resolve(): Promise<void> {
+    return this.#prepared ??= within(RESOLVE_MS, this.#resolver.start()).then(() => {});
+  }
+
+  /** Accepts, once the backends' names are resolved; `false` where it was stopped meanwhile. To repeat it is harmless. */
+  start(): Promise<boolean> {
+    return this.#started ??= this.#start();
+  }
+
+  async #start(): Promise<boolean> {
+    await this.#resolve();
     if (this.#stopping) return false;
     await this.#engine.start();
     this.#isStarted = true;
@@ -119,13 +156,25 @@ export class Supervisor {
     return true;
   }
 
-  /** Stops accepting, lets open connections finish for `shutdown_timeout`, then ends them. */
-  async stop(): Promise<void> {
+  /**
+   * Passes the listening sockets to another process, see {@linkcode Engine.passListeners}.
+   *
+   * @returns How many sockets each listener has, by its `addr`.
+   * @throws {DescriptorError} If they cannot be passed.
+   */
+  passListeners(path: string): ReadonlyMap<string, number> {
+    const counts = this.#engine.passListeners(path);
+    return new Map(this.#listeners.map((addr, index) => [addr, counts[index] ?? 0]));
+  }
+
+  /** Stops accepting, lets open connections finish for some time, then ends them. */
+  async stop(
+    { timeoutMs = this.#config.proxy.shutdownTimeoutMs, takesQueued = true }: StopOptions = {},
+  ): Promise<void> {
     this.#stopping = true;
     this.#resolver.close();
-    await this.#engine.stop();
+    await this.#engine.stop(takesQueued);
     const drained = this.#engine.drained();
-    const timeoutMs = this.#config.proxy.shutdownTimeoutMs;
     this.#log.info("draining", { connections: this.#active(), timeout_ms: timeoutMs });
     if (!await within(timeoutMs, drained)) {
       this.#log.warn("drain_timeout", { connections: this.#active() });
@@ -225,8 +274,12 @@ export class Supervisor {
   }
 }
 
-/** @throws {LibcError} If the epoll engine is asked for, and cannot run. */
-function chooseEngine(wanted: Config["proxy"]["engine"], log: Log): "epoll" | "portable" {
+/**
+ * Which engine this platform has of those that are wanted.
+ *
+ * @throws {LibcError} If the epoll engine is asked for, and cannot run.
+ */
+export function chooseEngine(wanted: Config["proxy"]["engine"], log: Log): EngineName {
   if (wanted === "portable") return "portable";
   try {
     new Libc();
@@ -331,17 +384,6 @@ function requestFields(end: RequestEnd): LogFields {
     user_agent: end.userAgent,
     error: end.error,
   };
-}
-
-/** Whether `work` is done within `ms`; it goes on if not. */
-async function within(ms: number, work: Promise<void>): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<false>();
-  const timer = setTimeout(resolve, ms, false);
-  try {
-    return await Promise.race([work.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function prefixed(prefix: string, fields: LogFields): LogFields {

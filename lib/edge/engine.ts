@@ -104,7 +104,13 @@ export interface Engine {
   /** The addresses that are really bound, `host:port`, in the order of the snapshot's listeners. */
   readonly addresses: readonly string[];
   readonly threads: ThreadCounts;
-  /** Starts to accept, and resolves once it does; until then connections wait in the kernel's queue. */
+  /** Does what takes time, so that `start` does not; `start` does it where this was not called. */
+  prepare(): Promise<void>;
+  /**
+   * Starts to accept, and resolves once it does; until then connections wait in the kernel's queue.
+   *
+   * @throws {ListenError} If the address of an inherited listener cannot be bound after all.
+   */
   start(): Promise<void>;
   /**
    * Makes changes, all in one go: no connection is accepted between them. Resolves once every worker goes by them.
@@ -112,8 +118,22 @@ export interface Engine {
    * @throws {RangeError} If there is no such listener.
    */
   apply(changes: readonly EdgeChange[]): Promise<void>;
-  /** Stops accepting; resolves once the addresses are free. Open connections go on. */
-  stop(): Promise<void>;
+  /**
+   * Passes the listening sockets to the process that has a `DescriptorSocket` at `path`, and stays one of their owners:
+   * both may accept.
+   *
+   * @returns How many sockets of each listener there are, in the order of the snapshot and of the descriptors; 0 where
+   * this engine cannot pass them on.
+   * @throws {DescriptorError} If they cannot be passed.
+   */
+  passListeners(path: string): readonly number[];
+  /**
+   * Stops accepting; resolves once the addresses are free. Open connections go on.
+   *
+   * @param takesQueued Whether connections that wait in the kernel's queues are taken first: not where another process
+   * was passed the sockets, and takes them.
+   */
+  stop(takesQueued: boolean): Promise<void>;
   /** Resolves once no connection is open; for an engine that has stopped. */
   drained(): Promise<void>;
   /** Ends every open connection at once. */

@@ -11,18 +11,38 @@ import { messageOf } from "./thrown.ts";
 export const BACKLOG = 4096;
 
 /**
+ * Whether an address can be bound beside the process that is to be replaced. Elsewhere `SO_REUSEPORT` means other things:
+ * only Linux spreads connections among the sockets.
+ */
+const CAN_SHARE = Deno.build.os === "linux";
+
+/** Where to bind, as `Deno.listen` and `Deno.serve` take it. */
+export interface BindOptions {
+  readonly hostname: string;
+  readonly port: number;
+  readonly reusePort: boolean;
+}
+
+/**
  * Listens on an address.
  *
  * @param addr Its name in errors.
  * @param hostname `"::"`: every address of this machine, of both families.
+ * @param beside Whether another process has it, which this one replaces.
  * @throws {ListenError} If the address cannot be bound.
  */
-export function listen(addr: string, hostname: string, port: number): Deno.TcpListener {
-  return bind(addr, hostname, port, (options) => Deno.listen({ ...options, tcpBacklog: BACKLOG }));
+export function listen(addr: string, hostname: string, port: number, beside = false): Deno.TcpListener {
+  return bind(addr, hostname, port, beside, (options) => Deno.listen({ ...options, tcpBacklog: BACKLOG }));
+}
+
+/** Listens on an address that no other process has, and lets none share it. @throws {ListenError} If that cannot be. */
+export function listenAlone(addr: string, hostname: string, port: number): Deno.TcpListener {
+  return open(addr, hostname, port, (options) => Deno.listen({ ...options, reusePort: false, tcpBacklog: BACKLOG }));
 }
 
 /**
- * Binds an address, as {@linkcode listen} does, for what `open` makes of it.
+ * Binds an address, as {@linkcode listen} does, for what `make` makes of it. A process that replaces this one can share
+ * it; any other is refused by the kernel, as it tries the address alone first. So does this one.
  *
  * @throws {ListenError} If the address cannot be bound.
  */
@@ -30,12 +50,23 @@ export function bind<T>(
   addr: string,
   hostname: string,
   port: number,
-  open: (options: { readonly hostname: string; readonly port: number }) => T,
+  beside: boolean,
+  make: (options: BindOptions) => T,
+): T {
+  // The kernel never shares a port that it chooses itself.
+  if (CAN_SHARE && !beside && port !== 0) listenAlone(addr, hostname, port).close();
+  return open(addr, hostname, port, (options) => make({ ...options, reusePort: CAN_SHARE }));
+}
+function open<T>(
+  addr: string,
+  hostname: string,
+  port: number,
+  make: (options: Omit<BindOptions, "reusePort">) => T,
 ): T {
   try {
-    return open({ hostname, port });
+    return make({ hostname, port });
   } catch (error) {
-    if (hostname === "::" && hasNoIpv6(error)) return bind(addr, "0.0.0.0", port, open);
+    if (hostname === "::" && hasNoIpv6(error)) return open(addr, "0.0.0.0", port, make);
     throw new ListenError(addr, explain(error, port), { cause: error });
   }
 }

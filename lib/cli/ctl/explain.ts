@@ -21,9 +21,6 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   interval: "--interval",
 };
 
-/** How grpc-js tells that a connection ended under a call. */
-const BROKEN_OFF = /^Connection dropped|\bRST_STREAM\b|\bECONNRESET\b|\bEPIPE\b/;
-
 /** What the user typed that became this field of a request. */
 export function typedName(field: string): string {
   const option = /^route\.([a-z_]+)$/.exec(field)?.[1];
@@ -43,7 +40,7 @@ export interface Hints {
 /** A failed call as the user is told: one line, or where several fields are at fault, one for each. */
 export function explain(error: AdminError, { path, list, isServerNamed }: Hints): Failure {
   const options = { cause: error };
-  if (BROKEN_OFF.test(error.message)) {
+  if (error.isBrokenOff) {
     return new Failure([`the server at ${path} broke off before it answered (has it stopped?)`], options);
   }
   switch (error.code) {

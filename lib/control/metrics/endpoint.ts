@@ -34,34 +34,43 @@ export interface EndpointOptions {
 
 /** See the module. */
 export class MetricsEndpoint {
-  /** `host:port` as it is really bound. */
-  readonly addr: string;
   readonly #abort = new AbortController();
   readonly #options: EndpointOptions;
   readonly #page: Page | undefined;
+  #boundAddr: string | undefined;
+
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+    this.#page = options.dashboard ? page() : undefined;
+  }
+
+  /** `host:port` as it is really bound; `undefined` before it is opened. */
+  get boundAddr(): string | undefined {
+    return this.#boundAddr;
+  }
 
   /**
    * Binds the address, and answers from now on.
    *
+   * @param inheritedAddr `host:port` where the process listens that this one replaces: it is bound beside that one.
    * @throws {ListenError} If it cannot be bound.
    */
-  constructor(options: EndpointOptions) {
-    this.#options = options;
-    this.#page = options.dashboard ? page() : undefined;
-    const { addr } = options;
-    const parsed = parseListenAddress(addr);
+  open(inheritedAddr?: string): void {
+    const { addr, failed } = this.#options;
+    const parsed = parseListenAddress(inheritedAddr ?? addr);
     if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
-    const server = bind(`${addr} (metrics.addr)`, parsed.host || "::", parsed.port, (where) =>
+    const isInherited = inheritedAddr !== undefined;
+    const server = bind(`${addr} (metrics.addr)`, parsed.host || "::", parsed.port, isInherited, (where) =>
       Deno.serve({
         ...where,
         signal: this.#abort.signal,
         onListen: () => {}, // the log says so
         onError: (thrown) => {
-          options.failed(thrown);
+          failed(thrown);
           return answer(500, "a fault of mc-proxy's own; the log has more\n");
         },
       }, (request) => this.#answer(request)));
-    this.addr = formatHostPort(server.addr.hostname, server.addr.port);
+    this.#boundAddr = formatHostPort(server.addr.hostname, server.addr.port);
   }
 
   /** Ends it at once. */

@@ -9,7 +9,7 @@ import type { ThreadCounts } from "../../edge/engine.ts";
 /** Who knows. */
 export interface ReadinessSources {
   readonly supervisor: { readonly isAccepting: boolean; readonly threads: ThreadCounts };
-  readonly administration: { readonly status: { readonly draining: boolean } };
+  readonly administration: { readonly status: { readonly draining: boolean }; readonly isSuspended: boolean };
   readonly store: { readonly writeProblem: string | undefined };
 }
 
@@ -21,7 +21,8 @@ export function notReady({ supervisor, administration, store }: ReadinessSources
   const reasons: string[] = [];
   const { wanted, up } = supervisor.threads;
   if (up < wanted) reasons.push(`worker threads: ${up} of ${wanted} up`);
-  const problem = store.writeProblem;
+  // While the program is handed over, the database is the new process's to write; traffic does not notice.
+  const problem = administration.isSuspended ? undefined : store.writeProblem;
   if (problem !== undefined) reasons.push(`database: ${problem}`);
   return reasons;
 }

@@ -3,7 +3,7 @@ import { notReady } from "./readiness.ts";
 
 const READY = {
   supervisor: { isAccepting: true, threads: { wanted: 2, up: 2 } },
-  administration: { status: { draining: false } },
+  administration: { status: { draining: false }, isSuspended: false },
   store: { writeProblem: undefined },
 };
 
@@ -34,5 +34,17 @@ Deno.test("until the listeners are open, that is the reason, and the database is
 });
 
 Deno.test("a program that shuts down is not ready, whatever else", () => {
-  assert.deepEqual(notReady({ ...READY, administration: { status: { draining: true } } }), ["shutting down"]);
+  assert.deepEqual(notReady({ ...READY, administration: { status: { draining: true }, isSuspended: false } }), [
+    "shutting down",
+  ]);
+});
+
+Deno.test("while the program is handed over, the database is left alone, and that is no reason", () => {
+  const store = {
+    get writeProblem(): string {
+      throw new Error("asked while it is another's");
+    },
+  };
+  const administration = { status: { draining: false }, isSuspended: true };
+  assert.deepEqual(notReady({ ...READY, administration, store }), []);
 });

@@ -13,11 +13,14 @@ import { folderProblem, StoreError, withStoreErrors } from "./store_error.ts";
  * locks (sqlite.org/howtocorrupt.html §2.2). Programs that only read, `snapshot` among them, need none.
  */
 export class ServerLock implements Disposable {
+  readonly #database: string;
   readonly #path: string;
-  readonly #file: Deno.FsFile;
+  /** None while the right is another's. */
+  #file: Deno.FsFile | undefined;
   readonly #created: boolean;
 
-  private constructor(path: string, file: Deno.FsFile, created: boolean) {
+  private constructor(database: string, { path, file, created }: LockedFile) {
+    this.#database = database;
     this.#path = path;
     this.#file = file;
     this.#created = created;
@@ -29,33 +32,58 @@ export class ServerLock implements Disposable {
    * @throws {StoreError} If another process has it, or the lock file cannot be made.
    */
   static take(database: string): ServerLock {
-    const path = `${database}.lock`;
-    return withStoreErrors(path, () => {
-      const folder = folderProblem(database);
-      if (folder !== undefined) throw new StoreError(database, folder);
-      for (;;) {
-        const created = !fileExists(path);
-        const file = Deno.openSync(path, { create: true, write: true, mode: 0o600 });
-        if (!file.tryLockSync(true)) {
-          file.close();
-          throw new StoreError(database, "is served by another mc-proxy; stop that one, or use another database.path");
-        }
-        if (isStill(path, file)) return new ServerLock(path, file, created);
-        file.close(); // whoever had it removed the file: the lock on what it was says nothing
-      }
-    });
+    const locked = tryLock(database);
+    if (locked !== undefined) return new ServerLock(database, locked);
+    throw new StoreError(database, "is served by another mc-proxy; stop that one, or use another database.path");
+  }
+
+  /** Gives the right back for another process to have. */
+  release(): void {
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  /** Takes the right again after {@linkcode release}; `false` where another process has it. */
+  retake(): boolean {
+    this.#file ??= tryLock(this.#database)?.file;
+    return this.#file !== undefined;
   }
 
   /** Gives the right back, and removes the lock file if it was made here: for a start that leaves no trace. */
   discard(): void {
     if (this.#created) Deno.removeSync(this.#path);
-    this.#file.close();
+    this.release();
   }
 
   /** Gives the right back. */
   [Symbol.dispose](): void {
-    this.#file.close();
+    this.release();
   }
+}
+
+interface LockedFile {
+  readonly path: string;
+  readonly file: Deno.FsFile;
+  readonly created: boolean;
+}
+
+/** @throws {StoreError} If the lock file cannot be made. */
+function tryLock(database: string): LockedFile | undefined {
+  const path = `${database}.lock`;
+  return withStoreErrors(path, () => {
+    const folder = folderProblem(database);
+    if (folder !== undefined) throw new StoreError(database, folder);
+    for (;;) {
+      const created = !fileExists(path);
+      const file = Deno.openSync(path, { create: true, write: true, mode: 0o600 });
+      if (!file.tryLockSync(true)) {
+        file.close();
+        return undefined;
+      }
+      if (isStill(path, file)) return { path, file, created };
+      file.close(); // whoever had it removed the file: the lock on what it was says nothing
+    }
+  });
 }
 
 /** Whether `path` is the very file that is open. */

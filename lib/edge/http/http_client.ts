@@ -38,6 +38,9 @@ export interface Accepted {
 /** How long an idle client may take to hear that its connection ends, so that no request of it is lost. */
 const GOODBYE_MS = 2_000;
 
+/** How long a client may take to its first request while the program shuts down. */
+const FIRST_REQUEST_MS = 1_000;
+
 /** See the module. */
 export class HttpClient implements RequestHandler, ServerConnectionEvents, Expirable {
   readonly #service: HttpService;
@@ -60,6 +63,8 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   #inHead = false;
   /** It was told that it ends, for want of requests. */
   #idle = false;
+  /** It was told that it ends, since the program does. */
+  #dismissed = false;
   #over = false;
   deadline = 0;
   slot = -1;
@@ -122,11 +127,11 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     return pool;
   }
 
-  /** Takes no new request. */
+  /** Takes no new request, but for the first: a client that has just connected is about to send it. */
   drain(): void {
     this.#draining = true;
-    if (this.#connection === undefined) return;
-    this.#connection.drain();
+    if (this.#requests > 0) this.#dismiss();
+    else if (this.#connection !== undefined) this.deadlines.set(this, FIRST_REQUEST_MS);
   }
 
   /** Ends it at once. */
@@ -136,6 +141,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
 
   request(stream: ServerStream, head: RequestHead, end: boolean): void {
     this.#requests++;
+    if (this.#draining) this.#dismiss();
     new Exchange(this, stream, head, end).begin();
   }
 
@@ -206,11 +212,22 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
 
   #expire(): void {
     if (this.#protocol === undefined) return this.#finish("tls_timeout", undefined);
-    if (this.#requests === 0) return this.#finish("idle_timeout", "no request");
+    if (this.#requests === 0) {
+      if (!this.#draining || this.#dismissed) return this.#finish("idle_timeout", "no request");
+      this.deadlines.set(this, GOODBYE_MS);
+      return this.#dismiss();
+    }
     if (this.#inHead) return this.#finish("idle_timeout", "a request without the end of its head");
     if (this.#idle) return this.#finish("idle_timeout", undefined);
     this.#idle = true;
     this.deadlines.set(this, GOODBYE_MS);
+    this.#connection?.drain();
+  }
+
+  /** Has the connection end behind the requests that it has. */
+  #dismiss(): void {
+    if (this.#dismissed) return;
+    this.#dismissed = true;
     this.#connection?.drain();
   }
 
@@ -227,14 +244,13 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   #begin(): void {
     if (this.#over) return;
     this.#protocol = this.#tls.alpnProtocol === "h2" ? "h2" : "http/1.1";
-    this.deadlines.set(this, this.timeouts.helloMs); // for the first request
+    this.deadlines.set(this, this.#draining ? FIRST_REQUEST_MS : this.timeouts.helloMs);
     const counting = this.#service.counting(this.#accepted.listener);
     this.#transport = new SocketTransport(this.#tls, this.#source, counting, this.#fault);
     const connection: ServerConnection = this.#protocol === "h2"
       ? new Http2ServerConnection(this.#transport, this, this)
       : new Http1ServerConnection(this.#transport, this, this, { limits: HEAD_LIMITS });
     this.#connection = connection;
-    if (this.#draining) connection.drain();
   }
 
   /** Does something that is this connection's alone: a fault in it ends it, and no other. */

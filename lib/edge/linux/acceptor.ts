@@ -6,6 +6,7 @@
 
 import { type ChangeableListener, routeTable } from "../change.ts";
 import type { Expirable } from "../deadlines.ts";
+import { BACKLOG } from "../listen.ts";
 import type { ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
 import type { RouteTable } from "../../rules/route_table.ts";
 import { CompactEndpoint } from "./compact_endpoint.ts";
@@ -18,11 +19,30 @@ import { decodeAddress, decodePort, SOCKADDR_LENGTH } from "./sockaddr.ts";
 /** How many connections are accepted in a row: then others have their turn. */
 const ACCEPTS = 64;
 
+/** The most that are taken from the queue of a socket before it is closed: what came in meanwhile could go on for ever. */
+const LAST_ACCEPTS = BACKLOG;
+
 /** How long accepting rests after the system ran out of something. */
 const PAUSE_MS = 100;
 
+/** A socket that listens. It stays open when the worker ends. */
+class ListeningSocket implements Handler {
+  readonly fd: number;
+  generation = 0;
+  readonly #acceptor: Acceptor;
+
+  constructor(acceptor: Acceptor, fd: number) {
+    this.#acceptor = acceptor;
+    this.fd = fd;
+  }
+
+  onEvent(): void {
+    this.#acceptor.acceptFrom(this.fd, ACCEPTS);
+  }
+}
+
 /** Accepts connections of one listener, and goes on until the worker stops. */
-export class Acceptor implements Handler, Expirable, ChangeableListener {
+export class Acceptor implements Expirable, ChangeableListener {
   readonly worker: EdgeWorker;
   /** The listener's place in the snapshot, and in the counters. */
   readonly index: number;
@@ -30,40 +50,43 @@ export class Acceptor implements Handler, Expirable, ChangeableListener {
   readonly proxyProtocol: boolean;
   readonly routes: RouteTable<RouteSnapshot>;
   maxConnections: number;
-  fd: number;
-  generation = 0;
   deadline = 0;
   slot = -1;
   readonly #sockaddr = new Uint8Array(SOCKADDR_LENGTH);
   readonly #address = new Uint8Array(16); // of the connection that is being accepted
+  /** One, or more of a process with more workers that was replaced. */
+  readonly #sockets: readonly ListeningSocket[];
   #failing = false;
   #stopped = false;
 
-  /** @param fd A socket that listens. It stays open when the worker ends. */
-  constructor(worker: EdgeWorker, index: number, snapshot: ListenerSnapshot, fd: number) {
+  /** @param fds Sockets that listen. */
+  constructor(worker: EdgeWorker, index: number, snapshot: ListenerSnapshot, fds: readonly number[]) {
     this.worker = worker;
     this.index = index;
     this.addr = snapshot.addr;
     this.proxyProtocol = snapshot.proxyProtocol;
     this.routes = routeTable(snapshot.routes);
     this.maxConnections = snapshot.maxConnections;
-    this.fd = fd;
+    this.#sockets = fds.map((fd) => new ListeningSocket(this, fd));
   }
 
   start(): void {
     // Level-triggered: what is left after a round of accepts is told again.
-    if (!this.worker.loop.add(this, EPOLLIN)) this.#pause(ENOMEM);
+    if (!this.#sockets.every((socket) => this.worker.loop.add(socket, EPOLLIN))) this.#pause(ENOMEM);
   }
 
-  stop(): void {
+  /** @param takesQueued Whether what waits in the kernel's queues is taken first. */
+  stop(takesQueued: boolean): void {
+    if (takesQueued) { for (const { fd } of this.#sockets) this.acceptFrom(fd, LAST_ACCEPTS); }
     this.#stopped = true;
     this.worker.deadlines.clear(this);
-    this.worker.loop.remove(this);
+    for (const socket of this.#sockets) this.worker.loop.remove(socket);
   }
 
-  onEvent(): void {
-    for (let i = 0; i < ACCEPTS && !this.#stopped; i++) {
-      const fd = this.worker.libc.accept(this.fd, this.#sockaddr);
+  /** Accepts what waits, so many at most. */
+  acceptFrom(listening: number, most: number): void {
+    for (let i = 0; i < most && !this.#stopped; i++) {
+      const fd = this.worker.libc.accept(listening, this.#sockaddr);
       if (fd >= 0) this.#admit(fd);
       else if (fd === -EAGAIN) return;
       else if (fd === -EMFILE || fd === -ENFILE || fd === -ENOBUFS || fd === -ENOMEM) return this.#pause(-fd);
@@ -97,7 +120,7 @@ export class Acceptor implements Handler, Expirable, ChangeableListener {
     const { worker, addr } = this;
     if (!this.#failing) worker.report({ kind: "accept_failed", listener: addr, reason: errorName(errno) });
     this.#failing = true;
-    worker.loop.remove(this);
+    for (const socket of this.#sockets) worker.loop.remove(socket);
     worker.deadlines.set(this, PAUSE_MS);
   }
 }

@@ -5,9 +5,10 @@
  */
 
 import { formatIpAddress, parseIpAddress } from "../../wire/ip_address.ts";
-import type { Endpoint } from "../../wire/socket_address.ts";
+import { type Endpoint, parseHostPort } from "../../wire/socket_address.ts";
 import { ListenError } from "../engine.ts";
-import { BACKLOG, listen } from "../listen.ts";
+import type { InheritedListener } from "../inherited.ts";
+import { BACKLOG, listenAlone } from "../listen.ts";
 import type { ListenerSnapshot } from "../snapshot.ts";
 import {
   AF_INET6,
@@ -26,10 +27,14 @@ import { decodeSockaddr, encodeSockaddr, familyOf, SOCKADDR_LENGTH } from "./soc
 
 /** The sockets of one listener. */
 export interface BoundListener {
+  readonly addr: string;
+  readonly proxyProtocol: boolean;
   readonly hostname: string;
   readonly port: number;
-  /** One for each worker. */
+  /** One at least for each worker. */
   readonly fds: readonly number[];
+  /** Those of them that do not listen yet. */
+  readonly silent: readonly number[];
 }
 
 /**
@@ -39,8 +44,8 @@ export interface BoundListener {
  * with which the kernel would let us share.
  */
 export function bindListener(libc: Libc, snapshot: ListenerSnapshot, count: number): BoundListener {
-  const { addr, hostname, port } = snapshot;
-  const exclusive = listen(addr, hostname, port);
+  const { addr, proxyProtocol, hostname, port } = snapshot;
+  const exclusive = listenAlone(addr, hostname, port);
   const { hostname: ip, port: freePort } = exclusive.addr;
   exclusive.close();
   const address = parseIpAddress(ip);
@@ -49,17 +54,60 @@ export function bindListener(libc: Libc, snapshot: ListenerSnapshot, count: numb
   try {
     let endpoint: Endpoint = { address, port: port === 0 ? 0 : freePort };
     while (fds.length < count) {
-      fds.push(bindSocket(libc, snapshot, endpoint));
-      if (endpoint.port === 0) endpoint = { address, port: boundPort(libc, fds[0] ?? -1) };
+      const fd = bindSocket(libc, addr, endpoint);
+      fds.push(fd);
+      check(addr, "listen", libc.listen(fd, BACKLOG));
+      if (endpoint.port === 0) endpoint = { address, port: boundPort(libc, fd) };
     }
-    return { hostname: formatIpAddress(address), port: endpoint.port, fds };
+    return { addr, proxyProtocol, hostname: formatIpAddress(address), port: endpoint.port, fds, silent: [] };
   } catch (error) {
     for (const fd of fds) libc.close(fd);
     throw error;
   }
 }
 
-function bindSocket(libc: Libc, { addr, proxyProtocol }: ListenerSnapshot, endpoint: Endpoint): number {
+/**
+ * Takes over the listener of the process that this one replaces: its sockets where it has passed them on, and as many
+ * of our own beside them as make up `count`. These do not listen yet: a connection that the kernel gave one of them would
+ * be lost if this process ended before it accepts.
+ *
+ * @throws {ListenError} If the address cannot be bound.
+ */
+export function inheritListener(
+  libc: Libc,
+  { addr, proxyProtocol }: ListenerSnapshot,
+  { boundAddr, fds: inherited }: InheritedListener,
+  count: number,
+): BoundListener {
+  const { host = "", port = 0 } = parseHostPort(boundAddr) ?? {};
+  const address = parseIpAddress(host);
+  if (address === undefined) throw new ListenError(addr, `${boundAddr} is not an IP address and a port`);
+  const silent: number[] = [];
+  try {
+    while (inherited.length + silent.length < count) silent.push(bindSocket(libc, addr, { address, port }));
+    return { addr, proxyProtocol, hostname: formatIpAddress(address), port, fds: [...inherited, ...silent], silent };
+  } catch (error) {
+    for (const fd of silent) libc.close(fd);
+    throw error;
+  }
+}
+
+/**
+ * Has the sockets of a listener listen that do not yet, and sets what connections inherit from all of them: their first
+ * octets are acknowledged by the answer to them. A PROXY header may come alone, and its sender may wait for the
+ * acknowledgement. It is inherited only if it was set after listen(2).
+ *
+ * @throws {ListenError} If one cannot listen.
+ */
+export function listenOn(libc: Libc, { addr, proxyProtocol, fds, silent }: BoundListener): void {
+  for (const fd of silent) check(addr, "listen", libc.listen(fd, BACKLOG));
+  for (const fd of fds) {
+    if (proxyProtocol) libc.enable(fd, IPPROTO_TCP, TCP_QUICKACK);
+    else libc.disable(fd, IPPROTO_TCP, TCP_QUICKACK);
+  }
+}
+
+function bindSocket(libc: Libc, addr: string, endpoint: Endpoint): number {
   const sockaddr = encodeSockaddr(endpoint);
   const fd = check(addr, "socket", libc.socket(familyOf(sockaddr)));
   try {
@@ -68,10 +116,6 @@ function bindSocket(libc: Libc, { addr, proxyProtocol }: ListenerSnapshot, endpo
     libc.enable(fd, IPPROTO_TCP, TCP_NODELAY); // accepted sockets inherit it
     if (familyOf(sockaddr) === AF_INET6) libc.disable(fd, IPPROTO_IPV6, IPV6_V6ONLY);
     check(addr, "bind", libc.bind(fd, sockaddr));
-    check(addr, "listen", libc.listen(fd, BACKLOG));
-    // Accepted sockets inherit this too: the first octets are acknowledged by the answer to them. A PROXY header may come
-    // alone, and its sender may wait for the acknowledgement. Only what is set after listen(2) is inherited.
-    if (!proxyProtocol) libc.disable(fd, IPPROTO_TCP, TCP_QUICKACK);
     return fd;
   } catch (error) {
     libc.close(fd);

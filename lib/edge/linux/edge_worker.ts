@@ -65,9 +65,14 @@ export class EdgeWorker implements Serving {
     this.#owner = index + 1;
     this.#reportsEnds = snapshot.reportsConnections;
     this.#mark(this.loop.fd, this.#owner);
-    this.listeners = snapshot.listeners.map((listener, i) => new Acceptor(this, i, listener, listeners[i] ?? -1));
+    this.listeners = snapshot.listeners.map((listener, i) => new Acceptor(this, i, listener, listeners[i] ?? []));
     this.loop.add(this.#waker(setup.wakeFd), EPOLLIN);
+  }
+
+  /** Begins to accept. */
+  accept(): void {
     for (const acceptor of this.listeners) acceptor.start();
+    this.report({ kind: "accepting" });
   }
 
   /**
@@ -94,9 +99,12 @@ export class EdgeWorker implements Serving {
         for (const change of message.changes) applyChange(this, change);
         this.report({ kind: "acknowledged", sequence: message.sequence });
         return true;
+      case "accept":
+        this.accept();
+        return true;
       case "stop":
+        for (const acceptor of this.listeners) acceptor.stop(message.takesQueued);
         this.#stopped = true;
-        for (const acceptor of this.listeners) acceptor.stop();
         this.report({ kind: "stopped" });
         this.#reportDrained();
         return true;

@@ -7,10 +7,12 @@
 import { type EdgeChange, LivingSnapshot } from "../change.ts";
 import type { Counters } from "../counters.ts";
 import type { Engine, EngineEvents, ThreadCounts } from "../engine.ts";
+import { type Inheritance, NOTHING_INHERITED } from "../inherited.ts";
 import type { EdgeSnapshot } from "../snapshot.ts";
 import { RateLimiter } from "../../rules/rate_limiter.ts";
 import { formatHostPort } from "../../wire/socket_address.ts";
-import { bindListener, type BoundListener } from "./bind.ts";
+import { bindListener, type BoundListener, inheritListener, listenOn } from "./bind.ts";
+import { sendDescriptors } from "./descriptors.ts";
 import { Libc } from "./libc.ts";
 import { HttpWorkers, snapshotWithoutHttpDetails, withoutHttpDetails } from "./http_workers.ts";
 import type { FromWorker, SharedMemory, ToWorker } from "./messages.ts";
@@ -29,6 +31,7 @@ interface Place {
   isUp: boolean;
   startedAt: number;
   ready: PromiseWithResolvers<void>;
+  accepting: PromiseWithResolvers<void>;
   stopped: PromiseWithResolvers<void>;
   drained: PromiseWithResolvers<void>;
 }
@@ -48,13 +51,17 @@ export class EpollEngine implements Engine {
   /** What a worker that takes another's place begins with. */
   readonly #snapshot: LivingSnapshot;
   readonly #http: HttpWorkers;
+  #prepared: Promise<void> | undefined;
   #sequence = 0;
+  #accepts = false;
   #stopping = false;
 
   /**
    * Binds every listener; none stays bound where one cannot be.
    *
    * @param counters For as many listeners as the snapshot has, and {@linkcode EpollEngine.writers}.
+   * @param inherited The listeners of the process that this one replaces; the sockets of those that the snapshot has not
+   * are closed.
    * @param workerModule What runs in a worker's thread.
    * @throws {LibcError} Where this platform has no epoll, or Deno may not call it.
    * @throws {ListenError} If an address cannot be bound.
@@ -64,6 +71,7 @@ export class EpollEngine implements Engine {
     workers: number,
     counters: Counters,
     events: EngineEvents,
+    inherited: Inheritance = NOTHING_INHERITED,
     workerModule: URL = new URL("./worker.ts", import.meta.url),
   ) {
     this.#workerModule = workerModule;
@@ -81,7 +89,7 @@ export class EpollEngine implements Engine {
       rates: rateLimit > 0 ? new SharedArrayBuffer(RateLimiter.byteLength()) : undefined,
     };
     this.#http = new HttpWorkers(workers, this.#snapshot, this.#shared, counters, events);
-    this.#bound = bindAll(this.#libc, snapshot, workers);
+    this.#bound = bindAll(this.#libc, snapshot, workers, inherited);
     this.addresses = this.#bound.map(({ hostname, port }) => formatHostPort(hostname, port));
     this.#places = Array.from({ length: workers }, (_, index) => ({
       index,
@@ -90,6 +98,7 @@ export class EpollEngine implements Engine {
       isUp: false,
       startedAt: 0,
       ready: Promise.withResolvers<void>(),
+      accepting: Promise.withResolvers<void>(),
       stopped: Promise.withResolvers<void>(),
       drained: Promise.withResolvers<void>(),
     }));
@@ -105,9 +114,26 @@ export class EpollEngine implements Engine {
     return { wanted: wanted + this.#places.length, up: up + this.#places.filter(({ isUp }) => isUp).length };
   }
 
-  async start(): Promise<void> {
+  prepare(): Promise<void> {
+    return this.#prepared ??= this.#startThreads();
+  }
+
+  async #startThreads(): Promise<void> {
     for (const place of this.#places) this.#spawn(place);
     await Promise.all([...this.#places.map(({ ready }) => ready.promise), this.#http.start()]);
+  }
+
+  async start(): Promise<void> {
+    await this.prepare();
+    for (const listener of this.#bound) listenOn(this.#libc, listener);
+    this.#accepts = true;
+    for (const place of this.#places) if (place.thread !== undefined) this.#send(place, { kind: "accept" });
+    await Promise.all(this.#places.map(({ accepting }) => accepting.promise));
+  }
+
+  passListeners(path: string): readonly number[] {
+    sendDescriptors(this.#libc, path, this.#bound.flatMap(({ fds }) => fds));
+    return this.#bound.map(({ fds }) => fds.length);
   }
 
   async apply(changes: readonly EdgeChange[]): Promise<void> {
@@ -129,11 +155,11 @@ export class EpollEngine implements Engine {
     await done.promise;
   }
 
-  async stop(): Promise<void> {
+  async stop(takesQueued: boolean): Promise<void> {
     this.#stopping = true;
     for (const place of this.#places) {
       if (place.thread === undefined) this.#gone(place);
-      else this.#send(place, { kind: "stop" });
+      else this.#send(place, { kind: "stop", takesQueued });
     }
     await Promise.all(this.#places.map(({ stopped }) => stopped.promise));
     this.#http.drain();
@@ -160,9 +186,10 @@ export class EpollEngine implements Engine {
       event.preventDefault(); // an uncaught error in a worker would end the whole program
       this.#failed(place, event.message);
     };
-    const listeners = this.#bound.map(({ fds }) => fds[index] ?? -1);
+    const count = this.#places.length;
+    const listeners = this.#bound.map(({ fds }) => fds.filter((_, i) => i % count === index));
     const snapshot = snapshotWithoutHttpDetails(this.#snapshot.take());
-    thread.postMessage({ index, snapshot, listeners, wakeFd, shared: this.#shared });
+    thread.postMessage({ index, snapshot, listeners, accepts: this.#accepts, wakeFd, shared: this.#shared });
   }
 
   #send(place: Place, message: ToWorker): void {
@@ -175,6 +202,8 @@ export class EpollEngine implements Engine {
       case "ready":
         place.isUp = true;
         return place.ready.resolve();
+      case "accepting":
+        return place.accepting.resolve();
       case "acknowledged":
         return this.#acknowledge(message.sequence, place.index);
       case "stopped":
@@ -255,13 +284,27 @@ function shareGeoip(change: EdgeChange): EdgeChange {
   return { ...change, geoip };
 }
 
-function bindAll(libc: Libc, { listeners }: EdgeSnapshot, workers: number): BoundListener[] {
+function bindAll(
+  libc: Libc,
+  { listeners }: EdgeSnapshot,
+  workers: number,
+  inherited: Inheritance,
+): BoundListener[] {
   const bound: BoundListener[] = [];
   try {
-    for (const listener of listeners) bound.push(bindListener(libc, listener, workers));
+    for (const listener of listeners) {
+      const old = inherited.get(listener.addr);
+      bound.push(
+        old === undefined ? bindListener(libc, listener, workers) : inheritListener(libc, listener, old, workers),
+      );
+    }
     return bound;
   } catch (error) {
     for (const { fds } of bound) for (const fd of fds) libc.close(fd);
     throw error;
+  } finally {
+    // They would take connections that nobody accepts.
+    const served = new Set(listeners.map(({ addr }) => addr));
+    for (const [addr, { fds }] of inherited) if (!served.has(addr)) { for (const fd of fds) libc.close(fd); }
   }
 }

@@ -5,6 +5,7 @@ import { Counters } from "../counters.ts";
 import type { ConnectionEnd, EngineEvents } from "../engine.ts";
 import type { EdgeSnapshot } from "../snapshot.ts";
 import { incoming } from "../listen.ts";
+import { NOTHING_INHERITED } from "../inherited.ts";
 import { EpollEngine } from "./engine.ts";
 
 const onLinux = Deno.build.os === "linux";
@@ -108,7 +109,7 @@ Deno.test({
     counters.routes.reserve("backend", ROWS.backend);
     const recorder = new Recorder();
     const faulty = new URL("./testdata/faulty_worker.ts", import.meta.url);
-    const engine = new EpollEngine(snapshotFor(echo.port), 2, counters, recorder, faulty);
+    const engine = new EpollEngine(snapshotFor(echo.port), 2, counters, recorder, NOTHING_INHERITED, faulty);
     await engine.start();
     const port = Number(engine.addresses[0]?.split(":")[1]);
 
@@ -136,7 +137,7 @@ Deno.test({
     assert.equal(counters.routes.backend(ROWS.backend).dials.count, 100, "what the dead worker counted stays");
 
     for (const conn of [...conns, ...later]) conn.close();
-    await engine.stop();
+    await engine.stop(true);
     await engine.drained();
     assert.equal(counters.read(0).active, 0);
     assert.deepEqual([recorder.failures.length, counters.workerFailures], [1, 1]);
@@ -159,7 +160,7 @@ Deno.test({
       using _served = await second.accept();
     }
     second.close();
-    await engine.stop();
+    await engine.stop(true);
     engine.abort();
     await engine.drained();
     await first.close();
@@ -178,6 +179,7 @@ Deno.test({
       2,
       new Counters(1, EpollEngine.writers(2)),
       recorder,
+      NOTHING_INHERITED,
       faulty,
     );
     await engine.start();
@@ -195,7 +197,7 @@ Deno.test({
       using _served = await second.accept();
     }
     second.close();
-    await engine.stop();
+    await engine.stop(true);
     engine.abort();
     await engine.drained();
     await first.close();

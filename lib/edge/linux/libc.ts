@@ -22,7 +22,9 @@ export const EINPROGRESS = 115;
 
 const ERROR_NAMES: ReadonlyMap<number, string> = new Map([
   [1, "EPERM"],
+  [2, "ENOENT"],
   [EINTR, "EINTR"],
+  [9, "EBADF"],
   [EAGAIN, "EAGAIN"],
   [ENOMEM, "ENOMEM"],
   [13, "EACCES"],
@@ -38,6 +40,7 @@ const ERROR_NAMES: ReadonlyMap<number, string> = new Map([
   [ENOBUFS, "ENOBUFS"],
   [107, "ENOTCONN"],
   [ETIMEDOUT, "ETIMEDOUT"],
+  [109, "ETOOMANYREFS"],
   [ECONNREFUSED, "ECONNREFUSED"],
   [113, "EHOSTUNREACH"],
 ]);
@@ -47,6 +50,7 @@ export function errorName(errno: number): string {
   return ERROR_NAMES.get(errno) ?? `errno ${errno}`;
 }
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOL_SOCKET = 1;
@@ -71,6 +75,7 @@ export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 
 const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const EFD_NONBLOCK = SOCK_NONBLOCK;
@@ -78,6 +83,9 @@ const SHUT_WR = 1;
 const MSG_PEEK = 2;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_MORE = 0x8000;
+const MSG_CTRUNC = 8;
+const MSG_CMSG_CLOEXEC = 0x40000000;
+const SCM_RIGHTS = 1;
 const CLOCK_MONOTONIC = 1;
 
 const SYMBOLS = {
@@ -91,6 +99,8 @@ const SYMBOLS = {
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  recvmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
@@ -154,6 +164,11 @@ export class Libc {
   /** A TCP socket that does not block. */
   socket(family: number): number {
     return this.#checked(this.#c.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  }
+
+  /** A Unix datagram socket that does not block. */
+  datagramSocket(): number {
+    return this.#checked(this.#c.socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   }
 
   /** Sets a socket option to 1. */
@@ -220,6 +235,20 @@ export class Libc {
     return this.#checked(this.#c.send(fd, buffer, length, MSG_NOSIGNAL | MSG_MORE));
   }
 
+  /** Sends descriptors, {@linkcode MAX_DESCRIPTORS} at most, to the Unix datagram socket at an address: unix(7) SCM_RIGHTS. */
+  sendDescriptors(fd: number, sockaddr: Uint8Array<ArrayBuffer>, descriptors: readonly number[]): number {
+    const message = new DescriptorMessage(sockaddr, descriptors.length);
+    message.write(descriptors);
+    return this.#checked(this.#c.sendmsg(fd, message.header, MSG_NOSIGNAL));
+  }
+
+  /** Receives the descriptors of one datagram; a number is `-errno`. They are of this process from now on. */
+  receiveDescriptors(fd: number): number[] | number {
+    const message = new DescriptorMessage(undefined, MAX_DESCRIPTORS);
+    const result = this.#checked(this.#c.recvmsg(fd, message.header, MSG_CMSG_CLOEXEC));
+    return result < 0 ? result : message.read();
+  }
+
   /** Half-closes: sends FIN. */
   shutdown(fd: number): number {
     return this.#checked(this.#c.shutdown(fd, SHUT_WR));
@@ -268,4 +297,60 @@ export class Libc {
     // Seconds since the host started fit the lower word.
     return (this.#timeWords[0] ?? 0) * 1000 + (this.#timeWords[2] ?? 0) / 1e6;
   }
+}
+
+/** How many descriptors one message carries at most, unix(7): SCM_MAX_FD. */
+export const MAX_DESCRIPTORS = 253;
+
+/**
+ * A struct msghdr, recv(2), with one octet of data and room for descriptors behind a struct cmsghdr, cmsg(3). Both are
+ * the same for glibc and musl, whose lengths have 32 bits and padding where glibc's have 64: the upper half is zero.
+ */
+class DescriptorMessage {
+  readonly header = new Uint8Array(new ArrayBuffer(56));
+  /** What the header points to. */
+  readonly #data = new Uint8Array(new ArrayBuffer(1));
+  readonly #vector = new BigUint64Array(new ArrayBuffer(16));
+  readonly #control: DataView<ArrayBuffer>;
+  readonly #name: Uint8Array<ArrayBuffer> | undefined;
+
+  /** @param name The address to send to. */
+  constructor(name: Uint8Array<ArrayBuffer> | undefined, count: number) {
+    this.#name = name;
+    this.#vector.set([addressOf(this.#data), 1n]);
+    this.#control = new DataView(new ArrayBuffer(CMSG_HEADER + Math.ceil(count / 2) * 8));
+    const header = new DataView(this.header.buffer);
+    if (this.#name !== undefined) {
+      header.setBigUint64(0, addressOf(this.#name), true);
+      header.setUint32(8, this.#name.length, true);
+    }
+    header.setBigUint64(16, addressOf(this.#vector), true);
+    header.setUint32(24, 1, true);
+    header.setBigUint64(32, addressOf(this.#control), true);
+    header.setUint32(40, this.#control.byteLength, true);
+  }
+
+  write(descriptors: readonly number[]): void {
+    this.#control.setUint32(0, CMSG_HEADER + descriptors.length * 4, true);
+    this.#control.setInt32(8, SOL_SOCKET, true);
+    this.#control.setInt32(12, SCM_RIGHTS, true);
+    for (const [i, fd] of descriptors.entries()) this.#control.setInt32(CMSG_HEADER + i * 4, fd, true);
+  }
+
+  /** @throws {Error} If the kernel left some out, as where this process may have no more. */
+  read(): number[] {
+    const header = new DataView(this.header.buffer);
+    const isWhole = (header.getInt32(48, true) & MSG_CTRUNC) === 0;
+    const length = header.getUint32(40, true) < CMSG_HEADER ? 0 : this.#control.getUint32(0, true);
+    const count = Math.max(0, (length - CMSG_HEADER) / 4);
+    const fds = Array.from({ length: count }, (_, i) => this.#control.getInt32(CMSG_HEADER + i * 4, true));
+    if (!isWhole) throw new Error("descriptors are missing: this process may not have so many (ulimit -n)");
+    return fds;
+  }
+}
+
+const CMSG_HEADER = 16;
+
+function addressOf(memory: ArrayBufferView<ArrayBuffer>): bigint {
+  return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory)));
 }

@@ -14,8 +14,10 @@ export interface WorkerSetup {
   /** Its number, from 0. */
   readonly index: number;
   readonly snapshot: EdgeSnapshot;
-  /** Its listening sockets, in the order of the snapshot's listeners. */
-  readonly listeners: readonly number[];
+  /** Its listening sockets, those of each listener in the order of the snapshot. */
+  readonly listeners: readonly (readonly number[])[];
+  /** Whether it accepts from the start, or once it is told to. */
+  readonly accepts: boolean;
   /** The eventfd that says that there is a message. */
   readonly wakeFd: number;
   readonly shared: SharedMemory;
@@ -36,8 +38,10 @@ export interface SharedMemory {
 /** From the engine to a worker; each is followed by a wake of its eventfd. */
 export type ToWorker =
   | { readonly kind: "change"; readonly sequence: number; readonly changes: readonly EdgeChange[] }
-  /** Stop accepting. */
-  | { readonly kind: "stop" }
+  /** Begin to accept. */
+  | { readonly kind: "accept" }
+  /** Stop accepting; `takesQueued`: what waits to be accepted is taken first. */
+  | { readonly kind: "stop"; readonly takesQueued: boolean }
   /** End every connection. */
   | { readonly kind: "abort" }
   /** End the worker; sent when it has no connection left. */
@@ -45,8 +49,9 @@ export type ToWorker =
 
 /** From a worker to the engine. */
 export type FromWorker =
-  /** It accepts. */
+  /** It hears messages. */
   | { readonly kind: "ready" }
+  | { readonly kind: "accepting" }
   | { readonly kind: "acknowledged"; readonly sequence: number }
   /** It accepts no more. */
   | { readonly kind: "stopped" }

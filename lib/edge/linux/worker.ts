@@ -36,6 +36,7 @@ try {
   if ("kind" in setup) throw new TypeError(`a message before the setup: ${setup.kind}`);
   const worker = new EdgeWorker(setup, report);
   report({ kind: "ready" });
+  if (setup.accepts) worker.accept();
   for (let going = true; going;) {
     for (let messages = worker.run(); messages > 0 && going; messages--) {
       const message = await receive();

@@ -5,7 +5,7 @@
  */
 
 import type { Firewall } from "../../rules/firewall.ts";
-import { type Endpoint, formatEndpoint, formatHostPort } from "../../wire/socket_address.ts";
+import { type Endpoint, formatEndpoint, formatHostPort, parseHostPort } from "../../wire/socket_address.ts";
 import { type CounterWriter, isRejection } from "../counters.ts";
 import { refusal } from "../end.ts";
 import type { Engine, EngineEvents } from "../engine.ts";
@@ -18,10 +18,18 @@ import { applyChange, type ChangeableListener, type EdgeChange, routeTable, type
 import { Connection, serveConnection } from "./connection.ts";
 import { Backend } from "./dial.ts";
 import { accept, listen } from "../listen.ts";
+import { type Inheritance, NOTHING_INHERITED } from "../inherited.ts";
 import { TimedDeadlines } from "../timed_deadlines.ts";
 
 /** How long accepting rests after the system refused it. */
 const ACCEPT_PAUSE_MS = 100;
+
+/**
+ * A queue of the kernel's is empty if nothing was taken from it in so many turns of the event loop; how long is waited for
+ * that at most, in milliseconds, as connections may come as fast as they are taken.
+ */
+const QUIET_TURNS = 2;
+const QUEUE_WAIT_MS = 500;
 
 /** A bound listener. */
 export interface Listener extends ChangeableListener {
@@ -29,7 +37,10 @@ export interface Listener extends ChangeableListener {
   readonly index: number;
   readonly addr: string;
   readonly proxyProtocol: boolean;
-  readonly socket: Deno.TcpListener;
+  /** `host:port` as it is bound. */
+  readonly boundAddr: string;
+  /** None where it is still to be bound, beside the process that has it. */
+  socket: Deno.TcpListener | undefined;
 }
 
 /** See the module. */
@@ -47,6 +58,7 @@ export class PortableEngine implements Engine, Serving {
   readonly open = new Set<Connection>();
   readonly listeners: readonly Listener[];
   #accepting: Promise<void>[] = [];
+  #accepted = 0;
   #stopped = false;
   #closed = false;
   readonly #drained = Promise.withResolvers<void>();
@@ -55,10 +67,16 @@ export class PortableEngine implements Engine, Serving {
    * Binds every listener; none stays bound where one cannot be.
    *
    * @param counters For as many listeners as the snapshot has.
+   * @param inherited The listeners of the process that this one replaces.
    * @throws {ListenError} If an address cannot be bound.
    * @throws {GeoIpError} If the GeoIP file is not one.
    */
-  constructor(snapshot: EdgeSnapshot, counters: CounterWriter, events: EngineEvents) {
+  constructor(
+    snapshot: EdgeSnapshot,
+    counters: CounterWriter,
+    events: EngineEvents,
+    inherited: Inheritance = NOTHING_INHERITED,
+  ) {
     this.counters = counters;
     this.events = events;
     this.timeouts = snapshot.timeouts;
@@ -71,13 +89,24 @@ export class PortableEngine implements Engine, Serving {
       dialFailed: (backend) => events.dialFailed(backend),
       internalError: (stack) => events.internalError(stack),
     });
-    this.listeners = bindAll(snapshot.listeners);
-    this.addresses = this.listeners.map(({ socket }) => formatHostPort(socket.addr.hostname, socket.addr.port));
+    this.listeners = bindAll(snapshot.listeners, inherited);
+    this.addresses = this.listeners.map(({ boundAddr }) => boundAddr);
   }
 
-  start(): Promise<void> {
-    this.#accepting = this.listeners.map((listener) => this.#acceptLoop(listener));
+  prepare(): Promise<void> {
     return Promise.resolve();
+  }
+
+  // deno-lint-ignore require-await -- what it throws is to be a rejection
+  async start(): Promise<void> {
+    this.#accepting = this.listeners.map((listener) => {
+      listener.socket ??= listenBeside(listener);
+      return this.#acceptLoop(listener, listener.socket);
+    });
+  }
+
+  passListeners(): readonly number[] {
+    return this.listeners.map(() => 0); // what a Deno.Listener stands on cannot be had
   }
 
   apply(changes: readonly EdgeChange[]): Promise<void> {
@@ -94,13 +123,24 @@ export class PortableEngine implements Engine, Serving {
     this.backends.delete(name);
   }
 
-  async stop(): Promise<void> {
+  async stop(takesQueued: boolean): Promise<void> {
+    if (takesQueued) await this.#takeQueued();
     this.#stopped = true;
-    for (const { socket } of this.listeners) socket.close();
+    for (const { socket } of this.listeners) socket?.close();
     await Promise.all(this.#accepting); // the kernel's socket lives until the `accept` that waits on it is over
     void this.http.drain();
     this.#closed = true;
     if (this.open.size === 0) this.#drained.resolve();
+  }
+
+  /** Waits until the kernel's queues are empty. What comes between that moment and the close, in the same turn, is lost. */
+  async #takeQueued(): Promise<void> {
+    const since = performance.now();
+    for (let quiet = 0; quiet < QUIET_TURNS && performance.now() - since < QUEUE_WAIT_MS;) {
+      const before = this.#accepted;
+      await new Promise((resolve) => setTimeout(resolve));
+      quiet = this.#accepted === before ? quiet + 1 : 0;
+    }
   }
 
   drained(): Promise<void> {
@@ -135,11 +175,13 @@ export class PortableEngine implements Engine, Serving {
     if (this.#closed && this.open.size === 0) this.#drained.resolve();
   }
 
-  async #acceptLoop(listener: Listener): Promise<void> {
+  async #acceptLoop(listener: Listener, socket: Deno.TcpListener): Promise<void> {
     let failing = false;
     while (!this.#stopped) {
       try {
-        this.#admit(listener, await accept(listener.socket));
+        const connection = await accept(socket);
+        this.#accepted++;
+        this.#admit(listener, connection);
         if (failing) this.events.acceptRecovered(listener.addr);
         failing = false;
       } catch (error) {
@@ -169,16 +211,27 @@ export class PortableEngine implements Engine, Serving {
   }
 }
 
-function bindAll(snapshots: readonly ListenerSnapshot[]): Listener[] {
+function bindAll(snapshots: readonly ListenerSnapshot[], inherited: Inheritance): Listener[] {
   const bound: Listener[] = [];
   try {
     for (const [index, { addr, hostname, port, proxyProtocol, maxConnections, routes }] of snapshots.entries()) {
-      const socket = listen(addr, hostname, port);
-      bound.push({ index, addr, proxyProtocol, maxConnections, routes: routeTable(routes), socket });
+      const old = inherited.get(addr);
+      const socket = old === undefined ? listen(addr, hostname, port) : undefined;
+      const boundAddr = old?.boundAddr ?? formatHostPort(socket?.addr.hostname ?? hostname, socket?.addr.port ?? port);
+      bound.push({ index, addr, proxyProtocol, maxConnections, routes: routeTable(routes), socket, boundAddr });
     }
     return bound;
   } catch (error) {
-    for (const { socket } of bound) socket.close();
+    for (const { socket } of bound) socket?.close();
     throw error;
   }
+}
+
+/**
+ * Listens beside the process that is to be replaced. Not before this one accepts: a connection that the kernel gave it
+ * would be lost if it ended until then.
+ */
+function listenBeside({ addr, boundAddr }: Listener): Deno.TcpListener {
+  const { host = "", port = 0 } = parseHostPort(boundAddr) ?? {};
+  return listen(addr, host, port, true);
 }

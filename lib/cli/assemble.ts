@@ -1,0 +1,158 @@
+/**
+ * Making the parts of the server from its configuration and its database.
+ *
+ * @module
+ */
+
+import type { Predecessor } from "../admin/predecessor.ts";
+import { AdminServer } from "../admin/server.ts";
+import { Administration } from "../control/administration.ts";
+import { CertificateFiles } from "../control/certificate_files.ts";
+import { ConfigError } from "../control/config.ts";
+import type { Config, ConfigProblem, StoredState } from "../control/config_types.ts";
+import { GeoipFile } from "../control/geoip_file.ts";
+import { type HandedListener, Handover } from "../control/handover.ts";
+import type { Log } from "../control/log.ts";
+import { MetricsEndpoint } from "../control/metrics/endpoint.ts";
+import { Metrics, type MetricSources } from "../control/metrics/metrics.ts";
+import { notReady, type ReadinessSources } from "../control/metrics/readiness.ts";
+import { readStats, type StatsSources } from "../control/metrics/stats.ts";
+import type { ServerLock } from "../control/store/lock.ts";
+import type { Store } from "../control/store/store.ts";
+import { type EngineName, type StopOptions, Supervisor } from "../control/supervisor.ts";
+import { messageOf, stackOf } from "../edge/thrown.ts";
+import { version } from "./version.ts";
+
+/** What the parts are made from. */
+export interface Foundation {
+  readonly file: string;
+  readonly config: Config;
+  readonly log: Log;
+  readonly engine: EngineName;
+  readonly lock: ServerLock;
+  readonly store: Store;
+  readonly predecessor: Predecessor | undefined;
+}
+
+/** The parts of a program that is ready to serve. */
+export interface Parts {
+  readonly log: Log;
+  readonly supervisor: Supervisor;
+  readonly administration: Administration;
+  readonly certificates: CertificateFiles;
+  readonly admin: AdminServer | undefined;
+  readonly metrics: MetricsEndpoint | undefined;
+  /** Resolves when another process has taken this one's place. */
+  readonly replaced: Promise<StopOptions>;
+}
+
+/**
+ * Loads what there is to serve, within the transaction that `prepare` opens, and binds its listeners. What another process
+ * has that is to be replaced is left to it.
+ *
+ * @throws {ConfigError | StoreError | ListenError | AdminSocketError} If that cannot be.
+ */
+export async function assemble({ file, config, log, engine, lock, store, predecessor }: Foundation): Promise<Parts> {
+  const { state, seeded, differs } = store.prepare(config);
+  refuse(file, unservable(config, state));
+  const { geoipDb } = config.firewall;
+  const geoip = geoipDb === undefined ? undefined : GeoipFile.load(geoipDb);
+  const certificates = new CertificateFiles({
+    log,
+    events: {
+      changed: (name, certificate) => {
+        administration.renewCertificate(name, certificate)
+          .catch((error) => log.error("certificate_not_served", { error: messageOf(error) }));
+      },
+    },
+  });
+  for (const { addr, routes } of state.listeners) for (const route of routes) certificates.add(route, addr);
+  const served = { geoip: geoip?.bytes, certificates };
+  const supervisor = new Supervisor(config, state, served, log, engine, predecessor?.listeners);
+  const administration = new Administration({
+    config,
+    state,
+    store,
+    served: supervisor,
+    geoip: geoip?.file,
+    certificates,
+    log,
+  });
+  const internalError = (method: string, thrown: unknown) =>
+    log.error("internal_error", { method, stack: stackOf(thrown) });
+  const counted = { version, supervisor, administration, certificates };
+  const metrics = config.metrics && makeMetrics(config.metrics, { ...counted, store, log });
+  if (!inheritsMetrics(config, predecessor)) metrics?.open();
+  const replaced = Promise.withResolvers<StopOptions>();
+  const handover: Handover = new Handover({
+    administration,
+    supervisor,
+    lock,
+    database: config.database.path,
+    log,
+    metrics: () => handedMetrics(config, metrics),
+    restoreSocket: async () => await admin?.restore(),
+    leave: replaced.resolve,
+  });
+  const administered = { administration, version, stats: () => readStats(counted), handover };
+  const admin: AdminServer | undefined = config.grpc &&
+    new AdminServer(config.grpc.addr, administered, { internalError });
+  if (predecessor === undefined) {
+    await admin?.open().catch((error) => {
+      metrics?.close();
+      throw error;
+    });
+  }
+  log.info("starting", { version, config: file, database: config.database.path });
+  if (seeded) log.info("database_seeded", { database: config.database.path });
+  if (differs) {
+    log.warn("config_differs", {
+      message:
+        "the database has other listeners, routes or firewall rules than the file; those of the database are used",
+    });
+  }
+  return { log, supervisor, administration, certificates, admin, metrics, replaced: replaced.promise };
+}
+
+/** Makes the endpoint of scrapers. */
+function makeMetrics(
+  { addr, path, dashboard }: NonNullable<Config["metrics"]>,
+  sources: MetricSources & StatsSources & ReadinessSources & { readonly log: Log },
+): MetricsEndpoint {
+  return new MetricsEndpoint({
+    addr,
+    path,
+    dashboard,
+    metrics: new Metrics(sources),
+    stats: () => readStats(sources),
+    notReady: () => notReady(sources),
+    failed: (thrown) => sources.log.error("internal_error", { method: "metrics", stack: stackOf(thrown) }),
+  });
+}
+
+/** Whether the process that is replaced has the endpoint's address: then it is opened once this one serves. */
+function inheritsMetrics({ metrics }: Config, predecessor: Predecessor | undefined): boolean {
+  return metrics !== undefined && predecessor?.metrics?.addr === metrics.addr;
+}
+
+/** What a successor is told of the endpoint. */
+function handedMetrics(config: Config, endpoint: MetricsEndpoint | undefined): HandedListener | undefined {
+  if (config.metrics === undefined || endpoint?.boundAddr === undefined) return undefined;
+  return { addr: config.metrics.addr, boundAddr: endpoint.boundAddr, sockets: 0 };
+}
+
+/** What a database that has its own truth may lack of its configuration. */
+function unservable({ firewall }: Config, state: StoredState): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  if (state.listeners.length === 0) {
+    problems.push({ path: "listeners", message: "there is none, in the file or the database; add at least one" });
+  }
+  if (state.firewall.blockedCountries.length > 0 && firewall.geoipDb === undefined) {
+    problems.push({ path: "firewall.geoip_db", message: "is missing: the database blocks countries" });
+  }
+  return problems;
+}
+
+export function refuse(file: string, problems: readonly ConfigProblem[]): void {
+  if (problems.length > 0) throw new ConfigError(file, problems);
+}
