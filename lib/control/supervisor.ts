@@ -182,18 +182,24 @@ export class Supervisor {
     }
   }
 
-  /** Adds a user of a backend and finds its addresses, for which a name gets a few seconds; none where it has none. */
-  async useBackend(backend: string): Promise<readonly Endpoint[]> {
-    await within(RESOLVE_MS, this.#resolver.add(backend));
-    return this.#resolver.addresses.get(backend) ?? [];
+  /**
+   * Adds a user of each of these backends, and finds their addresses, for which names get a few seconds.
+   *
+   * @returns The addresses of every backend as far as they are known, at any time; none of a name that has none.
+   */
+  async useBackends(backends: readonly string[]): Promise<ReadonlyMap<string, readonly Endpoint[]>> {
+    const tried = Promise.all(backends.map((backend) => this.#resolver.add(backend)));
+    await within(RESOLVE_MS, tried.then(() => {}));
+    return this.#resolver.addresses;
   }
 
   /**
-   * Takes a user of a backend away: one that has no other is forgotten. Nobody waits for that: a worker makes changes in
-   * the order in which it is told of them, so the backend's next user comes later.
+   * Takes a user of each of these backends away: one that has no other is forgotten. Nobody waits for that: a worker
+   * makes changes in the order in which it is told of them, so the backend's next user comes later.
    */
-  releaseBackend(backend: string): void {
-    if (this.#resolver.remove(backend)) void this.#engine.apply([{ kind: "remove_backend", name: backend }]);
+  releaseBackends(backends: readonly string[]): void {
+    const gone = backends.filter((backend) => this.#resolver.remove(backend));
+    if (gone.length > 0) void this.#engine.apply(gone.map((name) => ({ kind: "remove_backend", name })));
   }
 
   /** Ends every open connection at once, so that a `stop` under way is soon over. */

@@ -27,7 +27,7 @@ export class Acceptor implements Handler, Expirable, ChangeableListener {
   /** The listener's place in the snapshot, and in the counters. */
   readonly index: number;
   readonly addr: string;
-  readonly proxyProtocol: boolean;
+  proxyProtocol: boolean;
   readonly routes: RouteTable<RouteSnapshot>;
   maxConnections: number;
   fd: number;

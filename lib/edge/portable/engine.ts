@@ -28,7 +28,6 @@ export interface Listener extends ChangeableListener {
   /** Its place in the snapshot, and in the counters. */
   readonly index: number;
   readonly addr: string;
-  readonly proxyProtocol: boolean;
   readonly socket: Deno.TcpListener;
 }
 
