@@ -48,6 +48,9 @@ import { rulesOf } from "./store/stored_state.ts";
 
 export type { ListenerCounts } from "../edge/counters.ts";
 
+/** How many lines of routes are logged in a row. */
+const LINES_AT_ONCE = 1_000;
+
 /** What serves, as far as changes concern it: the supervisor. */
 export interface Served {
   readonly status: {
@@ -61,6 +64,8 @@ export interface Served {
     }[];
   };
   listenerIndex(addr: string): number;
+  /** Why an address cannot be listened on at this moment; `undefined` where it can. */
+  listenProblem(addr: string): string | undefined;
   /** Rejects where a worker does not confirm the changes; they are under way all the same. */
   apply(changes: readonly EdgeChange[]): Promise<void>;
   /** Where routes are counted. */
@@ -242,7 +247,11 @@ export class Administration {
         if (old !== undefined) await this.#release([{ addr: listener.addr, route: old }]);
         const about = { listener: listener.addr, hostname: now.hostname };
         this.#audit("route_set", about, old && describe(old), describe(now));
-        return { route: now, replaced: old, warnings: addresses.length > 0 ? warnings : [...warnings, unresolved(route)] };
+        return {
+          route: now,
+          replaced: old,
+          warnings: addresses.length > 0 ? warnings : [...warnings, unresolved(route)],
+        };
       });
     } finally {
       if (!isServed) this.#served.releaseBackends([route.backend]);
@@ -306,7 +315,9 @@ export class Administration {
     const unused: EdgeChange[] = [];
     for (const { addr, route } of routes) {
       this.#served.routeCounts.remove(route);
-      if (this.#certificates.remove(route, addr)) unused.push({ kind: "remove_certificate", name: certificateName(route) });
+      if (this.#certificates.remove(route, addr)) {
+        unused.push({ kind: "remove_certificate", name: certificateName(route) });
+      }
     }
     if (unused.length > 0) await this.#served.apply(unused).catch(() => {});
   }
@@ -475,6 +486,7 @@ export class Administration {
         const { plan, kept } = prune ? { plan: all, kept: 0 } : withoutRemovals(all);
         for (const { after } of plan.rules) if (after !== undefined) this.#checkRule(after);
         const found = [...warnings, ...await checkPlannedFiles(wanted, plan)];
+        this.#checkNewListeners(wanted, plan);
         const pending = this.#pendingListeners(prune ? wanted.listeners : [...before.listeners, ...wanted.listeners]);
         if (dryRun || sizeOf(plan) === 0) return { plan, kept, warnings: found, ...pending };
         const added = this.#servedRoutes(plan.routes, ({ after }) => after);
@@ -496,13 +508,29 @@ export class Administration {
           throw error;
         }
         await this.#release(removed);
-        this.#auditPlan(plan);
+        await this.#auditPlan(plan);
         const nowhere = added.map(({ route }) => route).filter(({ backend }) => !addresses.get(backend)?.length);
         return { plan, kept, warnings: [...found, ...new Set(nowhere.map(unresolved))], ...pending };
       });
     } finally {
       this.#served.releaseBackends(unused);
     }
+  }
+
+  /**
+   * Whether the next start could listen where the plan says so: a server that cannot would not start, and without one
+   * nothing can be applied. Ports of listeners that are to close are taken by these only.
+   */
+  #checkNewListeners({ listeners }: StoredState, plan: Plan): void {
+    const isNew = new Set(plan.listeners.filter(({ before }) => !before).map(({ after }) => after?.addr));
+    const closing = new Set(plan.listeners.filter(({ after }) => !after).map(({ before }) => portOf(before?.addr)));
+    const violations = listeners.flatMap(({ addr }, i) => {
+      const port = portOf(addr);
+      if (!isNew.has(addr) || this.#listeners.has(addr) || port === "0" || closing.has(port)) return [];
+      const problem = this.#served.listenProblem(addr);
+      return problem === undefined ? [] : [{ field: `listeners[${i}].addr`, description: problem }];
+    });
+    if (violations.length > 0) throw Refusal.invalid(violations);
   }
 
   /** The routes of a plan that workers know of: those of listeners that are open. */
@@ -552,7 +580,9 @@ export class Administration {
       if (before?.maxConnections !== maxConnections) {
         changes.push({ kind: "set_max_connections", listener, maxConnections });
       }
-      if (before?.proxyProtocol !== proxyProtocol) changes.push({ kind: "set_proxy_protocol", listener, proxyProtocol });
+      if (before?.proxyProtocol !== proxyProtocol) {
+        changes.push({ kind: "set_proxy_protocol", listener, proxyProtocol });
+      }
     }
     for (const { listener: addr, before, after } of routes) {
       const listener = this.#listeners.get(addr)?.index;
@@ -591,16 +621,21 @@ export class Administration {
   #pendingListeners(listeners: readonly Pick<Listener, "addr">[]): Pick<Applied, "opening" | "closing"> {
     const addrs = new Set(listeners.map(({ addr }) => addr));
     const open = this.#listeners.values().filter(isOpen).map(({ addr }) => addr).toArray();
-    return { opening: [...addrs].filter((addr) => !open.includes(addr)), closing: open.filter((addr) => !addrs.has(addr)) };
+    return {
+      opening: [...addrs].filter((addr) => !open.includes(addr)),
+      closing: open.filter((addr) => !addrs.has(addr)),
+    };
   }
 
-  #auditPlan(plan: Plan): void {
+  /** Now and then the log has its turn: it holds so many lines. */
+  async #auditPlan(plan: Plan): Promise<void> {
     for (const { before, after } of plan.listeners) {
       const about = { listener: (after ?? before)?.addr };
       const what = after === undefined ? "listener_removed" : before === undefined ? "listener_added" : "listener_set";
       this.#audit(what, about, before && describeListener(before), after && describeListener(after));
     }
-    for (const { listener, before, after } of plan.routes) {
+    for (const [i, { listener, before, after }] of plan.routes.entries()) {
+      if (i % LINES_AT_ONCE === LINES_AT_ONCE - 1) await new Promise((resolve) => setTimeout(resolve));
       const about = { listener, hostname: (after ?? before)?.hostname };
       this.#audit(after ? "route_set" : "route_removed", about, before && describe(before), after && describe(after));
     }
@@ -641,6 +676,7 @@ export class Administration {
    * told of them, so that one which is late makes this one and its undoing, or neither.
    */
   async #serve(changes: readonly EdgeChange[], undo: Undo): Promise<void> {
+    if (changes.length === 0) return;
     try {
       await this.#served.apply(changes);
     } catch (error) {
@@ -735,6 +771,10 @@ function stored<T>(action: () => T): T {
     if (!(error instanceof StoreError)) throw error;
     throw new Refusal("unavailable", error.message, [], { cause: error });
   }
+}
+
+function portOf(addr = ""): string {
+  return addr.slice(addr.lastIndexOf(":") + 1);
 }
 
 function isOpen(listener: Listener): listener is OpenListener {

@@ -6,9 +6,17 @@
 
 import type { EdgeChange } from "../edge/change.ts";
 import { Counters, type ListenerCounts } from "../edge/counters.ts";
-import type { ConnectionEnd, Engine, EngineEvents, RequestEnd, ThreadCounts } from "../edge/engine.ts";
+import {
+  type ConnectionEnd,
+  type Engine,
+  type EngineEvents,
+  ListenError,
+  type RequestEnd,
+  type ThreadCounts,
+} from "../edge/engine.ts";
 import { EpollEngine } from "../edge/linux/engine.ts";
 import { Libc, LibcError } from "../edge/linux/libc.ts";
+import { listen } from "../edge/listen.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
 import type { RouteRows } from "../edge/route_counters.ts";
 import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
@@ -202,6 +210,18 @@ export class Supervisor {
     if (gone.length > 0) void this.#engine.apply(gone.map((name) => ({ kind: "remove_backend", name })));
   }
 
+  /** Why an address cannot be listened on at this moment; `undefined` where it can. */
+  listenProblem(addr: string): string | undefined {
+    const { hostname, port } = bindingOf(addr);
+    try {
+      listen(addr, hostname, port).close();
+      return undefined;
+    } catch (error) {
+      if (error instanceof ListenError) return error.message;
+      throw error;
+    }
+  }
+
   /** Ends every open connection at once, so that a `stop` under way is soon over. */
   abort(): void {
     this.#engine.abort();
@@ -289,16 +309,19 @@ function listenerSnapshot(
   { addr, proxyProtocol, maxConnections, routes }: ListenerConfig,
   rowsOf: (route: RouteConfig) => RouteRows,
 ): ListenerSnapshot {
-  const parsed = parseListenAddress(addr);
-  if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
   return {
     addr,
-    hostname: parsed.host || "::",
-    port: parsed.port,
+    ...bindingOf(addr),
     proxyProtocol,
     maxConnections,
     routes: routes.map((route) => routeSnapshot(route, rowsOf(route))),
   };
+}
+
+function bindingOf(addr: string): { readonly hostname: string; readonly port: number } {
+  const parsed = parseListenAddress(addr);
+  if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
+  return { hostname: parsed.host || "::", port: parsed.port };
 }
 
 function connectionFields(end: ConnectionEnd): LogFields {

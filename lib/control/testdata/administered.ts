@@ -30,6 +30,8 @@ export class FakeServed implements Served {
   confirm: (changes: readonly EdgeChange[]) => Promise<void> = () => Promise.resolve();
   /** Looks a backend's name up. */
   lookUp: (backend: string) => Promise<void> = () => Promise.resolve();
+  /** Why a new listener could not be bound. */
+  listenProblem: (addr: string) => string | undefined = () => undefined;
   readonly routeCounts: RouteCounts;
   readonly #addrs: readonly string[];
 
