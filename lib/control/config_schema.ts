@@ -39,7 +39,8 @@ function oneOf<const Options extends readonly string[]>(options: Options) {
 
 function wholeNumber(max: number) {
   const inRange = (value: unknown) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= max;
-  return v.custom<number>(inRange, expected(`a whole number from 0 to ${max}`));
+  const range = `a whole number from 0 to ${max}`;
+  return v.pipe(v.custom<number>(inRange, expected(range)), v.description(range));
 }
 
 /** A string that `read` makes a value of. */
@@ -59,7 +60,10 @@ function texts<T>(read: (text: string) => values.Reading<T>) {
   return v.array(text(read), expected("an array of strings"));
 }
 
-const duration = text(values.readDuration, 'a duration such as "10s"');
+const duration = v.pipe(
+  text(values.readDuration, 'a duration such as "10s"'),
+  v.description("a duration from 1 ms to 24 h"),
+);
 
 /**
  * A table with these keys and no others.
