@@ -258,12 +258,94 @@ function fieldsOf(l7: Readonly<Record<string, unknown>>, notPem: string): Field[
       },
     );
   }
-  return fields;
+  return [...fields, ...applyFields(l7, notPem)];
 }
 
-/** Fields of which every value is right: those that are yes or no. */
+/** The fields of a whole state, which has one listener with these routes beside it. */
+function applyFields(l7: Readonly<Record<string, unknown>>, notPem: string): Field[] {
+  const applied = (path: string, request: Field["request"], wrong: readonly Wrong[]): Field => ({
+    method: METHODS.apply,
+    path,
+    request,
+    wrong,
+  });
+  const listener = (more: object) => ({ listeners: [{ addr: ADDR, ...more }] });
+  const listenerField = (path: string, key: string, wrong: readonly Wrong[]) =>
+    applied(`listeners[0].${path}`, (value) => listener({ [key]: value }), wrong);
+  const routeField = (path: string, key: string, route: object, wrong: readonly Wrong[]) =>
+    applied(`listeners[0].routes[1].${path}`, (value) => listener({ routes: [l7, { ...route, [key]: value }] }), wrong);
+  const other = { ...l7, hostname: "other.test" };
+  const tls = { ...other, backendTls: true };
+  const l4 = { ...L4, hostname: "l4.test" };
+  const firewall = (key: string, wrong: readonly Wrong[]) => {
+    const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    return applied(`firewall.${name}[0]`, (value) => ({ ...listener({}), firewall: { [key]: [value] } }), wrong);
+  };
+  return [
+    applied("listeners", (listeners) => ({ listeners }), [[[], /^there is none; add at least one$/]]),
+    listenerField(
+      "addr",
+      "addr",
+      ["", "127.0.0.1", "x y:1", ":65536", "\0:1"].map((addr) => [
+        addr,
+        /^".*" is no address to listen on; write :port, host:port or \[v6\]:port, for example ":443"$/,
+      ]),
+    ),
+    listenerField("addr", "addr", [[
+      "192.0.2.1:9",
+      /^cannot listen on 192\.0\.2\.1:9: this machine has no such address/,
+    ]]),
+    applied("listeners[1].addr", (addr) => ({ listeners: [{ addr: ADDR }, { addr }] }), [
+      [ADDR, /^listeners\[0\]\.addr already listens on "127\.0\.0\.1:0"; remove one$/],
+    ]),
+    listenerField("max_connections", "maxConnections", [
+      [-1, /^expected a whole number from 0 to 2147483647, got -1$/],
+    ]),
+    routeField("hostname", "hostname", l4, HOSTNAMES),
+    routeField("hostname", "hostname", l4, [
+      ["new.test", /^listeners\[0\]\.routes\[0\]\.hostname already routes "new\.test"; remove one$/],
+    ]),
+    routeField(
+      "backend",
+      "backend",
+      l4,
+      ["", "127.0.0.1", "127.0.0.1:0"].map((addr) => [addr, /^".*" is no backend; /]),
+    ),
+    routeField("mode", "mode", l4, [[99, /^expected "l4" or "l7", got "99"$/]]),
+    routeField("tls_cert", "tlsCert", other, [["", /^must name a PEM file where mode is "l7"$/], ...PATHS, [
+      notPem,
+      /: is not PEM: it has no "-----BEGIN " line$/,
+    ]]),
+    routeField("tls_key", "tlsKey", other, [["", /^must name a PEM file where mode is "l7"$/], ...PATHS]),
+    routeField("backend_protocol", "backendProtocol", other, [[99, /^expected "", "h2" or "http1", got "99"$/]]),
+    routeField("backend_ca", "backendCa", tls, PATHS),
+    routeField("backend_server_name", "backendServerName", tls, [["a b", /^"a b" is no host name; write for example/]]),
+    routeField("l7_policies[1]", "l7Policies", other, [
+      [[POLICY, POLICY], /^listeners\[0\]\.routes\[1\]\.l7_policies\[0\] already has the policy/],
+    ]),
+    applied(
+      "listeners[0].routes[0].l7_policies[0].type",
+      (type) => listener({ routes: [{ ...other, l7Policies: [{ ...POLICY, type }] }] }),
+      POLICY_TYPES,
+    ),
+    applied(
+      "listeners[0].routes[0].l7_policies[0].value",
+      (value) => listener({ routes: [{ ...other, l7Policies: [{ type: 1, value }] }] }),
+      POLICY_VALUES,
+    ),
+    firewall("blockedIps", [["10.0.0.0/8", /is a prefix; put it in firewall\.blocked_cidrs$/], [
+      "a",
+      /is no IP address/,
+    ]]),
+    firewall("blockedCidrs", [["10.0.0.1/8", /has host bits set; write "10\.0\.0\.0\/8"$/], ["a", /is no prefix/]]),
+    firewall("blockedCountries", [["de", /must be in upper case; write "DE"$/], ["QQ", /is no country/]]),
+  ];
+}
+
+/** Fields of which every value is right: those that are yes or no, and lists of what may be wrong itself. */
 function alwaysSound(desc: DescMessage): string[] {
-  return leaves(desc).filter(({ isBoolean }) => isBoolean).map(({ path }) => path);
+  const lists = ["listeners[0].routes", "listeners[0].routes[0].l7_policies"];
+  return leaves(desc).filter(({ path, isBoolean }) => isBoolean || lists.includes(path)).map(({ path }) => path);
 }
 
 /** The fields of a message and of those in it, as violations name them; of a list, those of its first item. */
@@ -274,6 +356,7 @@ function leaves(desc: DescMessage, at = ""): { readonly path: string; readonly i
     if (field.fieldKind === "list" && field.listKind === "message") {
       return [{ path, isBoolean: false }, ...leaves(field.message, `${path}[0].`)];
     }
+    if (field.fieldKind === "list") return [{ path: `${path}[0]`, isBoolean: false }];
     return [{ path, isBoolean: field.fieldKind === "scalar" && field.scalar === ScalarType.BOOL }];
   });
 }
@@ -329,7 +412,7 @@ Deno.test("a wrong field of a request is told by its name, whichever it is, and 
   assert.deepEqual(test.proxy.log.seen.filter(({ event }) => event === "change" || event === "internal_error"), []);
 
   for (const method of UNARY) {
-    const tested = fields.filter((field) => field.method === method).map(({ path }) => path.replace("[1]", "[0]"));
+    const tested = fields.filter((field) => field.method === method).map(({ path }) => path.replaceAll("[1]", "[0]"));
     const untested = leaves(method.input).map(({ path }) => path).filter((path) => !tested.includes(path));
     const sound = alwaysSound(method.input).filter((path) => !tested.includes(path));
     assert.deepEqual(untested, sound, `${method.name}: each of its fields is wrong in some request above`);
@@ -362,7 +445,7 @@ Deno.test("a request that is no message, and one that is too large, end only the
       client.makeUnaryRequest(path, (bytes: Buffer) => bytes, responseDeserialize, bytes, done);
     });
   assert.equal(await send(Buffer.from([0x0a, 0xff])), "INTERNAL");
-  assert.equal(await send(Buffer.alloc(300 * 1024)), "RESOURCE_EXHAUSTED");
+  assert.equal(await send(Buffer.alloc(33 * 1024 * 1024)), "RESOURCE_EXHAUSTED");
   client.close();
   assert.equal(await test.admin.isServing(), true);
 });

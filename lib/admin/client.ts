@@ -20,7 +20,8 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
-import type { L7PolicyConfig, RouteConfig } from "../control/config_types.ts";
+import type { Applied, ApplyOptions } from "../control/administration.ts";
+import type { L7PolicyConfig, RouteConfig, StoredState } from "../control/config_types.ts";
 import { printable } from "../control/quote.ts";
 import type { Stats } from "../control/metrics/stats.ts";
 import type { FieldViolation } from "../control/refusal.ts";
@@ -35,12 +36,23 @@ import {
   type ServerStatus,
   statusOfMessage,
 } from "./convert.ts";
+import { appliedOf, applyRequest } from "./convert_apply.ts";
 import { durationOf, statsOfMessage } from "./convert_stats.ts";
 import { violationsOf } from "./errors.ts";
 import type { HandoverRequest } from "../control/handover.ts";
 import { type BeginHandoverResponse, ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { methodDefinition } from "./grpc.ts";
 
+export type { Applied } from "../control/administration.ts";
+export type {
+  Changed,
+  ListenerChange,
+  ListenerSettings,
+  Plan,
+  PlanCounts,
+  RouteChange,
+  RuleChange,
+} from "../control/plan.ts";
 export type { CertifiedRoute, ServedCertificate } from "../control/certificate_files.ts";
 export type {
   BackendStats,
@@ -56,6 +68,9 @@ export type { ServedListener, ServerStatus } from "./convert.ts";
 
 /** The longest that a call may take, by default: a new route waits 5 s for its backend's name, and 5 s for the workers. */
 const TIMEOUT_MS = 15_000;
+
+/** The same of a call that may change every route, and look at the files of each. */
+const APPLY_TIMEOUT_MS = 120_000;
 
 /** What WatchStats has for an interval that is left out. */
 const WATCH_INTERVAL_MS = 1_000;
@@ -130,7 +145,7 @@ export interface WatchOptions {
 
 /** Settings of an {@linkcode AdminClient}. */
 export interface AdminClientOptions {
-  /** The longest that a call may take, in milliseconds. */
+  /** The longest that a call may take, in milliseconds; by default 15,000, and 120,000 for {@linkcode AdminClient.apply}. */
   readonly timeoutMs?: number;
 }
 
@@ -157,11 +172,13 @@ export class AdminClient implements Disposable {
   readonly path: string;
   readonly #client: Client;
   readonly #timeoutMs: number;
+  readonly #applyTimeoutMs: number;
 
   /** @param path Of the Unix socket: `grpc.addr` of the server's configuration. */
-  constructor(path: string, { timeoutMs = TIMEOUT_MS }: AdminClientOptions = {}) {
+  constructor(path: string, { timeoutMs }: AdminClientOptions = {}) {
     this.path = path;
-    this.#timeoutMs = timeoutMs;
+    this.#timeoutMs = timeoutMs ?? TIMEOUT_MS;
+    this.#applyTimeoutMs = timeoutMs ?? APPLY_TIMEOUT_MS;
     this.#client = new Client(`unix:${path}`, credentials.createInsecure(), {
       "grpc.max_receive_message_length": -1, // all routes may be a lot; the server is trusted
       "grpc.initial_reconnect_backoff_ms": 100,
@@ -239,6 +256,23 @@ export class AdminClient implements Disposable {
   async setListenerMaxConnections(listenerAddr: string, maxConnections: number): Promise<number> {
     const request = { listenerAddr, maxConnections };
     return (await this.#call(ProxyAdminService.method.setListenerMaxConnections, request)).previous;
+  }
+
+  /**
+   * Makes what the server has stored another state, in one change or not at all: what `state` has is added, or becomes
+   * as it is there. With `prune`, what it lacks is removed; with `dryRun`, nothing is changed.
+   *
+   * @param state Files that its routes name are absolute paths on the server.
+   * @returns What was changed, or would be.
+   */
+  async apply(state: StoredState, { prune = false, dryRun = false }: Partial<ApplyOptions> = {}): Promise<Applied> {
+    const request = applyRequest(state, { prune, dryRun });
+    return appliedOf(await this.#call(ProxyAdminService.method.apply, request, this.#applyTimeoutMs));
+  }
+
+  /** The configuration file with which a server on a new database is what this one is: TOML. */
+  async exportToml(): Promise<string> {
+    return (await this.#call(ProxyAdminService.method.export, {})).toml;
   }
 
   /** What the server is and does at this moment. */
@@ -339,16 +373,18 @@ export class AdminClient implements Disposable {
   #call<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
+    timeoutMs = this.#timeoutMs,
   ): Promise<MessageShape<O>> {
-    return this.#unary(methodDefinition(method), create(method.input, request));
+    return this.#unary(methodDefinition(method), create(method.input, request), timeoutMs);
   }
 
   #unary<Request, Response>(
     { path, requestSerialize, responseDeserialize }: MethodDefinition<Request, Response>,
     request: Request,
+    timeoutMs = this.#timeoutMs,
   ): Promise<Response> {
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
-    const deadline = Date.now() + this.#timeoutMs;
+    const deadline = Date.now() + timeoutMs;
     this.#client.makeUnaryRequest(
       path,
       requestSerialize,
@@ -356,7 +392,7 @@ export class AdminClient implements Disposable {
       request,
       { deadline },
       (error, answer) => {
-        if (error !== null) reject(this.#errorOf(error));
+        if (error !== null) reject(this.#errorOf(error, timeoutMs));
         else if (answer === undefined) reject(new AdminError("INTERNAL", `${path} has no answer`));
         else resolve(answer);
       },
@@ -364,7 +400,7 @@ export class AdminClient implements Disposable {
     return promise;
   }
 
-  #errorOf(error: ServiceError): AdminError {
+  #errorOf(error: ServiceError, timeoutMs = this.#timeoutMs): AdminError {
     const options = { cause: error };
     switch (error.code) {
       case status.UNAVAILABLE:
@@ -378,9 +414,7 @@ export class AdminClient implements Disposable {
       case status.DEADLINE_EXCEEDED:
         return new AdminError(
           "DEADLINE_EXCEEDED",
-          `no answer from ${
-            printable(this.path)
-          } within ${this.#timeoutMs} ms; a change may have been made all the same`,
+          `no answer from ${printable(this.path)} within ${timeoutMs} ms; a change may have been made all the same`,
           [],
           options,
         );

@@ -34,8 +34,8 @@ import type { Handover } from "../control/handover.ts";
 import { makeHandlers } from "./service.ts";
 import { AdminSocket } from "./socket.ts";
 
-/** Requests are small; answers may hold every route. */
-const MAX_REQUEST = 256 * 1024;
+/** A request may hold every route, which the documentation says a limit of; answers have none. */
+const MAX_REQUEST = 32 * 1024 * 1024;
 
 /**
  * How long clients may stay once the server is closed. Changes are finished by then, and a watched health never is; that

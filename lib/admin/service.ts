@@ -15,6 +15,7 @@ import {
   ruleMessage,
   statusMessage,
 } from "./convert.ts";
+import { applyResponse, stateInputOf } from "./convert_apply.ts";
 import { millisecondsOf, statsMessage } from "./convert_stats.ts";
 import type { ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import type { Handlers } from "./grpc.ts";
@@ -65,6 +66,9 @@ export function makeHandlers(
     setListenerMaxConnections: async ({ listenerAddr, maxConnections }) => ({
       previous: await administration.setMaxConnections(listenerAddr, maxConnections),
     }),
+
+    apply: async (request) => applyResponse(await administration.apply(stateInputOf(request), request)),
+    export: () => ({ toml: administration.exportToml() }),
 
     getStatus: ({ omitRoutes }) => {
       const status = administration.status;

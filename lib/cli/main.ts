@@ -23,6 +23,7 @@ import type { ProgramName } from "./program_name.ts";
 import { runSnapshot } from "./snapshot.ts";
 import { versionLine } from "./version.ts";
 
+const FAILED = 1;
 const USAGE_ERROR = 2;
 
 /** How the program is run. */
@@ -38,7 +39,8 @@ export interface MainOptions {
  * Runs the program.
  *
  * @param args The command line, without the program's own name.
- * @returns The exit code: 0, 1 where the command failed, 2 where the command line is wrong. Why is on standard error.
+ * @returns The exit code: 0, 1 where the command failed, 2 where the command line is wrong; `ctl diff` has diff(1)'s. Why
+ * is on standard error.
  */
 export async function main(
   args: readonly string[],
@@ -54,7 +56,7 @@ export async function main(
     // Commander has printed already: its message, or the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_ERROR;
     for (const line of messagesOf(error, name, debug)) output.err(`${line}\n`);
-    return 1;
+    return exitCode || FAILED; // a command may have its own for that
   }
 }
 

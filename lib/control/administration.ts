@@ -16,6 +16,19 @@ import { readListenAddress } from "./config_values.ts";
 import type { Config, L7PolicyConfig, RouteConfig, StoredState } from "./config_types.ts";
 import type { GeoipFile, GeoipStatus } from "./geoip_file.ts";
 import type { Log, LogFields } from "./log.ts";
+import { formatConfig } from "./config_format.ts";
+import {
+  type Changed,
+  countsOf,
+  inverse,
+  isSame,
+  type ListenerSettings,
+  type Plan,
+  planOf,
+  type RouteChange,
+  sizeOf,
+  withoutRemovals,
+} from "./plan.ts";
 import { quote } from "./quote.ts";
 import { Refusal } from "./refusal.ts";
 import {
@@ -29,10 +42,14 @@ import {
 } from "./requests.ts";
 import type { RouteCounts } from "./route_counts.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
+import { checkPlannedFiles, readState, type StateInput } from "./state_request.ts";
 import { type Store, StoreError } from "./store/store.ts";
 import { rulesOf } from "./store/stored_state.ts";
 
 export type { ListenerCounts } from "../edge/counters.ts";
+
+/** How many lines of routes are logged in a row. */
+const LINES_AT_ONCE = 1_000;
 
 /** What serves, as far as changes concern it: the supervisor. */
 export interface Served {
@@ -47,12 +64,15 @@ export interface Served {
     }[];
   };
   listenerIndex(addr: string): number;
+  /** Why an address cannot be listened on at this moment; `undefined` where it can. */
+  listenProblem(addr: string): string | undefined;
   /** Rejects where a worker does not confirm the changes; they are under way all the same. */
   apply(changes: readonly EdgeChange[]): Promise<void>;
   /** Where routes are counted. */
   readonly routeCounts: Pick<RouteCounts, "add" | "remove" | "rows">;
-  useBackend(backend: string): Promise<readonly Endpoint[]>;
-  releaseBackend(backend: string): void;
+  /** Adds a user of each backend; resolves once their addresses are known, or could not be found. */
+  useBackends(backends: readonly string[]): Promise<ReadonlyMap<string, readonly Endpoint[]>>;
+  releaseBackends(backends: readonly string[]): void;
 }
 
 /** What an {@linkcode Administration} works on. */
@@ -100,10 +120,23 @@ export interface ListenerStatus {
 
 interface Listener {
   readonly addr: string;
-  readonly index: number;
-  readonly proxyProtocol: boolean;
+  /** `undefined`: not open; it was added at run time, and opens at the next start. */
+  readonly index: number | undefined;
+  /** Whether the database has it. One that was removed at run time has no routes, and stays open until the next start. */
+  isStored: boolean;
+  proxyProtocol: boolean;
   maxConnections: number;
   routeCount: number;
+}
+
+/** A listener that is open, and stored. */
+type OpenListener = Listener & { readonly index: number };
+
+/** A route of an open listener. */
+interface ServedRoute {
+  /** The listener's. */
+  readonly addr: string;
+  readonly route: RouteConfig;
 }
 
 /** How to take a change back. */
@@ -128,7 +161,7 @@ export class Administration {
   readonly #certificates: CertificateFiles;
   readonly #log: Log;
   readonly #startedAt = new Date();
-  readonly #listeners: ReadonlyMap<string, Listener>;
+  readonly #listeners: Map<string, Listener>;
   #ruleCount: number;
   #draining = false;
   /** Why the database may not be changed at this moment. */
@@ -144,9 +177,9 @@ export class Administration {
     this.#certificates = certificates;
     this.#log = log;
     this.#listeners = new Map(
-      state.listeners.map(({ addr, proxyProtocol, maxConnections, routes }) => [
-        addr,
-        { addr, index: served.listenerIndex(addr), proxyProtocol, maxConnections, routeCount: routes.length },
+      state.listeners.map(({ routes, ...settings }) => [
+        settings.addr,
+        { ...settings, index: served.listenerIndex(settings.addr), isStored: true, routeCount: routes.length },
       ]),
     );
     this.#ruleCount = rulesOf(state.firewall).length;
@@ -182,7 +215,7 @@ export class Administration {
       workerFailures,
       draining: this.#draining,
       listeners: listeners.map(({ addr, boundAddr, counts }) => {
-        const { proxyProtocol, maxConnections, routeCount } = this.#listener(addr);
+        const { proxyProtocol, maxConnections, routeCount } = this.#known(addr);
         return { addr, boundAddr, proxyProtocol, maxConnections, counts, routeCount };
       }),
       firewall: {
@@ -197,7 +230,7 @@ export class Administration {
 
   /** The routes of a listener, in the order in which they were added. */
   routes(addr: string): RouteConfig[] {
-    const listener = this.#listener(addr);
+    const listener = this.#known(addr);
     return stored(() => this.#store.routes(listener.addr));
   }
 
@@ -210,8 +243,7 @@ export class Administration {
     const listener = this.#listener(addr);
     const { route, warnings } = readRoute(input);
     // Before its turn comes: a name that is slow to be looked up holds up no other change.
-    const addresses = await this.#served.useBackend(route.backend);
-    const unresolved = `${quote(route.backend)} has no address at this moment; the route works once its name resolves`;
+    const addresses = (await this.#served.useBackends([route.backend])).get(route.backend) ?? [];
     let isServed = false;
     try {
       return await this.#change(async () => {
@@ -225,22 +257,26 @@ export class Administration {
           await this.#putRoute(listener, now, old, addresses);
           isServed = true;
         } catch (error) {
-          if (error instanceof Refusal) await this.#forget(listener.addr, now);
+          if (error instanceof Refusal) await this.#forget([{ addr: listener.addr, route: now }]);
           else isServed = true; // by the workers, and the database has it
           throw error;
         }
-        if (old !== undefined) await this.#release(listener.addr, old);
+        if (old !== undefined) await this.#release([{ addr: listener.addr, route: old }]);
         const about = { listener: listener.addr, hostname: now.hostname };
         this.#audit("route_set", about, old && describe(old), describe(now));
-        return { route: now, replaced: old, warnings: addresses.length > 0 ? warnings : [...warnings, unresolved] };
+        return {
+          route: now,
+          replaced: old,
+          warnings: addresses.length > 0 ? warnings : [...warnings, unresolved(route)],
+        };
       });
     } finally {
-      if (!isServed) this.#served.releaseBackend(route.backend);
+      if (!isServed) this.#served.releaseBackends([route.backend]);
     }
   }
 
   async #putRoute(
-    listener: Listener,
+    listener: OpenListener,
     route: RouteConfig,
     old: RouteConfig | undefined,
     addresses: readonly Endpoint[],
@@ -282,20 +318,25 @@ export class Administration {
     return routeSnapshot(route, this.#served.routeCounts.rows(route));
   }
 
-  /** Takes what a route used away from it. */
-  async #release(addr: string, route: RouteConfig): Promise<void> {
-    this.#served.releaseBackend(route.backend);
-    await this.#forget(addr, route);
+  /** Takes what routes used away from them. */
+  async #release(routes: readonly ServedRoute[]): Promise<void> {
+    this.#served.releaseBackends(routes.map(({ route }) => route.backend));
+    await this.#forget(routes);
   }
 
   /**
-   * Takes from a route its place among the counts, and its certificate. That a worker still knows one which nothing uses
-   * is no harm.
+   * Takes from routes their places among the counts, and their certificates. That a worker still knows one which nothing
+   * uses is no harm.
    */
-  async #forget(addr: string, route: RouteConfig): Promise<void> {
-    this.#served.routeCounts.remove(route);
-    if (!this.#certificates.remove(route, addr)) return;
-    await this.#served.apply([{ kind: "remove_certificate", name: certificateName(route) }]).catch(() => {});
+  async #forget(routes: readonly ServedRoute[]): Promise<void> {
+    const unused: EdgeChange[] = [];
+    for (const { addr, route } of routes) {
+      this.#served.routeCounts.remove(route);
+      if (this.#certificates.remove(route, addr)) {
+        unused.push({ kind: "remove_certificate", name: certificateName(route) });
+      }
+    }
+    if (unused.length > 0) await this.#served.apply(unused).catch(() => {});
   }
 
   /** Has new connections get a certificate whose files were renewed. */
@@ -317,7 +358,7 @@ export class Administration {
         },
         changes: [{ kind: "set_route", listener: listener.index, route: this.#snapshot(old) }],
       });
-      await this.#release(listener.addr, old);
+      await this.#release([{ addr: listener.addr, route: old }]);
       this.#audit("route_removed", { listener: listener.addr, hostname: old.hostname }, describe(old), undefined);
       return old;
     });
@@ -360,7 +401,7 @@ export class Administration {
 
   /** For the next request, on open connections too. */
   async #putPolicies(
-    { addr, index: listener }: Listener,
+    { addr, index: listener }: OpenListener,
     old: RouteConfig,
     l7Policies: readonly L7PolicyConfig[],
   ): Promise<void> {
@@ -381,11 +422,7 @@ export class Administration {
   addRule(input: PolicyInput): Promise<{ readonly rule: FirewallRule; readonly added: boolean }> {
     return this.#change(async () => {
       const rule = readRule(input);
-      if (rule.type === "country" && this.#geoip === undefined) {
-        const message = "a country can be blocked only where firewall.geoip_db names a GeoIP file; " +
-          "add it to the configuration and restart the server";
-        throw new Refusal("precondition", message);
-      }
+      this.#checkRule(rule);
       if (!stored(() => this.#store.addRule(rule))) return { rule, added: false };
       this.#ruleCount++;
       await this.#serve([{ kind: "add_rule", rule }], {
@@ -398,6 +435,13 @@ export class Administration {
       this.#audit("firewall_rule_added", {}, undefined, describePair(rule));
       return { rule, added: true };
     });
+  }
+
+  #checkRule({ type }: FirewallRule): void {
+    if (type !== "country" || this.#geoip !== undefined) return;
+    const message = "a country can be blocked only where firewall.geoip_db names a GeoIP file; " +
+      "add it to the configuration and restart the server";
+    throw new Refusal("precondition", message);
   }
 
   /** Removes a rule. */
@@ -440,6 +484,190 @@ export class Administration {
     });
   }
 
+  /**
+   * Makes the whole state another in one change, or nothing of it: what `input` has is added, or becomes as it is there;
+   * what it lacks is removed where `prune` says so, and stays otherwise.
+   *
+   * What is to be changed is found out when its turn comes, so nothing that others change meanwhile goes unseen.
+   */
+  async apply(input: StateInput, { prune, dryRun }: ApplyOptions): Promise<Applied> {
+    const { state: wanted, warnings } = readState(input);
+    const routes = wanted.listeners.flatMap(({ routes }) => routes);
+    // Before its turn comes, as for a single route; those of routes that are there already are given back.
+    let unused = dryRun ? [] : routes.map(({ backend }) => backend);
+    const addresses = await this.#served.useBackends(unused);
+    try {
+      return await this.#change(async () => {
+        const before = stored(() => this.#store.state());
+        const all = planOf(before, wanted);
+        const { plan, kept } = prune ? { plan: all, kept: 0 } : withoutRemovals(all);
+        for (const { after } of plan.rules) if (after !== undefined) this.#checkRule(after);
+        const found = [...warnings, ...await checkPlannedFiles(wanted, plan)];
+        this.#checkNewListeners(wanted, plan);
+        const pending = this.#pendingListeners(prune ? wanted.listeners : [...before.listeners, ...wanted.listeners]);
+        if (dryRun || sizeOf(plan) === 0) return { plan, kept, warnings: found, ...pending };
+        const added = this.#servedRoutes(plan.routes, ({ after }) => after);
+        const removed = this.#servedRoutes(plan.routes, ({ before }) => before);
+        const isServed = () => {
+          const users = new Set(added.map(({ route }) => route));
+          unused = routes.filter((route) => !users.has(route)).map(({ backend }) => backend);
+        };
+        for (const { addr, route } of added) {
+          this.#certificates.add(route, addr);
+          this.#served.routeCounts.add(route);
+        }
+        try {
+          await this.#carryOut(plan, before, addresses);
+          isServed();
+        } catch (error) {
+          if (error instanceof Refusal) await this.#forget(added);
+          else isServed(); // by the workers, and the database has it
+          throw error;
+        }
+        await this.#release(removed);
+        await this.#auditPlan(plan);
+        const nowhere = added.map(({ route }) => route).filter(({ backend }) => !addresses.get(backend)?.length);
+        return { plan, kept, warnings: [...found, ...new Set(nowhere.map(unresolved))], ...pending };
+      });
+    } finally {
+      this.#served.releaseBackends(unused);
+    }
+  }
+
+  /**
+   * Whether the next start could listen where the plan says so: a server that cannot would not start, and without one
+   * nothing can be applied. Ports of listeners that are to close are taken by these only.
+   */
+  #checkNewListeners({ listeners }: StoredState, plan: Plan): void {
+    const isNew = new Set(plan.listeners.filter(({ before }) => !before).map(({ after }) => after?.addr));
+    const closing = new Set(plan.listeners.filter(({ after }) => !after).map(({ before }) => portOf(before?.addr)));
+    const violations = listeners.flatMap(({ addr }, i) => {
+      const port = portOf(addr);
+      if (!isNew.has(addr) || this.#listeners.has(addr) || port === "0" || closing.has(port)) return [];
+      const problem = this.#served.listenProblem(addr);
+      return problem === undefined ? [] : [{ field: `listeners[${i}].addr`, description: problem }];
+    });
+    if (violations.length > 0) throw Refusal.invalid(violations);
+  }
+
+  /** The routes of a plan that workers know of: those of listeners that are open. */
+  #servedRoutes(
+    changes: readonly RouteChange[],
+    of: (change: RouteChange) => RouteConfig | undefined,
+  ): ServedRoute[] {
+    return changes.flatMap((change) => {
+      const route = of(change);
+      const { index } = this.#listeners.get(change.listener) ?? {};
+      return route === undefined || index === undefined ? [] : [{ addr: change.listener, route }];
+    });
+  }
+
+  async #carryOut(plan: Plan, before: StoredState, addresses: ReadonlyMap<string, readonly Endpoint[]>): Promise<void> {
+    const undone = inverse(plan);
+    stored(() => this.#store.applyPlan(plan));
+    this.#settle(plan);
+    const routes = this.#servedRoutes(plan.routes, ({ after }) => after).map(({ route }) => route);
+    const backends = new Set(routes.map(({ backend }) => backend));
+    const certified = new Map(routes.map((route) => [certificateName(route), route]));
+    const changes: EdgeChange[] = [
+      ...backends.values().map((name): EdgeChange => ({
+        kind: "set_backend",
+        name,
+        addresses: addresses.get(name) ?? [],
+      })),
+      ...certified.values().flatMap((route) => this.#certificateOf(route)),
+      ...this.#edgeChanges(plan),
+    ];
+    await this.#serve(changes, {
+      store: () => {
+        this.#store.putState(before);
+        this.#settle(undone);
+      },
+      changes: this.#edgeChanges(undone),
+    });
+  }
+
+  /** What a plan is to the workers, but for backends and certificates. */
+  #edgeChanges({ listeners, routes, rules }: Plan): EdgeChange[] {
+    const changes: EdgeChange[] = [];
+    for (const { before, after } of listeners) {
+      const listener = after && this.#listeners.get(after.addr)?.index;
+      if (after === undefined || listener === undefined) continue;
+      const { maxConnections, proxyProtocol } = after;
+      if (before?.maxConnections !== maxConnections) {
+        changes.push({ kind: "set_max_connections", listener, maxConnections });
+      }
+      if (before?.proxyProtocol !== proxyProtocol) {
+        changes.push({ kind: "set_proxy_protocol", listener, proxyProtocol });
+      }
+    }
+    for (const { listener: addr, before, after } of routes) {
+      const listener = this.#listeners.get(addr)?.index;
+      if (listener === undefined) continue;
+      if (after !== undefined) changes.push({ kind: "set_route", listener, route: this.#snapshot(after) });
+      else if (before !== undefined) changes.push({ kind: "remove_route", listener, hostname: before.hostname });
+    }
+    for (const { before, after } of rules) {
+      if (after !== undefined) changes.push({ kind: "add_rule", rule: after });
+      else if (before !== undefined) changes.push({ kind: "remove_rule", rule: before });
+    }
+    return changes;
+  }
+
+  /** Takes note of a plan that was made. */
+  #settle({ listeners, routes, rules }: Plan): void {
+    for (const { before, after } of listeners) {
+      const listener = this.#listeners.get((after ?? before)?.addr ?? "");
+      if (after === undefined) {
+        if (listener?.index === undefined) this.#listeners.delete(before?.addr ?? "");
+        else listener.isStored = false;
+      } else if (listener === undefined) {
+        this.#listeners.set(after.addr, { ...after, index: undefined, isStored: true, routeCount: 0 });
+      } else {
+        Object.assign(listener, after, { isStored: true });
+      }
+    }
+    for (const { listener: addr, before, after } of routes) {
+      const listener = this.#listeners.get(addr);
+      if (listener !== undefined) listener.routeCount += growth({ before, after });
+    }
+    for (const change of rules) this.#ruleCount += growth(change);
+  }
+
+  /** Which listeners open and close at the next start, where the database has these then. */
+  #pendingListeners(listeners: readonly Pick<Listener, "addr">[]): Pick<Applied, "opening" | "closing"> {
+    const addrs = new Set(listeners.map(({ addr }) => addr));
+    const open = this.#listeners.values().filter(isOpen).map(({ addr }) => addr).toArray();
+    return {
+      opening: [...addrs].filter((addr) => !open.includes(addr)),
+      closing: open.filter((addr) => !addrs.has(addr)),
+    };
+  }
+
+  /** Now and then the log has its turn: it holds so many lines. */
+  async #auditPlan(plan: Plan): Promise<void> {
+    for (const { before, after } of plan.listeners) {
+      const about = { listener: (after ?? before)?.addr };
+      const what = after === undefined ? "listener_removed" : before === undefined ? "listener_added" : "listener_set";
+      this.#audit(what, about, before && describeListener(before), after && describeListener(after));
+    }
+    for (const [i, { listener, before, after }] of plan.routes.entries()) {
+      if (i % LINES_AT_ONCE === LINES_AT_ONCE - 1) await new Promise((resolve) => setTimeout(resolve));
+      const about = { listener, hostname: (after ?? before)?.hostname };
+      this.#audit(after ? "route_set" : "route_removed", about, before && describe(before), after && describe(after));
+    }
+    for (const { before, after } of plan.rules) {
+      const what = after ? "firewall_rule_added" : "firewall_rule_removed";
+      this.#audit(what, {}, before && describePair(before), after && describePair(after));
+    }
+    this.#log.info("change", { what: "applied", ...countsOf(plan) });
+  }
+
+  /** The configuration with which a server on a new database is what this one is, as the text of its file. */
+  exportToml(): string {
+    return formatConfig(this.#config, stored(() => this.#store.state()));
+  }
+
   /** Reads the GeoIP file anew, where there is one; a file that cannot be used leaves the one before in use. */
   reloadGeoip(): Promise<void> {
     return this.#inTurn(async () => {
@@ -473,6 +701,7 @@ export class Administration {
    * told of them, so that one which is late makes this one and its undoing, or neither.
    */
   async #serve(changes: readonly EdgeChange[], undo: Undo): Promise<void> {
+    if (changes.length === 0) return;
     try {
       await this.#served.apply(changes);
     } catch (error) {
@@ -489,12 +718,26 @@ export class Administration {
   }
 
   /** By its address in any spelling: that of the configuration need not be the canonical one. */
-  #listener(addr: string): Listener {
+  #known(addr: string): Listener {
     const reading = readListenAddress(addr);
     const listener = reading.kind === "ok" ? this.#listeners.get(reading.value) : undefined;
-    if (listener !== undefined) return listener;
-    const known = [...this.#listeners.keys()].map((other) => quote(other)).join(", ");
-    const description = `${addr === "" ? "is missing" : `there is no listener ${quote(addr)}`}; known: ${known}`;
+    return listener ?? this.#refuseListener(addr === "" ? "is missing" : `there is no listener ${quote(addr)}`);
+  }
+
+  /** One whose routes can be changed. */
+  #listener(addr: string): OpenListener {
+    const listener = this.#known(addr);
+    if (!listener.isStored) {
+      this.#refuseListener(`listener ${quote(addr)} was removed, and closes when the server is started again`);
+    }
+    if (isOpen(listener)) return listener;
+    const message = `listener ${quote(addr)} opens when the server is started again; until then "ctl apply" changes it`;
+    throw new Refusal("precondition", message);
+  }
+
+  #refuseListener(reason: string): never {
+    const known = this.#listeners.values().filter((other) => other.isStored);
+    const description = `${reason}; known: ${known.map(({ addr }) => quote(addr)).toArray().join(", ")}`;
     throw Refusal.invalid([{ field: "listener_addr", description }]);
   }
 
@@ -524,6 +767,27 @@ export interface AddedRoute {
   readonly warnings: readonly string[];
 }
 
+/** See {@linkcode Administration.apply}. */
+export interface ApplyOptions {
+  /** Whether what is not asked for is removed. */
+  readonly prune: boolean;
+  /** Whether it is only said what would be changed. */
+  readonly dryRun: boolean;
+}
+
+/** See {@linkcode Administration.apply}. */
+export interface Applied {
+  /** What was changed, or would be. */
+  readonly plan: Plan;
+  /** How many listeners, routes and rules were not asked for, and stay. */
+  readonly kept: number;
+  readonly warnings: readonly string[];
+  /** Listeners that are stored, and open when the server is started again: their `addr`. */
+  readonly opening: readonly string[];
+  /** Listeners that are no longer stored, and close when the server is started again. */
+  readonly closing: readonly string[];
+}
+
 /** @throws {Refusal} If the database fails. */
 function stored<T>(action: () => T): T {
   try {
@@ -534,8 +798,16 @@ function stored<T>(action: () => T): T {
   }
 }
 
-function isSame(a: RouteConfig | L7PolicyConfig, b: RouteConfig | L7PolicyConfig): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+function portOf(addr = ""): string {
+  return addr.slice(addr.lastIndexOf(":") + 1);
+}
+
+function isOpen(listener: Listener): listener is OpenListener {
+  return listener.index !== undefined;
+}
+
+function unresolved({ backend }: RouteConfig): string {
+  return `${quote(backend)} has no address at this moment; the route works once its name resolves`;
 }
 
 /** A route in one line: what differs from the defaults. */
@@ -544,6 +816,15 @@ function describe({ hostname: _, backend, mode, l7Policies, ...rest }: RouteConf
     .map(([key, value]) => [key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value] as const)
     .map(([key, value]) => value === true ? key : `${key}=${value}`);
   return [backend, mode, ...set, ...l7Policies.map(describePair)].join(" ");
+}
+
+function describeListener({ proxyProtocol, maxConnections }: ListenerSettings): string {
+  return `proxy_protocol=${proxyProtocol} max_connections=${maxConnections}`;
+}
+
+/** How many more things there are after a change. */
+function growth({ before, after }: Changed<unknown>): number {
+  return Number(after !== undefined) - Number(before !== undefined);
 }
 
 function describePair({ type, value }: L7PolicyConfig | FirewallRule): string {

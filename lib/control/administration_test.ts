@@ -455,7 +455,7 @@ function failing(store: Store, fails: () => boolean): Store {
       const member: unknown = Reflect.get(target, key, target);
       if (typeof member !== "function") return member;
       return (...args: unknown[]) => {
-        const changes = /^(put|remove|add|set)/.test(String(key));
+        const changes = /^(put|remove|add|set|apply)/.test(String(key));
         if (changes && fails()) throw new StoreError(target.path, "the disk is full");
         return Reflect.apply(member, target, args);
       };

@@ -9,8 +9,8 @@ import { parse as parseToml, TomlError } from "smol-toml";
 import * as v from "valibot";
 import { applyEnvironment, readEnvironment } from "./config_environment.ts";
 import { checkRules } from "./config_rules.ts";
-import { type ConfigDocument, configSchema, type RouteDocument } from "./config_schema.ts";
-import type { Config, ConfigProblem, RouteConfig } from "./config_types.ts";
+import { type ConfigDocument, configSchema, type RouteDocument, type StoredDocument } from "./config_schema.ts";
+import type { Config, ConfigProblem, RouteConfig, StoredState } from "./config_types.ts";
 import { fileErrorReason } from "./file_access.ts";
 import { printable, quote } from "./quote.ts";
 
@@ -124,20 +124,14 @@ function keyText(key: string): string {
 }
 
 function configOf(document: ConfigDocument, folder: string): Config {
-  const { database, listeners, firewall, grpc, metrics, proxy, log } = document;
+  const { database, firewall, grpc, metrics, proxy, log } = document;
   const pathOf = (path: string) => absolute(path, folder);
+  const stored = storedStateOf(document, folder);
   return {
     database: { path: pathOf(database.path) },
-    listeners: listeners.map(({ addr, proxy_protocol, max_connections, routes }) => ({
-      addr,
-      proxyProtocol: proxy_protocol,
-      maxConnections: max_connections,
-      routes: routes.map((route) => routeConfigOf(route, folder)),
-    })),
+    listeners: stored.listeners,
     firewall: {
-      blockedIps: distinct(firewall.blocked_ips),
-      blockedCidrs: distinct(firewall.blocked_cidrs),
-      blockedCountries: distinct(firewall.blocked_countries),
+      ...stored.firewall,
       geoipDb: pathOf(firewall.geoip_db) || undefined,
       rateLimit: firewall.rate_limit,
       rateWindowMs: firewall.rate_window,
@@ -153,6 +147,23 @@ function configOf(document: ConfigDocument, folder: string): Config {
       shutdownTimeoutMs: proxy.shutdown_timeout,
     },
     log,
+  };
+}
+
+/** What the database holds, as the program knows it; the paths of routes are relative to `folder`. */
+export function storedStateOf({ listeners, firewall }: StoredDocument, folder: string): StoredState {
+  return {
+    listeners: listeners.map(({ addr, proxy_protocol, max_connections, routes }) => ({
+      addr,
+      proxyProtocol: proxy_protocol,
+      maxConnections: max_connections,
+      routes: routes.map((route) => routeConfigOf(route, folder)),
+    })),
+    firewall: {
+      blockedIps: distinct(firewall.blocked_ips),
+      blockedCidrs: distinct(firewall.blocked_cidrs),
+      blockedCountries: distinct(firewall.blocked_countries),
+    },
   };
 }
 

@@ -32,3 +32,24 @@ export function parseDuration(text: string): number | undefined {
   const whole = Math.round(total);
   return whole >= 1 && whole <= MAX_DURATION_MS ? whole : undefined;
 }
+
+/**
+ * Writes a duration as {@linkcode parseDuration} reads it, in as few units as there may be.
+ *
+ * @param milliseconds Whole ones, at least 1.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert.deepEqual([10_000, 90_000, 3_600_000, 1_500].map(formatDuration), ["10s", "1m30s", "1h", "1s500ms"]);
+ * ```
+ */
+export function formatDuration(milliseconds: number): string {
+  let text = "";
+  let rest = milliseconds;
+  for (const [unit, size] of Object.entries(MILLISECONDS)) {
+    if (rest >= size) text += `${Math.floor(rest / size)}${unit}`;
+    rest %= size;
+  }
+  return text;
+}

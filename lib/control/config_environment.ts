@@ -56,6 +56,13 @@ const VARIABLES: ReadonlyMap<string, Variable> = new Map(
   ),
 );
 
+/** The variable that overrides a key; `undefined` where none does. */
+export function variableOf(section: string, key: string): string | undefined {
+  const name = `${PREFIX}${section}_${key}`.toUpperCase();
+  const variable = VARIABLES.get(name);
+  return variable === undefined || variable.kind === "array" ? undefined : name;
+}
+
 /** A document with the environment's values in it. */
 export interface Overridden {
   readonly document: Readonly<Record<string, unknown>>;

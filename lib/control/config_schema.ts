@@ -39,7 +39,8 @@ function oneOf<const Options extends readonly string[]>(options: Options) {
 
 function wholeNumber(max: number) {
   const inRange = (value: unknown) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= max;
-  return v.custom<number>(inRange, expected(`a whole number from 0 to ${max}`));
+  const range = `a whole number from 0 to ${max}`;
+  return v.pipe(v.custom<number>(inRange, expected(range)), v.description(range));
 }
 
 /** A string that `read` makes a value of. */
@@ -59,7 +60,10 @@ function texts<T>(read: (text: string) => values.Reading<T>) {
   return v.array(text(read), expected("an array of strings"));
 }
 
-const duration = text(values.readDuration, 'a duration such as "10s"');
+const duration = v.pipe(
+  text(values.readDuration, 'a duration such as "10s"'),
+  v.description("a duration from 1 ms to 24 h"),
+);
 
 /**
  * A table with these keys and no others.
@@ -96,39 +100,36 @@ function tables<Item extends v.GenericSchema>(item: Item, header: string) {
   return v.optional(v.array(item, expected(`an array of tables, each under ${header}`)), []);
 }
 
+const policyKeys = { type: oneOf(L7_POLICY_TYPES), value: text(values.readPolicyValue) };
+
 /** A policy of a route. */
-export const l7PolicySchema = table(
-  { type: oneOf(L7_POLICY_TYPES), value: text(values.readPolicyValue) },
-  { type: '"block_user_agent"', value: '"BadBot"' },
-);
+export const l7PolicySchema = table(policyKeys, { type: '"block_user_agent"', value: '"BadBot"' });
+
+const routeKeys = {
+  hostname: text(values.readHostnamePattern),
+  backend: text(values.readBackend),
+  mode: v.optional(oneOf(ROUTE_MODES), "l4"),
+  send_proxy_protocol: v.optional(boolean, false),
+  tls_cert: v.optional(text(values.readOptionalPath), ""),
+  tls_key: v.optional(text(values.readOptionalPath), ""),
+  backend_tls: v.optional(boolean, false),
+  backend_protocol: v.optional(oneOf(BACKEND_PROTOCOLS), ""),
+  backend_ca: v.optional(text(values.readOptionalPath), ""),
+  backend_server_name: v.optional(text(values.readServerName), ""),
+  l7_policies: tables(l7PolicySchema, "[[listeners.routes.l7_policies]]"),
+};
 
 /** A route of a listener. */
-export const routeSchema = table(
-  {
-    hostname: text(values.readHostnamePattern),
-    backend: text(values.readBackend),
-    mode: v.optional(oneOf(ROUTE_MODES), "l4"),
-    send_proxy_protocol: v.optional(boolean, false),
-    tls_cert: v.optional(text(values.readOptionalPath), ""),
-    tls_key: v.optional(text(values.readOptionalPath), ""),
-    backend_tls: v.optional(boolean, false),
-    backend_protocol: v.optional(oneOf(BACKEND_PROTOCOLS), ""),
-    backend_ca: v.optional(text(values.readOptionalPath), ""),
-    backend_server_name: v.optional(text(values.readServerName), ""),
-    l7_policies: tables(l7PolicySchema, "[[listeners.routes.l7_policies]]"),
-  },
-  { hostname: '"git.example.net"', backend: '"127.0.0.1:8443"' },
-);
+export const routeSchema = table(routeKeys, { hostname: '"git.example.net"', backend: '"127.0.0.1:8443"' });
 
-const listener = table(
-  {
-    addr: text(values.readListenAddress),
-    proxy_protocol: v.optional(boolean, false),
-    max_connections: v.optional(wholeNumber(MAX_CONNECTIONS), 0),
-    routes: tables(routeSchema, "[[listeners.routes]]"),
-  },
-  { addr: '":443"' },
-);
+const listenerKeys = {
+  addr: text(values.readListenAddress),
+  proxy_protocol: v.optional(boolean, false),
+  max_connections: v.optional(wholeNumber(MAX_CONNECTIONS), 0),
+  routes: tables(routeSchema, "[[listeners.routes]]"),
+};
+
+const listenerSchema = table(listenerKeys, { addr: '":443"' });
 
 /** The keys of every table that is there at most once: those whose scalars the environment may override. */
 export const SECTIONS = {
@@ -162,6 +163,19 @@ export const SECTIONS = {
   },
 };
 
+/** The keys of every table, by the name of the table. */
+export const TABLES = {
+  database: SECTIONS.database,
+  listeners: listenerKeys,
+  "listeners.routes": routeKeys,
+  "listeners.routes.l7_policies": policyKeys,
+  firewall: SECTIONS.firewall,
+  grpc: SECTIONS.grpc,
+  metrics: SECTIONS.metrics,
+  proxy: SECTIONS.proxy,
+  log: SECTIONS.log,
+} as const;
+
 /** A route's values: checked and canonical, under the file's own names. */
 export type RouteDocument = v.InferOutput<typeof routeSchema>;
 
@@ -169,13 +183,24 @@ export type RouteDocument = v.InferOutput<typeof routeSchema>;
 export const configSchema = table({
   // Absent, it is reported as a database without a path.
   database: v.optional(table(SECTIONS.database, { path: '"/srv/mc-proxy/mc-proxy.db"' }), {}),
-  listeners: tables(listener, "[[listeners]]"),
+  listeners: tables(listenerSchema, "[[listeners]]"),
   firewall: v.optional(table(SECTIONS.firewall), {}),
   grpc: v.optional(table(SECTIONS.grpc, { addr: '"/srv/mc-proxy/mc-proxy.sock"' })),
   metrics: v.optional(table(SECTIONS.metrics, { addr: '"127.0.0.1:9090"' })),
   proxy: v.optional(table(SECTIONS.proxy), {}),
   log: v.optional(table(SECTIONS.log), {}),
 });
+
+const { blocked_ips, blocked_cidrs, blocked_countries } = SECTIONS.firewall;
+
+/** What of the file the database holds. */
+export const storedSchema = table({
+  listeners: tables(listenerSchema, "[[listeners]]"),
+  firewall: table({ blocked_ips, blocked_cidrs, blocked_countries }),
+});
+
+/** What of the file the database holds: checked and canonical, under the file's own names. */
+export type StoredDocument = v.InferOutput<typeof storedSchema>;
 
 /** The file's values: checked and canonical, under the file's own names. */
 export type ConfigDocument = v.InferOutput<typeof configSchema>;

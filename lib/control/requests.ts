@@ -145,7 +145,12 @@ export function readWatchInterval(ms: number = WATCH_INTERVAL_MS.default): numbe
   throw Refusal.invalid([{ field: "interval", description: `expected ${min} ms to ${max / 1000} s, got ${ms} ms` }]);
 }
 
-function refuse(problems: readonly ConfigProblem[]): void {
+/**
+ * Refuses what has problems.
+ *
+ * @throws {Refusal} If there are any.
+ */
+export function refuse(problems: readonly ConfigProblem[]): void {
   if (problems.length > 0) throw Refusal.invalid(distinct(problems));
 }
 

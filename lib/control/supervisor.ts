@@ -6,10 +6,18 @@
 
 import type { EdgeChange } from "../edge/change.ts";
 import { Counters, type ListenerCounts } from "../edge/counters.ts";
-import type { ConnectionEnd, Engine, EngineEvents, RequestEnd, ThreadCounts } from "../edge/engine.ts";
+import {
+  type ConnectionEnd,
+  type Engine,
+  type EngineEvents,
+  ListenError,
+  type RequestEnd,
+  type ThreadCounts,
+} from "../edge/engine.ts";
 import { type Inheritance, NOTHING_INHERITED } from "../edge/inherited.ts";
 import { EpollEngine } from "../edge/linux/engine.ts";
 import { Libc, LibcError } from "../edge/linux/libc.ts";
+import { listenAlone } from "../edge/listen.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
 import type { RouteRows } from "../edge/route_counters.ts";
 import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
@@ -231,18 +239,36 @@ export class Supervisor {
     }
   }
 
-  /** Adds a user of a backend and finds its addresses, for which a name gets a few seconds; none where it has none. */
-  async useBackend(backend: string): Promise<readonly Endpoint[]> {
-    await within(RESOLVE_MS, this.#resolver.add(backend));
-    return this.#resolver.addresses.get(backend) ?? [];
+  /**
+   * Adds a user of each of these backends, and finds their addresses, for which names get a few seconds.
+   *
+   * @returns The addresses of every backend as far as they are known, at any time; none of a name that has none.
+   */
+  async useBackends(backends: readonly string[]): Promise<ReadonlyMap<string, readonly Endpoint[]>> {
+    const tried = Promise.all(backends.map((backend) => this.#resolver.add(backend)));
+    await within(RESOLVE_MS, tried.then(() => {}));
+    return this.#resolver.addresses;
   }
 
   /**
-   * Takes a user of a backend away: one that has no other is forgotten. Nobody waits for that: a worker makes changes in
-   * the order in which it is told of them, so the backend's next user comes later.
+   * Takes a user of each of these backends away: one that has no other is forgotten. Nobody waits for that: a worker
+   * makes changes in the order in which it is told of them, so the backend's next user comes later.
    */
-  releaseBackend(backend: string): void {
-    if (this.#resolver.remove(backend)) void this.#engine.apply([{ kind: "remove_backend", name: backend }]);
+  releaseBackends(backends: readonly string[]): void {
+    const gone = backends.filter((backend) => this.#resolver.remove(backend));
+    if (gone.length > 0) void this.#engine.apply(gone.map((name) => ({ kind: "remove_backend", name })));
+  }
+
+  /** Why an address cannot be listened on at this moment; `undefined` where it can. */
+  listenProblem(addr: string): string | undefined {
+    const { hostname, port } = bindingOf(addr);
+    try {
+      listenAlone(addr, hostname, port).close();
+      return undefined;
+    } catch (error) {
+      if (error instanceof ListenError) return error.message;
+      throw error;
+    }
   }
 
   /** Ends every open connection at once, so that a `stop` under way is soon over. */
@@ -336,16 +362,19 @@ function listenerSnapshot(
   { addr, proxyProtocol, maxConnections, routes }: ListenerConfig,
   rowsOf: (route: RouteConfig) => RouteRows,
 ): ListenerSnapshot {
-  const parsed = parseListenAddress(addr);
-  if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
   return {
     addr,
-    hostname: parsed.host || "::",
-    port: parsed.port,
+    ...bindingOf(addr),
     proxyProtocol,
     maxConnections,
     routes: routes.map((route) => routeSnapshot(route, rowsOf(route))),
   };
+}
+
+function bindingOf(addr: string): { readonly hostname: string; readonly port: number } {
+  const parsed = parseListenAddress(addr);
+  if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
+  return { hostname: parsed.host || "::", port: parsed.port };
 }
 
 function connectionFields(end: ConnectionEnd): LogFields {

@@ -20,6 +20,8 @@ export type EdgeChange =
   | { readonly kind: "set_route"; readonly listener: number; readonly route: RouteSnapshot }
   | { readonly kind: "remove_route"; readonly listener: number; readonly hostname: string }
   | { readonly kind: "set_max_connections"; readonly listener: number; readonly maxConnections: number }
+  /** Whether connections to come must begin with a PROXY header. */
+  | { readonly kind: "set_proxy_protocol"; readonly listener: number; readonly proxyProtocol: boolean }
   | { readonly kind: "add_rule"; readonly rule: FirewallRule }
   | { readonly kind: "remove_rule"; readonly rule: FirewallRule }
   /** The bytes of a GeoIP file that is known to be sound. */
@@ -34,6 +36,8 @@ export interface ChangeableListener {
   readonly routes: RouteTable<RouteSnapshot>;
   /** 0: no limit. */
   maxConnections: number;
+  /** Whether every connection must begin with a PROXY header. */
+  proxyProtocol: boolean;
 }
 
 /** What connections go by in one thread. */
@@ -70,6 +74,9 @@ export function applyChange(serving: Serving, change: EdgeChange): void {
       return;
     case "set_max_connections":
       at(serving.listeners, change.listener).maxConnections = change.maxConnections;
+      return;
+    case "set_proxy_protocol":
+      at(serving.listeners, change.listener).proxyProtocol = change.proxyProtocol;
       return;
     case "add_rule":
       serving.firewall.addRule(change.rule);
@@ -142,6 +149,11 @@ export class LivingSnapshot {
       case "set_max_connections": {
         const listener = at(this.#listeners, change.listener);
         listener.snapshot = { ...listener.snapshot, maxConnections: change.maxConnections };
+        return;
+      }
+      case "set_proxy_protocol": {
+        const listener = at(this.#listeners, change.listener);
+        listener.snapshot = { ...listener.snapshot, proxyProtocol: change.proxyProtocol };
         return;
       }
       case "add_rule":

@@ -65,6 +65,11 @@ const change: fc.Arbitrary<EdgeChange> = fc.oneof(
     hostname: fc.constantFrom(...HOSTNAMES),
   }),
   fc.record({ kind: fc.constant("set_max_connections" as const), listener: listenerNumber, maxConnections }),
+  fc.record({
+    kind: fc.constant("set_proxy_protocol" as const),
+    listener: listenerNumber,
+    proxyProtocol: fc.boolean(),
+  }),
   fc.record({ kind: fc.constantFrom("add_rule" as const, "remove_rule" as const), rule: fc.constantFrom(...RULES) }),
   fc.record({
     kind: fc.constant("set_certificate" as const),
@@ -112,7 +117,7 @@ function begin(snapshot: EdgeSnapshot) {
   const { listeners, firewall, backends } = structuredClone(snapshot); // as it is posted to a thread
   const living = new Map(backends);
   return {
-    listeners: listeners.map(({ routes, maxConnections }) => ({ routes: routeTable(routes), maxConnections })),
+    listeners: listeners.map(({ routes, ...settings }) => ({ ...settings, routes: routeTable(routes) })),
     firewall: makeFirewall(firewall),
     backends: living,
     setBackend: (name, addresses) => void living.set(name, addresses),
@@ -125,7 +130,7 @@ function behaviour({ listeners, firewall, backends }: ReturnType<typeof begin>) 
   return {
     routing: listeners.map(({ routes }) => SERVER_NAMES.map((name) => routes.lookup(name))),
     sizes: listeners.map(({ routes }) => routes.size),
-    limits: listeners.map(({ maxConnections }) => maxConnections),
+    limits: listeners.map(({ maxConnections, proxyProtocol }) => [maxConnections, proxyProtocol]),
     blocked: CLIENTS.map((client) => firewall.check(client, 0)),
     backends: BACKENDS.map((name) => backends.get(name)),
   };
@@ -192,6 +197,7 @@ Deno.test("a change of a listener that is not there is refused by both, and chan
       },
       { kind: "remove_route", listener: -1, hostname: "*" },
       { kind: "set_max_connections", listener: 2, maxConnections: 1 },
+      { kind: "set_proxy_protocol", listener: 2, proxyProtocol: true },
     ] as const
   ) {
     assert.throws(() => living.apply(change), RangeError);

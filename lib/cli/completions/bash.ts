@@ -5,7 +5,7 @@
  */
 
 import { shellQuote } from "../shell_word.ts";
-import { argumentsOf, choicesOf, type CompletionNode, flagsOf } from "./tree.ts";
+import { argumentsOf, choicesOf, type CompletionNode, fileArgumentsOf, flagsOf } from "./tree.ts";
 
 /**
  * A script for bash 4 or later.
@@ -62,6 +62,9 @@ ${
         esac
       else
         case "$at $count" in
+          ${fileArgumentsOf(nodes).map(([path, i]) => shellQuote(`${path} ${i}`)).join("|")})
+            compopt -o default
+            return ;;
 ${
     nodes.filter(({ commands }) => commands.length > 0).map(({ path, commands }) =>
       `          ${shellQuote(`${path} 0`)}) candidates=${words(commands.map(({ name }) => name))} ;;`

@@ -13,7 +13,9 @@ const OFFERED: readonly (readonly [line: string, offered: readonly string[]])[] 
   ["mc-proxy server --co", ["--config"]],
   ["mc-proxy completions ", ["bash", "zsh", "fish"]],
   ["mc-proxy status --", ["--addr", "--config", "--help", "--json", "--watch"]],
-  ["mc-proxy ctl ", ["status", "health", "top", "routes", "policies", "firewall", "listeners", "help"]],
+  ["mc-proxy ctl ", [
+    ...["status", "health", "top", "routes", "policies", "firewall", "listeners", "diff", "apply", "export", "help"],
+  ]],
   ["mc-proxy ctl -c FILE r", ["routes"]],
   ["mc-proxy ctl --json routes ", ["list", "add", "remove", "help"]],
   ["mc-proxy ctl help f", ["firewall"]],
@@ -26,6 +28,12 @@ const OFFERED: readonly (readonly [line: string, offered: readonly string[]])[] 
   ["mc-proxy ctl policies add :443 --addr SOCKET www.example.net r", ["require_header"]],
   ["mc-proxy ctl firewall remove ", ["ip", "cidr", "country"]],
   ["mc-proxy ctl listeners s", ["set-max-connections"]],
+  ["mc-proxy ctl diff ", ["FILES"]],
+  ["mc-proxy ctl -c FILE apply --prune ", ["FILES"]],
+  ["mc-proxy ctl apply FILE ", []],
+  ["mc-proxy ctl apply --p", ["--prune"]],
+  ["mc-proxy ctl export -o ", ["FILES"]],
+  ["mcproxyctl apply ", ["FILES"]],
   ["mcproxyctl l", ["listeners"]],
   ["mcproxyctl firewall add c", ["cidr", "country"]],
 ];

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { argumentsOf, type CompletionNode, type CompletionOption, flagsOf } from "./tree.ts";
+import { argumentsOf, type CompletionNode, type CompletionOption, fileArgumentsOf, flagsOf } from "./tree.ts";
 
 /** A script for fish 3 or later. */
 export function fishScript(programs: readonly string[], nodes: readonly CompletionNode[]): string {
@@ -41,6 +41,7 @@ end
 ${programs.map((program) => `complete -c ${program} -f`).join("\n")}
 ${lines.join("\n")}
 ${argumentsOf(nodes).map(([path, i, choices]) => `${completeAt(path, i)} -a ${quote(choices.join(" "))}`).join("\n")}
+${fileArgumentsOf(nodes).map(([path, i]) => `${completeAt(path, i)} -F`).join("\n")}
 `;
 }
 

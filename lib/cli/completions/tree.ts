@@ -13,8 +13,8 @@ export interface CompletionNode {
   readonly commands: readonly { readonly name: string; readonly description: string }[];
   /** Its own, and those of the commands that it is below. */
   readonly options: readonly CompletionOption[];
-  /** By position: what there is to choose from; nothing where any text goes. */
-  readonly arguments: readonly (readonly string[])[];
+  /** By position: what there is to choose from; nothing where any text goes, or the names of files. */
+  readonly arguments: readonly (readonly string[] | "file")[];
 }
 
 /** An option. */
@@ -39,7 +39,7 @@ function nodesOf(command: Command, path: string): CompletionNode[] {
     path,
     commands: below.map((each) => ({ name: each.name(), description: each.description() })),
     options: [...help.visibleOptions(command), ...help.visibleGlobalOptions(command)].map(optionOf),
-    arguments: command.registeredArguments.map(({ argChoices = [] }) => argChoices),
+    arguments: command.registeredArguments.map((each) => each.name() === "FILE" ? "file" : each.argChoices ?? []),
   };
   return [
     node,
@@ -83,6 +83,13 @@ export function argumentsOf(
   nodes: readonly CompletionNode[],
 ): (readonly [path: string, index: number, choices: readonly string[]])[] {
   return nodes.flatMap(({ path, arguments: each }) =>
-    each.flatMap((choices, i) => choices.length === 0 ? [] : [[path, i, choices] as const])
+    each.flatMap((choices, i) => choices === "file" || choices.length === 0 ? [] : [[path, i, choices] as const])
+  );
+}
+
+/** Each argument that is a file, by the path and the number of arguments before it. */
+export function fileArgumentsOf(nodes: readonly CompletionNode[]): (readonly [path: string, index: number])[] {
+  return nodes.flatMap(({ path, arguments: each }) =>
+    each.flatMap((choices, i) => choices === "file" ? [[path, i] as const] : [])
   );
 }

@@ -5,7 +5,7 @@
  */
 
 import { shellQuote } from "../shell_word.ts";
-import { argumentsOf, choicesOf, type CompletionNode, flagsOf } from "./tree.ts";
+import { argumentsOf, choicesOf, type CompletionNode, fileArgumentsOf, flagsOf } from "./tree.ts";
 
 /** A script for zsh 5 or later: a file named `_mc_proxy` in a folder of `fpath`, or sourced behind `compinit`. */
 export function zshScript(programs: readonly string[], nodes: readonly CompletionNode[]): string {
@@ -55,6 +55,7 @@ ${
         return
       fi
       case "$at $count" in
+        (${fileArgumentsOf(nodes).map(([path, i]) => shellQuote(`${path} ${i}`)).join("|")}) _files; return ;;
 ${
     nodes.filter(({ commands }) => commands.length > 0).map(({ path, commands }) => {
       const all = commands.map(({ name, description }) => described(name, description));

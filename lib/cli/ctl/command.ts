@@ -5,7 +5,7 @@
  */
 
 import type { Command } from "commander";
-import type { AdminClient } from "../../admin/client.ts";
+import type { AdminClient, AdminError } from "../../admin/client.ts";
 import { printable } from "../../control/quote.ts";
 import type { Output, Screen } from "../output.ts";
 import { shellWord } from "../shell_word.ts";
@@ -50,6 +50,12 @@ export interface Definition<Options> {
   /** The words of the command that shows what there is, behind the invocation; told where something is not there. */
   readonly list?: (args: readonly (string | undefined)[]) => readonly (string | undefined)[];
   readonly run: (run: Run<Options>) => Promise<Answer | undefined>;
+  /** Whose socket to take where no option names a server; `undefined`: the default. */
+  readonly socket?: (args: readonly (string | undefined)[]) => string | undefined;
+  /** The exit code where the command fails, if it is not 1. */
+  readonly failureCode?: number;
+  /** What to tell of a call that failed, where that is not what other commands tell. */
+  readonly explain?: (error: AdminError, args: readonly (string | undefined)[]) => Error | undefined;
 }
 
 /** Ends the help of a command with these command lines. */
@@ -62,22 +68,25 @@ export function addExamples(command: Command, examples: readonly string[]): void
 export function define<Options = unknown>(
   command: Command,
   { output, invocation, setExitCode }: CtlContext,
-  { examples, list, run }: Definition<Options>,
+  { examples, list, run, socket, failureCode, explain: explainOwn }: Definition<Options>,
 ): void {
   addExamples(command, examples.map((example) => `${invocation} ${example}`));
   command.action(async () => {
     const options: Options & ServerOptions = command.optsWithGlobals();
     const args: readonly (string | undefined)[] = command.processedArgs;
-    const path = socketOf(options);
+    if (failureCode !== undefined) setExitCode(failureCode); // until the answer has another
+    const path = (serverWords(options).length === 0 ? socket?.(args) : undefined) ?? socketOf(options);
     const { AdminClient, AdminError } = await import("../../admin/client.ts"); // the other commands start faster
     const connect = () => new AdminClient(path);
     using client = connect();
     try {
       const answer = await run({ client, connect, args, options, screen: output.screen });
       if (answer !== undefined) print(answer, options.json === true, output);
-      if (answer?.exitCode !== undefined) setExitCode(answer.exitCode);
+      if (answer?.exitCode !== undefined || failureCode !== undefined) setExitCode(answer?.exitCode ?? 0);
     } catch (error) {
       if (!(error instanceof AdminError)) throw error;
+      const own = explainOwn?.(error, args);
+      if (own !== undefined) throw own;
       const server = serverWords(options);
       const listing = list && [invocation, ...[...list(args), ...server].map((word = "") => shellWord(word))].join(" ");
       throw explain(error, { path, list: listing, isServerNamed: server.length > 0 });

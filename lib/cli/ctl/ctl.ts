@@ -6,6 +6,8 @@
 
 import type { Command } from "commander";
 import { addExamples, type CtlContext } from "./command.ts";
+import { addApply, addDiff } from "./apply.ts";
+import { addExport } from "./export.ts";
 import { addFirewall } from "./firewall.ts";
 import { addListeners } from "./listeners.ts";
 import { addPolicies } from "./policies.ts";
@@ -32,4 +34,7 @@ export function defineCtl(command: Command, context: CtlContext): void {
   addPolicies(command, context);
   addFirewall(command, context);
   addListeners(command, context);
+  addDiff(command, context);
+  addApply(command, context);
+  addExport(command, context);
 }

@@ -52,7 +52,7 @@ export function addRoutes(parent: Command, context: CtlContext): void {
       list,
       run: async ({ client, args: [listener = "", hostname = ""] }) => {
         const route = await client.removeRoute(listener, hostname);
-        const text = printable(`${route.hostname} on ${listener}: removed (was ${describe(route)})`);
+        const text = printable(`${route.hostname} on ${listener}: removed (was ${describeRoute(route)})`);
         return { text: `${text}\n`, json: { result: "removed", route: routeJson(listener, route) } };
       },
     },
@@ -131,8 +131,12 @@ async function listRoutes(client: AdminClient, listener: string | undefined, scr
 
 async function addRoute(client: AdminClient, listener: string, given: NewRoute): Promise<Answer> {
   const { route, replaced, warnings } = await client.addRoute(listener, given);
-  const result = replaced === undefined ? "added" : describe(replaced) === describe(route) ? "unchanged" : "replaced";
-  const was = result === "replaced" && replaced !== undefined ? ` (was ${describe(replaced)})` : "";
+  const result = replaced === undefined
+    ? "added"
+    : describeRoute(replaced) === describeRoute(route)
+    ? "unchanged"
+    : "replaced";
+  const was = result === "replaced" && replaced !== undefined ? ` (was ${describeRoute(replaced)})` : "";
   return {
     text: `${printable(`${route.hostname} on ${listener}: ${result}${was}`)}\n`,
     json: {
@@ -146,7 +150,7 @@ async function addRoute(client: AdminClient, listener: string, given: NewRoute):
 }
 
 /** A route in a few words: its backend, and what differs from the defaults. */
-function describe(route: RouteConfig): string {
+export function describeRoute(route: RouteConfig): string {
   return [route.backend, ...route.mode === "l4" ? [] : [route.mode], settings(route)].filter((part) => part !== "")
     .join(" ");
 }

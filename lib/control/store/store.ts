@@ -9,15 +9,18 @@ import { messageOf } from "../../edge/thrown.ts";
 import type { FirewallRule } from "../../rules/firewall.ts";
 import type { FirewallRules, RouteConfig, StoredState } from "../config_types.ts";
 import { fileExists, fileIdentity } from "../file_access.ts";
+import type { Plan } from "../plan.ts";
 import { migrate } from "./migrations.ts";
 import { StoreError, withStoreErrors } from "./store_error.ts";
 import {
+  applyPlan,
   deleteRoute,
   deleteRule,
   insertRule,
   insertState,
   isSameState,
   putRoute,
+  replaceState,
   selectRoute,
   selectRoutes,
   selectRules,
@@ -149,6 +152,21 @@ export class Store {
   /** The rules of the firewall. */
   firewallRules(): FirewallRules {
     return this.#read(selectRules);
+  }
+
+  /** Everything, as it is now. */
+  state(): StoredState {
+    return this.#read(selectState);
+  }
+
+  /** Makes the changes of a plan, all or none. */
+  applyPlan(plan: Plan): void {
+    this.#change((db) => applyPlan(db, plan));
+  }
+
+  /** Puts another state in the place of what there is. */
+  putState(state: StoredState): void {
+    this.#change((db) => replaceState(db, state));
   }
 
   /** Adds a route to a listener that is there, or replaces the one of its host name, policies and all. */

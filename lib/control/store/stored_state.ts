@@ -16,15 +16,20 @@ import {
   type RouteConfig,
   type StoredState,
 } from "../config_types.ts";
+import type { Plan } from "../plan.ts";
 
 type Row = Readonly<Record<string, SQLOutputValue>>;
 
 const INSERT_RULE = "INSERT INTO firewall_rules (type, value) VALUES (?, ?) ON CONFLICT DO NOTHING";
 const INSERT_POLICY = "INSERT INTO l7_policies (route_id, type, value, position) VALUES (?, ?, ?, ?)";
+const DELETE_RULE = "DELETE FROM firewall_rules WHERE type = ? AND value = ?";
+const DELETE_ROUTE =
+  "DELETE FROM routes WHERE hostname = ? AND listener_id = (SELECT id FROM listeners WHERE addr = ?)";
 /** In the place of a route of the same host name, which keeps its id and so its turn in lists. */
 const PUT_ROUTE = `
   INSERT INTO routes (listener_id, hostname, backend, mode, send_proxy_protocol, tls_cert, tls_key, backend_tls,
-    backend_protocol, backend_ca, backend_server_name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    backend_protocol, backend_ca, backend_server_name)
+  VALUES ((SELECT id FROM listeners WHERE addr = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (listener_id, hostname) DO UPDATE SET backend = excluded.backend, mode = excluded.mode,
     send_proxy_protocol = excluded.send_proxy_protocol, tls_cert = excluded.tls_cert, tls_key = excluded.tls_key,
     backend_tls = excluded.backend_tls, backend_protocol = excluded.backend_protocol,
@@ -36,17 +41,47 @@ export function insertState(db: DatabaseSync, state: StoredState): void {
   const addListener = db.prepare(
     "INSERT INTO listeners (addr, proxy_protocol, max_connections) VALUES (?, ?, ?)",
   );
-  const addRoute = db.prepare(PUT_ROUTE);
-  const addPolicy = db.prepare(INSERT_POLICY);
+  const put = routeWriter(db);
   for (const { addr, proxyProtocol, maxConnections, routes } of state.listeners) {
-    const { lastInsertRowid: listener } = addListener.run(addr, Number(proxyProtocol), maxConnections);
-    for (const route of routes) {
-      const id = addRoute.get(listener, ...routeColumns(route))?.id ?? null;
-      route.l7Policies.forEach(({ type, value }, position) => addPolicy.run(id, type, value, position));
-    }
+    addListener.run(addr, Number(proxyProtocol), maxConnections);
+    for (const route of routes) put(addr, route);
   }
   const addRule = db.prepare(INSERT_RULE);
   for (const { type, value } of rulesOf(state.firewall)) addRule.run(type, value);
+}
+
+/** Puts `state` in the place of all there is. */
+export function replaceState(db: DatabaseSync, state: StoredState): void {
+  db.exec("DELETE FROM listeners; DELETE FROM firewall_rules"); // routes and policies go with their listeners
+  insertState(db, state);
+}
+
+/** Makes the changes of a plan. */
+export function applyPlan(db: DatabaseSync, { listeners, routes, rules }: Plan): void {
+  const put = routeWriter(db);
+  const remove = db.prepare(DELETE_ROUTE);
+  for (const { after } of listeners) if (after !== undefined) putListener(db, after);
+  for (const { listener, before, after } of routes) {
+    if (after !== undefined) put(listener, after);
+    else if (before !== undefined) remove.run(before.hostname, listener);
+  }
+  for (const { before, after } of listeners) if (after === undefined && before) deleteListener(db, before.addr);
+  const addRule = db.prepare(INSERT_RULE);
+  const removeRule = db.prepare(DELETE_RULE);
+  for (const { before, after } of rules) {
+    if (after !== undefined) addRule.run(after.type, after.value);
+    else if (before !== undefined) removeRule.run(before.type, before.value);
+  }
+}
+
+function putListener(db: DatabaseSync, { addr, proxyProtocol, maxConnections }: Omit<ListenerConfig, "routes">): void {
+  db.prepare(`INSERT INTO listeners (addr, proxy_protocol, max_connections) VALUES (?, ?, ?) ON CONFLICT (addr)
+    DO UPDATE SET proxy_protocol = excluded.proxy_protocol, max_connections = excluded.max_connections`)
+    .run(addr, Number(proxyProtocol), maxConnections);
+}
+
+function deleteListener(db: DatabaseSync, addr: string): void {
+  db.prepare("DELETE FROM listeners WHERE addr = ?").run(addr);
 }
 
 function routeColumns(route: RouteConfig): SQLInputValue[] {
@@ -119,17 +154,24 @@ export function selectRoute(db: DatabaseSync, addr: string, hostname: string): R
 
 /** Adds a route, or puts it in the place of the one of its host name. */
 export function putRoute(db: DatabaseSync, addr: string, route: RouteConfig): void {
-  const listener = db.prepare("SELECT id FROM listeners WHERE addr = ?").get(addr)?.id ?? null;
-  const id = db.prepare(PUT_ROUTE).get(listener, ...routeColumns(route))?.id ?? null;
-  db.prepare("DELETE FROM l7_policies WHERE route_id = ?").run(id);
+  routeWriter(db)(addr, route);
+}
+
+/** The same for many: each statement is read by SQLite once. */
+function routeWriter(db: DatabaseSync): (addr: string, route: RouteConfig) => void {
+  const put = db.prepare(PUT_ROUTE);
+  const clear = db.prepare("DELETE FROM l7_policies WHERE route_id = ?");
   const addPolicy = db.prepare(INSERT_POLICY);
-  route.l7Policies.forEach(({ type, value }, position) => addPolicy.run(id, type, value, position));
+  return (addr, route) => {
+    const id = put.get(addr, ...routeColumns(route))?.id ?? null;
+    clear.run(id);
+    route.l7Policies.forEach(({ type, value }, position) => addPolicy.run(id, type, value, position));
+  };
 }
 
 /** Removes a route and its policies. */
 export function deleteRoute(db: DatabaseSync, addr: string, hostname: string): void {
-  db.prepare("DELETE FROM routes WHERE hostname = ? AND listener_id = (SELECT id FROM listeners WHERE addr = ?)")
-    .run(hostname, addr);
+  db.prepare(DELETE_ROUTE).run(hostname, addr);
 }
 
 /** Adds a rule; `false` where it was there. */
@@ -139,7 +181,7 @@ export function insertRule(db: DatabaseSync, { type, value }: FirewallRule): boo
 
 /** Removes a rule; `false` where it was not there. */
 export function deleteRule(db: DatabaseSync, { type, value }: FirewallRule): boolean {
-  return db.prepare("DELETE FROM firewall_rules WHERE type = ? AND value = ?").run(type, value).changes > 0;
+  return db.prepare(DELETE_RULE).run(type, value).changes > 0;
 }
 
 /** Sets the limit of a listener. */

@@ -30,6 +30,8 @@ export class FakeServed implements Served {
   confirm: (changes: readonly EdgeChange[]) => Promise<void> = () => Promise.resolve();
   /** Looks a backend's name up. */
   lookUp: (backend: string) => Promise<void> = () => Promise.resolve();
+  /** Why a new listener could not be bound. */
+  listenProblem: (addr: string) => string | undefined = () => undefined;
   readonly routeCounts: RouteCounts;
   readonly #addrs: readonly string[];
 
@@ -56,19 +58,23 @@ export class FakeServed implements Served {
     return this.confirm(changes);
   }
 
-  async useBackend(backend: string): Promise<readonly Endpoint[]> {
-    this.#use(backend);
-    await this.lookUp(backend);
-    const endpoint = parseEndpoint(backend);
-    return endpoint === undefined ? [] : [endpoint];
+  async useBackends(backends: readonly string[]): Promise<ReadonlyMap<string, readonly Endpoint[]>> {
+    for (const backend of backends) this.#use(backend);
+    await Promise.all(backends.map((backend) => this.lookUp(backend)));
+    return new Map(backends.map((backend) => {
+      const endpoint = parseEndpoint(backend);
+      return [backend, endpoint === undefined ? [] : [endpoint]];
+    }));
   }
 
-  releaseBackend(backend: string): void {
-    const left = (this.users.get(backend) ?? 0) - 1;
-    if (left > 0) this.users.set(backend, left);
-    else {
-      this.users.delete(backend);
-      this.living.apply({ kind: "remove_backend", name: backend });
+  releaseBackends(backends: readonly string[]): void {
+    for (const backend of backends) {
+      const left = (this.users.get(backend) ?? 0) - 1;
+      if (left > 0) this.users.set(backend, left);
+      else {
+        this.users.delete(backend);
+        this.living.apply({ kind: "remove_backend", name: backend });
+      }
     }
   }
 

@@ -12,7 +12,7 @@ import type { RouteTable } from "../../rules/route_table.ts";
 import { CompactEndpoint } from "./compact_endpoint.ts";
 import { Connection } from "./connection.ts";
 import type { EdgeWorker } from "./edge_worker.ts";
-import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPOLLIN, errorName } from "./libc.ts";
+import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPOLLIN, errorName, IPPROTO_TCP, TCP_QUICKACK } from "./libc.ts";
 import type { Handler } from "./loop.ts";
 import { decodeAddress, decodePort, SOCKADDR_LENGTH } from "./sockaddr.ts";
 
@@ -47,7 +47,6 @@ export class Acceptor implements Expirable, ChangeableListener {
   /** The listener's place in the snapshot, and in the counters. */
   readonly index: number;
   readonly addr: string;
-  readonly proxyProtocol: boolean;
   readonly routes: RouteTable<RouteSnapshot>;
   maxConnections: number;
   deadline = 0;
@@ -56,6 +55,7 @@ export class Acceptor implements Expirable, ChangeableListener {
   readonly #address = new Uint8Array(16); // of the connection that is being accepted
   /** One, or more of a process with more workers that was replaced. */
   readonly #sockets: readonly ListeningSocket[];
+  #proxyProtocol: boolean;
   #failing = false;
   #stopped = false;
 
@@ -64,13 +64,23 @@ export class Acceptor implements Expirable, ChangeableListener {
     this.worker = worker;
     this.index = index;
     this.addr = snapshot.addr;
-    this.proxyProtocol = snapshot.proxyProtocol;
+    this.#proxyProtocol = snapshot.proxyProtocol;
     this.routes = routeTable(snapshot.routes);
     this.maxConnections = snapshot.maxConnections;
     this.#sockets = fds.map((fd) => new ListeningSocket(this, fd));
   }
 
+  get proxyProtocol(): boolean {
+    return this.#proxyProtocol;
+  }
+
+  set proxyProtocol(isExpected: boolean) {
+    this.#proxyProtocol = isExpected;
+    this.#setAcknowledging();
+  }
+
   start(): void {
+    this.#setAcknowledging();
     // Level-triggered: what is left after a round of accepts is told again.
     if (!this.#sockets.every((socket) => this.worker.loop.add(socket, EPOLLIN))) this.#pause(ENOMEM);
   }
@@ -113,6 +123,17 @@ export class Acceptor implements Expirable, ChangeableListener {
     const connection = new Connection(this, source);
     worker.own(connection.client, fd);
     worker.take(connection, this.#address);
+  }
+
+  /**
+   * The first octets of a connection are acknowledged by the answer to them, which saves a segment; but a PROXY header may
+   * come alone, and its sender may wait. Connections inherit this, if it was set after listen(2).
+   */
+  #setAcknowledging(): void {
+    for (const { fd } of this.#sockets) {
+      if (this.#proxyProtocol) this.worker.libc.enable(fd, IPPROTO_TCP, TCP_QUICKACK);
+      else this.worker.libc.disable(fd, IPPROTO_TCP, TCP_QUICKACK);
+    }
   }
 
   /** Rests: with no descriptor left to give, a level-triggered event would come again and again. */

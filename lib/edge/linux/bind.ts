@@ -21,14 +21,12 @@ import {
   SO_REUSEPORT,
   SOL_SOCKET,
   TCP_NODELAY,
-  TCP_QUICKACK,
 } from "./libc.ts";
 import { decodeSockaddr, encodeSockaddr, familyOf, SOCKADDR_LENGTH } from "./sockaddr.ts";
 
 /** The sockets of one listener. */
 export interface BoundListener {
   readonly addr: string;
-  readonly proxyProtocol: boolean;
   readonly hostname: string;
   readonly port: number;
   /** One at least for each worker. */
@@ -44,7 +42,7 @@ export interface BoundListener {
  * with which the kernel would let us share.
  */
 export function bindListener(libc: Libc, snapshot: ListenerSnapshot, count: number): BoundListener {
-  const { addr, proxyProtocol, hostname, port } = snapshot;
+  const { addr, hostname, port } = snapshot;
   const exclusive = listenAlone(addr, hostname, port);
   const { hostname: ip, port: freePort } = exclusive.addr;
   exclusive.close();
@@ -59,7 +57,7 @@ export function bindListener(libc: Libc, snapshot: ListenerSnapshot, count: numb
       check(addr, "listen", libc.listen(fd, BACKLOG));
       if (endpoint.port === 0) endpoint = { address, port: boundPort(libc, fd) };
     }
-    return { addr, proxyProtocol, hostname: formatIpAddress(address), port: endpoint.port, fds, silent: [] };
+    return { addr, hostname: formatIpAddress(address), port: endpoint.port, fds, silent: [] };
   } catch (error) {
     for (const fd of fds) libc.close(fd);
     throw error;
@@ -75,7 +73,7 @@ export function bindListener(libc: Libc, snapshot: ListenerSnapshot, count: numb
  */
 export function inheritListener(
   libc: Libc,
-  { addr, proxyProtocol }: ListenerSnapshot,
+  addr: string,
   { boundAddr, fds: inherited }: InheritedListener,
   count: number,
 ): BoundListener {
@@ -85,26 +83,16 @@ export function inheritListener(
   const silent: number[] = [];
   try {
     while (inherited.length + silent.length < count) silent.push(bindSocket(libc, addr, { address, port }));
-    return { addr, proxyProtocol, hostname: formatIpAddress(address), port, fds: [...inherited, ...silent], silent };
+    return { addr, hostname: formatIpAddress(address), port, fds: [...inherited, ...silent], silent };
   } catch (error) {
     for (const fd of silent) libc.close(fd);
     throw error;
   }
 }
 
-/**
- * Has the sockets of a listener listen that do not yet, and sets what connections inherit from all of them: their first
- * octets are acknowledged by the answer to them. A PROXY header may come alone, and its sender may wait for the
- * acknowledgement. It is inherited only if it was set after listen(2).
- *
- * @throws {ListenError} If one cannot listen.
- */
-export function listenOn(libc: Libc, { addr, proxyProtocol, fds, silent }: BoundListener): void {
+/** Has the sockets of a listener listen that do not yet. @throws {ListenError} If one cannot. */
+export function listenOn(libc: Libc, { addr, silent }: BoundListener): void {
   for (const fd of silent) check(addr, "listen", libc.listen(fd, BACKLOG));
-  for (const fd of fds) {
-    if (proxyProtocol) libc.enable(fd, IPPROTO_TCP, TCP_QUICKACK);
-    else libc.disable(fd, IPPROTO_TCP, TCP_QUICKACK);
-  }
 }
 
 function bindSocket(libc: Libc, addr: string, endpoint: Endpoint): number {

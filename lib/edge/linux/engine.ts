@@ -295,7 +295,7 @@ function bindAll(
     for (const listener of listeners) {
       const old = inherited.get(listener.addr);
       bound.push(
-        old === undefined ? bindListener(libc, listener, workers) : inheritListener(libc, listener, old, workers),
+        old === undefined ? bindListener(libc, listener, workers) : inheritListener(libc, listener.addr, old, workers),
       );
     }
     return bound;

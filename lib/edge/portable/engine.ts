@@ -36,7 +36,6 @@ export interface Listener extends ChangeableListener {
   /** Its place in the snapshot, and in the counters. */
   readonly index: number;
   readonly addr: string;
-  readonly proxyProtocol: boolean;
   /** `host:port` as it is bound. */
   readonly boundAddr: string;
   /** None where it is still to be bound, beside the process that has it. */

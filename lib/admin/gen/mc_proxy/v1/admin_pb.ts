@@ -25,7 +25,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file mc_proxy/v1/admin.proto.
  */
 export const file_mc_proxy_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChdtY19wcm94eS92MS9hZG1pbi5wcm90bxILbWNfcHJveHkudjEiugIKBVJvdXRlEhAKCGhvc3RuYW1lGAEgASgJEg8KB2JhY2tlbmQYAiABKAkSJAoEbW9kZRgDIAEoDjIWLm1jX3Byb3h5LnYxLlJvdXRlTW9kZRIbChNzZW5kX3Byb3h5X3Byb3RvY29sGAQgASgIEhAKCHRsc19jZXJ0GAUgASgJEg8KB3Rsc19rZXkYBiABKAkSEwoLYmFja2VuZF90bHMYByABKAgSNgoQYmFja2VuZF9wcm90b2NvbBgIIAEoDjIcLm1jX3Byb3h5LnYxLkJhY2tlbmRQcm90b2NvbBISCgpiYWNrZW5kX2NhGAkgASgJEhsKE2JhY2tlbmRfc2VydmVyX25hbWUYCiABKAkSKgoLbDdfcG9saWNpZXMYCyADKAsyFS5tY19wcm94eS52MS5MN1BvbGljeSJCCghMN1BvbGljeRInCgR0eXBlGAEgASgOMhkubWNfcHJveHkudjEuTDdQb2xpY3lUeXBlEg0KBXZhbHVlGAIgASgJIkoKDEZpcmV3YWxsUnVsZRIrCgR0eXBlGAEgASgOMh0ubWNfcHJveHkudjEuRmlyZXdhbGxSdWxlVHlwZRINCgV2YWx1ZRgCIAEoCSIqChFMaXN0Um91dGVzUmVxdWVzdBIVCg1saXN0ZW5lcl9hZGRyGAEgASgJIjgKEkxpc3RSb3V0ZXNSZXNwb25zZRIiCgZyb3V0ZXMYASADKAsyEi5tY19wcm94eS52MS5Sb3V0ZSJLCg9BZGRSb3V0ZVJlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIhCgVyb3V0ZRgCIAEoCzISLm1jX3Byb3h5LnYxLlJvdXRlIn8KEEFkZFJvdXRlUmVzcG9uc2USIQoFcm91dGUYASABKAsyEi5tY19wcm94eS52MS5Sb3V0ZRIpCghyZXBsYWNlZBgCIAEoCzISLm1jX3Byb3h5LnYxLlJvdXRlSACIAQESEAoId2FybmluZ3MYAyADKAlCCwoJX3JlcGxhY2VkIj0KElJlbW92ZVJvdXRlUmVxdWVzdBIVCg1saXN0ZW5lcl9hZGRyGAEgASgJEhAKCGhvc3RuYW1lGAIgASgJIjgKE1JlbW92ZVJvdXRlUmVzcG9uc2USIQoFcm91dGUYASABKAsyEi5tY19wcm94eS52MS5Sb3V0ZSJAChVMaXN0TDdQb2xpY2llc1JlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIQCghob3N0bmFtZRgCIAEoCSJBChZMaXN0TDdQb2xpY2llc1Jlc3BvbnNlEicKCHBvbGljaWVzGAEgAygLMhUubWNfcHJveHkudjEuTDdQb2xpY3kiZAoSQWRkTDdQb2xpY3lSZXF1ZXN0EhUKDWxpc3RlbmVyX2FkZHIYASABKAkSEAoIaG9zdG5hbWUYAiABKAkSJQoGcG9saWN5GAMgASgLMhUubWNfcHJveHkudjEuTDdQb2xpY3kiJAoTQWRkTDdQb2xpY3lSZXNwb25zZRINCgVhZGRlZBgBIAEoCCJnChVSZW1vdmVMN1BvbGljeVJlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIlCgZwb2xpY3kYAyABKAsyFS5tY19wcm94eS52MS5MN1BvbGljeSIYChZSZW1vdmVMN1BvbGljeVJlc3BvbnNlIhkKF0dldEZpcmV3YWxsUnVsZXNSZXF1ZXN0IkQKGEdldEZpcmV3YWxsUnVsZXNSZXNwb25zZRIoCgVydWxlcxgBIAMoCzIZLm1jX3Byb3h5LnYxLkZpcmV3YWxsUnVsZSJBChZBZGRGaXJld2FsbFJ1bGVSZXF1ZXN0EicKBHJ1bGUYASABKAsyGS5tY19wcm94eS52MS5GaXJld2FsbFJ1bGUiUQoXQWRkRmlyZXdhbGxSdWxlUmVzcG9uc2USJwoEcnVsZRgBIAEoCzIZLm1jX3Byb3h5LnYxLkZpcmV3YWxsUnVsZRINCgVhZGRlZBgCIAEoCCJEChlSZW1vdmVGaXJld2FsbFJ1bGVSZXF1ZXN0EicKBHJ1bGUYASABKAsyGS5tY19wcm94eS52MS5GaXJld2FsbFJ1bGUiHAoaUmVtb3ZlRmlyZXdhbGxSdWxlUmVzcG9uc2UiUgogU2V0TGlzdGVuZXJNYXhDb25uZWN0aW9uc1JlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIXCg9tYXhfY29ubmVjdGlvbnMYAiABKAUiNQohU2V0TGlzdGVuZXJNYXhDb25uZWN0aW9uc1Jlc3BvbnNlEhAKCHByZXZpb3VzGAEgASgFIicKEEdldFN0YXR1c1JlcXVlc3QSEwoLb21pdF9yb3V0ZXMYASABKAgitQIKEUdldFN0YXR1c1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSLgoKc3RhcnRlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGZW5naW5lGAMgASgJEg8KB3dvcmtlcnMYBCABKA0SFwoPd29ya2VyX2ZhaWx1cmVzGAUgASgNEhAKCGRyYWluaW5nGAYgASgIEi4KCWxpc3RlbmVycxgHIAMoCzIbLm1jX3Byb3h5LnYxLkxpc3RlbmVyU3RhdHVzEi0KCGZpcmV3YWxsGAggASgLMhsubWNfcHJveHkudjEuRmlyZXdhbGxTdGF0dXMSNAoMY2VydGlmaWNhdGVzGAkgAygLMh4ubWNfcHJveHkudjEuQ2VydGlmaWNhdGVTdGF0dXMi2QEKEUNlcnRpZmljYXRlU3RhdHVzEhAKCHRsc19jZXJ0GAEgASgJEg8KB3Rsc19rZXkYAiABKAkSMgoJbm90X2FmdGVyGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAiAEBEisKBnJvdXRlcxgEIAMoCzIbLm1jX3Byb3h5LnYxLkNlcnRpZmllZFJvdXRlEhQKB3Byb2JsZW0YBSABKAlIAYgBARIQCghmYWlsdXJlcxgGIAEoDUIMCgpfbm90X2FmdGVyQgoKCF9wcm9ibGVtIjkKDkNlcnRpZmllZFJvdXRlEhUKDWxpc3RlbmVyX2FkZHIYASABKAkSEAoIaG9zdG5hbWUYAiABKAki5gIKDkxpc3RlbmVyU3RhdHVzEgwKBGFkZHIYASABKAkSEgoKYm91bmRfYWRkchgCIAEoCRIWCg5wcm94eV9wcm90b2NvbBgDIAEoCBIXCg9tYXhfY29ubmVjdGlvbnMYBCABKAUSGgoSYWN0aXZlX2Nvbm5lY3Rpb25zGAUgASgNEhkKEXRvdGFsX2Nvbm5lY3Rpb25zGAYgASgEEhAKCGJ5dGVzX2luGAcgASgEEhEKCWJ5dGVzX291dBgIIAEoBBI7CghyZWplY3RlZBgJIAMoCzIpLm1jX3Byb3h5LnYxLkxpc3RlbmVyU3RhdHVzLlJlamVjdGVkRW50cnkSEwoLcm91dGVfY291bnQYCiABKA0SIgoGcm91dGVzGAsgAygLMhIubWNfcHJveHkudjEuUm91dGUaLwoNUmVqZWN0ZWRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBIqABCg5GaXJld2FsbFN0YXR1cxISCgpydWxlX2NvdW50GAEgASgNEhIKCnJhdGVfbGltaXQYAiABKA0SLgoLcmF0ZV93aW5kb3cYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoFZ2VvaXAYBCABKAsyGC5tY19wcm94eS52MS5HZW9JcFN0YXR1c0gAiAEBQggKBl9nZW9pcCKRAQoLR2VvSXBTdGF0dXMSDAoEcGF0aBgBIAEoCRIsCghidWlsdF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbG9hZGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9yZWxvYWRfZmFpbHVyZXMYBCABKA0iQAoRV2F0Y2hTdGF0c1JlcXVlc3QSKwoIaW50ZXJ2YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ilAUKEldhdGNoU3RhdHNSZXNwb25zZRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgZ1cHRpbWUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoKc3RhcnRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgEIAEoCRIOCgZlbmdpbmUYBSABKAkSFgoOd29ya2VyX3RocmVhZHMYBiABKA0SGQoRd29ya2VyX3RocmVhZHNfdXAYByABKA0SFwoPd29ya2VyX3Jlc3RhcnRzGAggASgEEhcKD2ludGVybmFsX2Vycm9ycxgJIAEoBBItCglsaXN0ZW5lcnMYCiADKAsyGi5tY19wcm94eS52MS5MaXN0ZW5lclN0YXRzEk4KEGZpcmV3YWxsX2Jsb2NrZWQYCyADKAsyNC5tY19wcm94eS52MS5XYXRjaFN0YXRzUmVzcG9uc2UuRmlyZXdhbGxCbG9ja2VkRW50cnkSEwoLZGlhbF9ib3VuZHMYDCADKAESKwoIYmFja2VuZHMYDSADKAsyGS5tY19wcm94eS52MS5CYWNrZW5kU3RhdHMSFgoOcmVxdWVzdF9ib3VuZHMYDiADKAESLQoJaG9zdG5hbWVzGA8gAygLMhoubWNfcHJveHkudjEuSG9zdG5hbWVTdGF0cxIzCgxjZXJ0aWZpY2F0ZXMYECADKAsyHS5tY19wcm94eS52MS5DZXJ0aWZpY2F0ZVN0YXRzGjYKFEZpcmV3YWxsQmxvY2tlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEirQIKDUxpc3RlbmVyU3RhdHMSDAoEYWRkchgBIAEoCRIaChJhY3RpdmVfY29ubmVjdGlvbnMYAiABKA0SFwoPbWF4X2Nvbm5lY3Rpb25zGAMgASgFEhkKEXRvdGFsX2Nvbm5lY3Rpb25zGAQgASgEEjoKCHJlamVjdGVkGAUgAygLMigubWNfcHJveHkudjEuTGlzdGVuZXJTdGF0cy5SZWplY3RlZEVudHJ5EhAKCGJ5dGVzX2luGAYgASgEEhEKCWJ5dGVzX291dBgHIAEoBBITCgtyb3V0ZV9jb3VudBgIIAEoDRIXCg9hY2NlcHRfZmFpbHVyZXMYCSABKAQaLwoNUmVqZWN0ZWRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBIikKCUR1cmF0aW9ucxIPCgdidWNrZXRzGAEgAygEEgsKA3N1bRgCIAEoASJbCgxCYWNrZW5kU3RhdHMSDwoHYmFja2VuZBgBIAEoCRIlCgVkaWFscxgCIAEoCzIWLm1jX3Byb3h5LnYxLkR1cmF0aW9ucxITCgtkaWFsX2Vycm9ycxgDIAEoBCK1AgoNSG9zdG5hbWVTdGF0cxIQCghob3N0bmFtZRgBIAEoCRIoCghyZXF1ZXN0cxgCIAEoCzIWLm1jX3Byb3h5LnYxLkR1cmF0aW9ucxI8CglyZXNwb25zZXMYAyADKAsyKS5tY19wcm94eS52MS5Ib3N0bmFtZVN0YXRzLlJlc3BvbnNlc0VudHJ5EkMKDXBvbGljeV9ibG9ja3MYBCADKAsyLC5tY19wcm94eS52MS5Ib3N0bmFtZVN0YXRzLlBvbGljeUJsb2Nrc0VudHJ5GjAKDlJlc3BvbnNlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEaMwoRUG9saWN5QmxvY2tzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgEOgI4ASJTChBDZXJ0aWZpY2F0ZVN0YXRzEhAKCGhvc3RuYW1lGAEgASgJEi0KCW5vdF9hZnRlchgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYAoUQmVnaW5IYW5kb3ZlclJlcXVlc3QSCwoDcGlkGAEgASgNEg8KB3ZlcnNpb24YAiABKAkSEAoIZGF0YWJhc2UYAyABKAkSGAoQZGVzY3JpcHRvcnNfcGF0aBgEIAEoCSKzAQoVQmVnaW5IYW5kb3ZlclJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgsKA3BpZBgCIAEoDRIPCgd2ZXJzaW9uGAMgASgJEi4KCWxpc3RlbmVycxgEIAMoCzIbLm1jX3Byb3h5LnYxLkhhbmRlZExpc3RlbmVyEjEKB21ldHJpY3MYBSABKAsyGy5tY19wcm94eS52MS5IYW5kZWRMaXN0ZW5lckgAiAEBQgoKCF9tZXRyaWNzIkMKDkhhbmRlZExpc3RlbmVyEgwKBGFkZHIYASABKAkSEgoKYm91bmRfYWRkchgCIAEoCRIPCgdzb2NrZXRzGAMgASgNIjgKFUZpbmlzaEhhbmRvdmVyUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghkcmFpbl9tcxgCIAEoDSIYChZGaW5pc2hIYW5kb3ZlclJlc3BvbnNlKk0KCVJvdXRlTW9kZRIaChZST1VURV9NT0RFX1VOU1BFQ0lGSUVEEAASEQoNUk9VVEVfTU9ERV9MNBABEhEKDVJPVVRFX01PREVfTDcQAipoCg9CYWNrZW5kUHJvdG9jb2wSIAocQkFDS0VORF9QUk9UT0NPTF9VTlNQRUNJRklFRBAAEhcKE0JBQ0tFTkRfUFJPVE9DT0xfSDIQARIaChZCQUNLRU5EX1BST1RPQ09MX0hUVFAxEAIqdgoMTDdQb2xpY3lUeXBlEh4KGkw3X1BPTElDWV9UWVBFX1VOU1BFQ0lGSUVEEAASIwofTDdfUE9MSUNZX1RZUEVfQkxPQ0tfVVNFUl9BR0VOVBABEiEKHUw3X1BPTElDWV9UWVBFX1JFUVVJUkVfSEVBREVSEAIqjgEKEEZpcmV3YWxsUnVsZVR5cGUSIgoeRklSRVdBTExfUlVMRV9UWVBFX1VOU1BFQ0lGSUVEEAASGQoVRklSRVdBTExfUlVMRV9UWVBFX0lQEAESGwoXRklSRVdBTExfUlVMRV9UWVBFX0NJRFIQAhIeChpGSVJFV0FMTF9SVUxFX1RZUEVfQ09VTlRSWRADMvkJChFQcm94eUFkbWluU2VydmljZRJNCgpMaXN0Um91dGVzEh4ubWNfcHJveHkudjEuTGlzdFJvdXRlc1JlcXVlc3QaHy5tY19wcm94eS52MS5MaXN0Um91dGVzUmVzcG9uc2USRwoIQWRkUm91dGUSHC5tY19wcm94eS52MS5BZGRSb3V0ZVJlcXVlc3QaHS5tY19wcm94eS52MS5BZGRSb3V0ZVJlc3BvbnNlElAKC1JlbW92ZVJvdXRlEh8ubWNfcHJveHkudjEuUmVtb3ZlUm91dGVSZXF1ZXN0GiAubWNfcHJveHkudjEuUmVtb3ZlUm91dGVSZXNwb25zZRJZCg5MaXN0TDdQb2xpY2llcxIiLm1jX3Byb3h5LnYxLkxpc3RMN1BvbGljaWVzUmVxdWVzdBojLm1jX3Byb3h5LnYxLkxpc3RMN1BvbGljaWVzUmVzcG9uc2USUAoLQWRkTDdQb2xpY3kSHy5tY19wcm94eS52MS5BZGRMN1BvbGljeVJlcXVlc3QaIC5tY19wcm94eS52MS5BZGRMN1BvbGljeVJlc3BvbnNlElkKDlJlbW92ZUw3UG9saWN5EiIubWNfcHJveHkudjEuUmVtb3ZlTDdQb2xpY3lSZXF1ZXN0GiMubWNfcHJveHkudjEuUmVtb3ZlTDdQb2xpY3lSZXNwb25zZRJfChBHZXRGaXJld2FsbFJ1bGVzEiQubWNfcHJveHkudjEuR2V0RmlyZXdhbGxSdWxlc1JlcXVlc3QaJS5tY19wcm94eS52MS5HZXRGaXJld2FsbFJ1bGVzUmVzcG9uc2USXAoPQWRkRmlyZXdhbGxSdWxlEiMubWNfcHJveHkudjEuQWRkRmlyZXdhbGxSdWxlUmVxdWVzdBokLm1jX3Byb3h5LnYxLkFkZEZpcmV3YWxsUnVsZVJlc3BvbnNlEmUKElJlbW92ZUZpcmV3YWxsUnVsZRImLm1jX3Byb3h5LnYxLlJlbW92ZUZpcmV3YWxsUnVsZVJlcXVlc3QaJy5tY19wcm94eS52MS5SZW1vdmVGaXJld2FsbFJ1bGVSZXNwb25zZRJ6ChlTZXRMaXN0ZW5lck1heENvbm5lY3Rpb25zEi0ubWNfcHJveHkudjEuU2V0TGlzdGVuZXJNYXhDb25uZWN0aW9uc1JlcXVlc3QaLi5tY19wcm94eS52MS5TZXRMaXN0ZW5lck1heENvbm5lY3Rpb25zUmVzcG9uc2USSgoJR2V0U3RhdHVzEh0ubWNfcHJveHkudjEuR2V0U3RhdHVzUmVxdWVzdBoeLm1jX3Byb3h5LnYxLkdldFN0YXR1c1Jlc3BvbnNlEk8KCldhdGNoU3RhdHMSHi5tY19wcm94eS52MS5XYXRjaFN0YXRzUmVxdWVzdBofLm1jX3Byb3h5LnYxLldhdGNoU3RhdHNSZXNwb25zZTABElgKDUJlZ2luSGFuZG92ZXISIS5tY19wcm94eS52MS5CZWdpbkhhbmRvdmVyUmVxdWVzdBoiLm1jX3Byb3h5LnYxLkJlZ2luSGFuZG92ZXJSZXNwb25zZTABElkKDkZpbmlzaEhhbmRvdmVyEiIubWNfcHJveHkudjEuRmluaXNoSGFuZG92ZXJSZXF1ZXN0GiMubWNfcHJveHkudjEuRmluaXNoSGFuZG92ZXJSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChdtY19wcm94eS92MS9hZG1pbi5wcm90bxILbWNfcHJveHkudjEiugIKBVJvdXRlEhAKCGhvc3RuYW1lGAEgASgJEg8KB2JhY2tlbmQYAiABKAkSJAoEbW9kZRgDIAEoDjIWLm1jX3Byb3h5LnYxLlJvdXRlTW9kZRIbChNzZW5kX3Byb3h5X3Byb3RvY29sGAQgASgIEhAKCHRsc19jZXJ0GAUgASgJEg8KB3Rsc19rZXkYBiABKAkSEwoLYmFja2VuZF90bHMYByABKAgSNgoQYmFja2VuZF9wcm90b2NvbBgIIAEoDjIcLm1jX3Byb3h5LnYxLkJhY2tlbmRQcm90b2NvbBISCgpiYWNrZW5kX2NhGAkgASgJEhsKE2JhY2tlbmRfc2VydmVyX25hbWUYCiABKAkSKgoLbDdfcG9saWNpZXMYCyADKAsyFS5tY19wcm94eS52MS5MN1BvbGljeSJCCghMN1BvbGljeRInCgR0eXBlGAEgASgOMhkubWNfcHJveHkudjEuTDdQb2xpY3lUeXBlEg0KBXZhbHVlGAIgASgJIkoKDEZpcmV3YWxsUnVsZRIrCgR0eXBlGAEgASgOMh0ubWNfcHJveHkudjEuRmlyZXdhbGxSdWxlVHlwZRINCgV2YWx1ZRgCIAEoCSIqChFMaXN0Um91dGVzUmVxdWVzdBIVCg1saXN0ZW5lcl9hZGRyGAEgASgJIjgKEkxpc3RSb3V0ZXNSZXNwb25zZRIiCgZyb3V0ZXMYASADKAsyEi5tY19wcm94eS52MS5Sb3V0ZSJLCg9BZGRSb3V0ZVJlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIhCgVyb3V0ZRgCIAEoCzISLm1jX3Byb3h5LnYxLlJvdXRlIn8KEEFkZFJvdXRlUmVzcG9uc2USIQoFcm91dGUYASABKAsyEi5tY19wcm94eS52MS5Sb3V0ZRIpCghyZXBsYWNlZBgCIAEoCzISLm1jX3Byb3h5LnYxLlJvdXRlSACIAQESEAoId2FybmluZ3MYAyADKAlCCwoJX3JlcGxhY2VkIj0KElJlbW92ZVJvdXRlUmVxdWVzdBIVCg1saXN0ZW5lcl9hZGRyGAEgASgJEhAKCGhvc3RuYW1lGAIgASgJIjgKE1JlbW92ZVJvdXRlUmVzcG9uc2USIQoFcm91dGUYASABKAsyEi5tY19wcm94eS52MS5Sb3V0ZSJAChVMaXN0TDdQb2xpY2llc1JlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIQCghob3N0bmFtZRgCIAEoCSJBChZMaXN0TDdQb2xpY2llc1Jlc3BvbnNlEicKCHBvbGljaWVzGAEgAygLMhUubWNfcHJveHkudjEuTDdQb2xpY3kiZAoSQWRkTDdQb2xpY3lSZXF1ZXN0EhUKDWxpc3RlbmVyX2FkZHIYASABKAkSEAoIaG9zdG5hbWUYAiABKAkSJQoGcG9saWN5GAMgASgLMhUubWNfcHJveHkudjEuTDdQb2xpY3kiJAoTQWRkTDdQb2xpY3lSZXNwb25zZRINCgVhZGRlZBgBIAEoCCJnChVSZW1vdmVMN1BvbGljeVJlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIlCgZwb2xpY3kYAyABKAsyFS5tY19wcm94eS52MS5MN1BvbGljeSIYChZSZW1vdmVMN1BvbGljeVJlc3BvbnNlIhkKF0dldEZpcmV3YWxsUnVsZXNSZXF1ZXN0IkQKGEdldEZpcmV3YWxsUnVsZXNSZXNwb25zZRIoCgVydWxlcxgBIAMoCzIZLm1jX3Byb3h5LnYxLkZpcmV3YWxsUnVsZSJBChZBZGRGaXJld2FsbFJ1bGVSZXF1ZXN0EicKBHJ1bGUYASABKAsyGS5tY19wcm94eS52MS5GaXJld2FsbFJ1bGUiUQoXQWRkRmlyZXdhbGxSdWxlUmVzcG9uc2USJwoEcnVsZRgBIAEoCzIZLm1jX3Byb3h5LnYxLkZpcmV3YWxsUnVsZRINCgVhZGRlZBgCIAEoCCJEChlSZW1vdmVGaXJld2FsbFJ1bGVSZXF1ZXN0EicKBHJ1bGUYASABKAsyGS5tY19wcm94eS52MS5GaXJld2FsbFJ1bGUiHAoaUmVtb3ZlRmlyZXdhbGxSdWxlUmVzcG9uc2UiUgogU2V0TGlzdGVuZXJNYXhDb25uZWN0aW9uc1JlcXVlc3QSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIXCg9tYXhfY29ubmVjdGlvbnMYAiABKAUiNQohU2V0TGlzdGVuZXJNYXhDb25uZWN0aW9uc1Jlc3BvbnNlEhAKCHByZXZpb3VzGAEgASgFIoYBCgxBcHBseVJlcXVlc3QSKAoJbGlzdGVuZXJzGAEgAygLMhUubWNfcHJveHkudjEuTGlzdGVuZXISLAoIZmlyZXdhbGwYAiABKAsyGi5tY19wcm94eS52MS5GaXJld2FsbFJ1bGVzEg0KBXBydW5lGAMgASgIEg8KB2RyeV9ydW4YBCABKAgibQoITGlzdGVuZXISDAoEYWRkchgBIAEoCRIWCg5wcm94eV9wcm90b2NvbBgCIAEoCBIXCg9tYXhfY29ubmVjdGlvbnMYAyABKAUSIgoGcm91dGVzGAQgAygLMhIubWNfcHJveHkudjEuUm91dGUiVgoNRmlyZXdhbGxSdWxlcxITCgtibG9ja2VkX2lwcxgBIAMoCRIVCg1ibG9ja2VkX2NpZHJzGAIgAygJEhkKEWJsb2NrZWRfY291bnRyaWVzGAMgAygJItsBCg1BcHBseVJlc3BvbnNlEi4KCWxpc3RlbmVycxgBIAMoCzIbLm1jX3Byb3h5LnYxLkxpc3RlbmVyQ2hhbmdlEigKBnJvdXRlcxgCIAMoCzIYLm1jX3Byb3h5LnYxLlJvdXRlQ2hhbmdlEi4KBXJ1bGVzGAMgAygLMh8ubWNfcHJveHkudjEuRmlyZXdhbGxSdWxlQ2hhbmdlEgwKBGtlcHQYBCABKA0SEAoId2FybmluZ3MYBSADKAkSDwoHb3BlbmluZxgGIAMoCRIPCgdjbG9zaW5nGAcgAygJInwKDkxpc3RlbmVyQ2hhbmdlEioKBmJlZm9yZRgBIAEoCzIVLm1jX3Byb3h5LnYxLkxpc3RlbmVySACIAQESKQoFYWZ0ZXIYAiABKAsyFS5tY19wcm94eS52MS5MaXN0ZW5lckgBiAEBQgkKB19iZWZvcmVCCAoGX2FmdGVyIooBCgtSb3V0ZUNoYW5nZRIVCg1saXN0ZW5lcl9hZGRyGAEgASgJEicKBmJlZm9yZRgCIAEoCzISLm1jX3Byb3h5LnYxLlJvdXRlSACIAQESJgoFYWZ0ZXIYAyABKAsyEi5tY19wcm94eS52MS5Sb3V0ZUgBiAEBQgkKB19iZWZvcmVCCAoGX2FmdGVyIogBChJGaXJld2FsbFJ1bGVDaGFuZ2USLgoGYmVmb3JlGAEgASgLMhkubWNfcHJveHkudjEuRmlyZXdhbGxSdWxlSACIAQESLQoFYWZ0ZXIYAiABKAsyGS5tY19wcm94eS52MS5GaXJld2FsbFJ1bGVIAYgBAUIJCgdfYmVmb3JlQggKBl9hZnRlciIPCg1FeHBvcnRSZXF1ZXN0Ih4KDkV4cG9ydFJlc3BvbnNlEgwKBHRvbWwYASABKAkiJwoQR2V0U3RhdHVzUmVxdWVzdBITCgtvbWl0X3JvdXRlcxgBIAEoCCK1AgoRR2V0U3RhdHVzUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIuCgpzdGFydGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZlbmdpbmUYAyABKAkSDwoHd29ya2VycxgEIAEoDRIXCg93b3JrZXJfZmFpbHVyZXMYBSABKA0SEAoIZHJhaW5pbmcYBiABKAgSLgoJbGlzdGVuZXJzGAcgAygLMhsubWNfcHJveHkudjEuTGlzdGVuZXJTdGF0dXMSLQoIZmlyZXdhbGwYCCABKAsyGy5tY19wcm94eS52MS5GaXJld2FsbFN0YXR1cxI0CgxjZXJ0aWZpY2F0ZXMYCSADKAsyHi5tY19wcm94eS52MS5DZXJ0aWZpY2F0ZVN0YXR1cyLZAQoRQ2VydGlmaWNhdGVTdGF0dXMSEAoIdGxzX2NlcnQYASABKAkSDwoHdGxzX2tleRgCIAEoCRIyCglub3RfYWZ0ZXIYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSACIAQESKwoGcm91dGVzGAQgAygLMhsubWNfcHJveHkudjEuQ2VydGlmaWVkUm91dGUSFAoHcHJvYmxlbRgFIAEoCUgBiAEBEhAKCGZhaWx1cmVzGAYgASgNQgwKCl9ub3RfYWZ0ZXJCCgoIX3Byb2JsZW0iOQoOQ2VydGlmaWVkUm91dGUSFQoNbGlzdGVuZXJfYWRkchgBIAEoCRIQCghob3N0bmFtZRgCIAEoCSLmAgoOTGlzdGVuZXJTdGF0dXMSDAoEYWRkchgBIAEoCRISCgpib3VuZF9hZGRyGAIgASgJEhYKDnByb3h5X3Byb3RvY29sGAMgASgIEhcKD21heF9jb25uZWN0aW9ucxgEIAEoBRIaChJhY3RpdmVfY29ubmVjdGlvbnMYBSABKA0SGQoRdG90YWxfY29ubmVjdGlvbnMYBiABKAQSEAoIYnl0ZXNfaW4YByABKAQSEQoJYnl0ZXNfb3V0GAggASgEEjsKCHJlamVjdGVkGAkgAygLMikubWNfcHJveHkudjEuTGlzdGVuZXJTdGF0dXMuUmVqZWN0ZWRFbnRyeRITCgtyb3V0ZV9jb3VudBgKIAEoDRIiCgZyb3V0ZXMYCyADKAsyEi5tY19wcm94eS52MS5Sb3V0ZRovCg1SZWplY3RlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEioAEKDkZpcmV3YWxsU3RhdHVzEhIKCnJ1bGVfY291bnQYASABKA0SEgoKcmF0ZV9saW1pdBgCIAEoDRIuCgtyYXRlX3dpbmRvdxgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIsCgVnZW9pcBgEIAEoCzIYLm1jX3Byb3h5LnYxLkdlb0lwU3RhdHVzSACIAQFCCAoGX2dlb2lwIpEBCgtHZW9JcFN0YXR1cxIMCgRwYXRoGAEgASgJEiwKCGJ1aWx0X2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglsb2FkZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD3JlbG9hZF9mYWlsdXJlcxgEIAEoDSJAChFXYXRjaFN0YXRzUmVxdWVzdBIrCghpbnRlcnZhbBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKUBQoSV2F0Y2hTdGF0c1Jlc3BvbnNlEigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnVwdGltZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgpzdGFydGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAQgASgJEg4KBmVuZ2luZRgFIAEoCRIWCg53b3JrZXJfdGhyZWFkcxgGIAEoDRIZChF3b3JrZXJfdGhyZWFkc191cBgHIAEoDRIXCg93b3JrZXJfcmVzdGFydHMYCCABKAQSFwoPaW50ZXJuYWxfZXJyb3JzGAkgASgEEi0KCWxpc3RlbmVycxgKIAMoCzIaLm1jX3Byb3h5LnYxLkxpc3RlbmVyU3RhdHMSTgoQZmlyZXdhbGxfYmxvY2tlZBgLIAMoCzI0Lm1jX3Byb3h5LnYxLldhdGNoU3RhdHNSZXNwb25zZS5GaXJld2FsbEJsb2NrZWRFbnRyeRITCgtkaWFsX2JvdW5kcxgMIAMoARIrCghiYWNrZW5kcxgNIAMoCzIZLm1jX3Byb3h5LnYxLkJhY2tlbmRTdGF0cxIWCg5yZXF1ZXN0X2JvdW5kcxgOIAMoARItCglob3N0bmFtZXMYDyADKAsyGi5tY19wcm94eS52MS5Ib3N0bmFtZVN0YXRzEjMKDGNlcnRpZmljYXRlcxgQIAMoCzIdLm1jX3Byb3h5LnYxLkNlcnRpZmljYXRlU3RhdHMaNgoURmlyZXdhbGxCbG9ja2VkRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgEOgI4ASKtAgoNTGlzdGVuZXJTdGF0cxIMCgRhZGRyGAEgASgJEhoKEmFjdGl2ZV9jb25uZWN0aW9ucxgCIAEoDRIXCg9tYXhfY29ubmVjdGlvbnMYAyABKAUSGQoRdG90YWxfY29ubmVjdGlvbnMYBCABKAQSOgoIcmVqZWN0ZWQYBSADKAsyKC5tY19wcm94eS52MS5MaXN0ZW5lclN0YXRzLlJlamVjdGVkRW50cnkSEAoIYnl0ZXNfaW4YBiABKAQSEQoJYnl0ZXNfb3V0GAcgASgEEhMKC3JvdXRlX2NvdW50GAggASgNEhcKD2FjY2VwdF9mYWlsdXJlcxgJIAEoBBovCg1SZWplY3RlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEiKQoJRHVyYXRpb25zEg8KB2J1Y2tldHMYASADKAQSCwoDc3VtGAIgASgBIlsKDEJhY2tlbmRTdGF0cxIPCgdiYWNrZW5kGAEgASgJEiUKBWRpYWxzGAIgASgLMhYubWNfcHJveHkudjEuRHVyYXRpb25zEhMKC2RpYWxfZXJyb3JzGAMgASgEIrUCCg1Ib3N0bmFtZVN0YXRzEhAKCGhvc3RuYW1lGAEgASgJEigKCHJlcXVlc3RzGAIgASgLMhYubWNfcHJveHkudjEuRHVyYXRpb25zEjwKCXJlc3BvbnNlcxgDIAMoCzIpLm1jX3Byb3h5LnYxLkhvc3RuYW1lU3RhdHMuUmVzcG9uc2VzRW50cnkSQwoNcG9saWN5X2Jsb2NrcxgEIAMoCzIsLm1jX3Byb3h5LnYxLkhvc3RuYW1lU3RhdHMuUG9saWN5QmxvY2tzRW50cnkaMAoOUmVzcG9uc2VzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgEOgI4ARozChFQb2xpY3lCbG9ja3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBIlMKEENlcnRpZmljYXRlU3RhdHMSEAoIaG9zdG5hbWUYASABKAkSLQoJbm90X2FmdGVyGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJgChRCZWdpbkhhbmRvdmVyUmVxdWVzdBILCgNwaWQYASABKA0SDwoHdmVyc2lvbhgCIAEoCRIQCghkYXRhYmFzZRgDIAEoCRIYChBkZXNjcmlwdG9yc19wYXRoGAQgASgJIrMBChVCZWdpbkhhbmRvdmVyUmVzcG9uc2USDQoFdG9rZW4YASABKAkSCwoDcGlkGAIgASgNEg8KB3ZlcnNpb24YAyABKAkSLgoJbGlzdGVuZXJzGAQgAygLMhsubWNfcHJveHkudjEuSGFuZGVkTGlzdGVuZXISMQoHbWV0cmljcxgFIAEoCzIbLm1jX3Byb3h5LnYxLkhhbmRlZExpc3RlbmVySACIAQFCCgoIX21ldHJpY3MiQwoOSGFuZGVkTGlzdGVuZXISDAoEYWRkchgBIAEoCRISCgpib3VuZF9hZGRyGAIgASgJEg8KB3NvY2tldHMYAyABKA0iOAoVRmluaXNoSGFuZG92ZXJSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEhAKCGRyYWluX21zGAIgASgNIhgKFkZpbmlzaEhhbmRvdmVyUmVzcG9uc2UqTQoJUm91dGVNb2RlEhoKFlJPVVRFX01PREVfVU5TUEVDSUZJRUQQABIRCg1ST1VURV9NT0RFX0w0EAESEQoNUk9VVEVfTU9ERV9MNxACKmgKD0JhY2tlbmRQcm90b2NvbBIgChxCQUNLRU5EX1BST1RPQ09MX1VOU1BFQ0lGSUVEEAASFwoTQkFDS0VORF9QUk9UT0NPTF9IMhABEhoKFkJBQ0tFTkRfUFJPVE9DT0xfSFRUUDEQAip2CgxMN1BvbGljeVR5cGUSHgoaTDdfUE9MSUNZX1RZUEVfVU5TUEVDSUZJRUQQABIjCh9MN19QT0xJQ1lfVFlQRV9CTE9DS19VU0VSX0FHRU5UEAESIQodTDdfUE9MSUNZX1RZUEVfUkVRVUlSRV9IRUFERVIQAiqOAQoQRmlyZXdhbGxSdWxlVHlwZRIiCh5GSVJFV0FMTF9SVUxFX1RZUEVfVU5TUEVDSUZJRUQQABIZChVGSVJFV0FMTF9SVUxFX1RZUEVfSVAQARIbChdGSVJFV0FMTF9SVUxFX1RZUEVfQ0lEUhACEh4KGkZJUkVXQUxMX1JVTEVfVFlQRV9DT1VOVFJZEAMy/AoKEVByb3h5QWRtaW5TZXJ2aWNlEk0KCkxpc3RSb3V0ZXMSHi5tY19wcm94eS52MS5MaXN0Um91dGVzUmVxdWVzdBofLm1jX3Byb3h5LnYxLkxpc3RSb3V0ZXNSZXNwb25zZRJHCghBZGRSb3V0ZRIcLm1jX3Byb3h5LnYxLkFkZFJvdXRlUmVxdWVzdBodLm1jX3Byb3h5LnYxLkFkZFJvdXRlUmVzcG9uc2USUAoLUmVtb3ZlUm91dGUSHy5tY19wcm94eS52MS5SZW1vdmVSb3V0ZVJlcXVlc3QaIC5tY19wcm94eS52MS5SZW1vdmVSb3V0ZVJlc3BvbnNlElkKDkxpc3RMN1BvbGljaWVzEiIubWNfcHJveHkudjEuTGlzdEw3UG9saWNpZXNSZXF1ZXN0GiMubWNfcHJveHkudjEuTGlzdEw3UG9saWNpZXNSZXNwb25zZRJQCgtBZGRMN1BvbGljeRIfLm1jX3Byb3h5LnYxLkFkZEw3UG9saWN5UmVxdWVzdBogLm1jX3Byb3h5LnYxLkFkZEw3UG9saWN5UmVzcG9uc2USWQoOUmVtb3ZlTDdQb2xpY3kSIi5tY19wcm94eS52MS5SZW1vdmVMN1BvbGljeVJlcXVlc3QaIy5tY19wcm94eS52MS5SZW1vdmVMN1BvbGljeVJlc3BvbnNlEl8KEEdldEZpcmV3YWxsUnVsZXMSJC5tY19wcm94eS52MS5HZXRGaXJld2FsbFJ1bGVzUmVxdWVzdBolLm1jX3Byb3h5LnYxLkdldEZpcmV3YWxsUnVsZXNSZXNwb25zZRJcCg9BZGRGaXJld2FsbFJ1bGUSIy5tY19wcm94eS52MS5BZGRGaXJld2FsbFJ1bGVSZXF1ZXN0GiQubWNfcHJveHkudjEuQWRkRmlyZXdhbGxSdWxlUmVzcG9uc2USZQoSUmVtb3ZlRmlyZXdhbGxSdWxlEiYubWNfcHJveHkudjEuUmVtb3ZlRmlyZXdhbGxSdWxlUmVxdWVzdBonLm1jX3Byb3h5LnYxLlJlbW92ZUZpcmV3YWxsUnVsZVJlc3BvbnNlEnoKGVNldExpc3RlbmVyTWF4Q29ubmVjdGlvbnMSLS5tY19wcm94eS52MS5TZXRMaXN0ZW5lck1heENvbm5lY3Rpb25zUmVxdWVzdBouLm1jX3Byb3h5LnYxLlNldExpc3RlbmVyTWF4Q29ubmVjdGlvbnNSZXNwb25zZRI+CgVBcHBseRIZLm1jX3Byb3h5LnYxLkFwcGx5UmVxdWVzdBoaLm1jX3Byb3h5LnYxLkFwcGx5UmVzcG9uc2USQQoGRXhwb3J0EhoubWNfcHJveHkudjEuRXhwb3J0UmVxdWVzdBobLm1jX3Byb3h5LnYxLkV4cG9ydFJlc3BvbnNlEkoKCUdldFN0YXR1cxIdLm1jX3Byb3h5LnYxLkdldFN0YXR1c1JlcXVlc3QaHi5tY19wcm94eS52MS5HZXRTdGF0dXNSZXNwb25zZRJPCgpXYXRjaFN0YXRzEh4ubWNfcHJveHkudjEuV2F0Y2hTdGF0c1JlcXVlc3QaHy5tY19wcm94eS52MS5XYXRjaFN0YXRzUmVzcG9uc2UwARJYCg1CZWdpbkhhbmRvdmVyEiEubWNfcHJveHkudjEuQmVnaW5IYW5kb3ZlclJlcXVlc3QaIi5tY19wcm94eS52MS5CZWdpbkhhbmRvdmVyUmVzcG9uc2UwARJZCg5GaW5pc2hIYW5kb3ZlchIiLm1jX3Byb3h5LnYxLkZpbmlzaEhhbmRvdmVyUmVxdWVzdBojLm1jX3Byb3h5LnYxLkZpbmlzaEhhbmRvdmVyUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * What happens to the connections for one host name pattern.
@@ -654,6 +654,318 @@ export const SetListenerMaxConnectionsResponseSchema: GenMessage<SetListenerMaxC
   messageDesc(file_mc_proxy_v1_admin, 22);
 
 /**
+ * See Apply. A request has at most 32 MiB: a hundred thousand routes and more.
+ *
+ * @generated from message mc_proxy.v1.ApplyRequest
+ */
+export type ApplyRequest = Message<"mc_proxy.v1.ApplyRequest"> & {
+  /**
+   * What is to be listened on, one at least. Listeners are opened and closed by the next start of the server only; what
+   * else is changed is in effect when the call returns.
+   *
+   * @generated from field: repeated mc_proxy.v1.Listener listeners = 1;
+   */
+  listeners: Listener[];
+
+  /**
+   * What is to stand before every listener.
+   *
+   * @generated from field: mc_proxy.v1.FirewallRules firewall = 2;
+   */
+  firewall?: FirewallRules | undefined;
+
+  /**
+   * Whether what the request lacks is removed: listeners, routes, rules. Policies of a route are always those of the
+   * request.
+   *
+   * @generated from field: bool prune = 3;
+   */
+  prune: boolean;
+
+  /**
+   * Answers what would be changed, and changes nothing.
+   *
+   * @generated from field: bool dry_run = 4;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message mc_proxy.v1.ApplyRequest.
+ * Use `create(ApplyRequestSchema)` to create a new message.
+ */
+export const ApplyRequestSchema: GenMessage<ApplyRequest> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 23);
+
+/**
+ * A listener and its routes.
+ *
+ * @generated from message mc_proxy.v1.Listener
+ */
+export type Listener = Message<"mc_proxy.v1.Listener"> & {
+  /**
+   * `host:port`, `[v6]:port` or `:port`: its name in every request.
+   *
+   * @generated from field: string addr = 1;
+   */
+  addr: string;
+
+  /**
+   * Whether connections begin with a PROXY protocol header.
+   *
+   * @generated from field: bool proxy_protocol = 2;
+   */
+  proxyProtocol: boolean;
+
+  /**
+   * 0: no limit.
+   *
+   * @generated from field: int32 max_connections = 3;
+   */
+  maxConnections: number;
+
+  /**
+   * Those of different host names.
+   *
+   * @generated from field: repeated mc_proxy.v1.Route routes = 4;
+   */
+  routes: Route[];
+};
+
+/**
+ * Describes the message mc_proxy.v1.Listener.
+ * Use `create(ListenerSchema)` to create a new message.
+ */
+export const ListenerSchema: GenMessage<Listener> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 24);
+
+/**
+ * The rules of the firewall, by their types.
+ *
+ * @generated from message mc_proxy.v1.FirewallRules
+ */
+export type FirewallRules = Message<"mc_proxy.v1.FirewallRules"> & {
+  /**
+   * Addresses.
+   *
+   * @generated from field: repeated string blocked_ips = 1;
+   */
+  blockedIps: string[];
+
+  /**
+   * Prefixes.
+   *
+   * @generated from field: repeated string blocked_cidrs = 2;
+   */
+  blockedCidrs: string[];
+
+  /**
+   * ISO 3166-1 alpha-2 codes.
+   *
+   * @generated from field: repeated string blocked_countries = 3;
+   */
+  blockedCountries: string[];
+};
+
+/**
+ * Describes the message mc_proxy.v1.FirewallRules.
+ * Use `create(FirewallRulesSchema)` to create a new message.
+ */
+export const FirewallRulesSchema: GenMessage<FirewallRules> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 25);
+
+/**
+ * See Apply.
+ *
+ * @generated from message mc_proxy.v1.ApplyResponse
+ */
+export type ApplyResponse = Message<"mc_proxy.v1.ApplyResponse"> & {
+  /**
+   * Listeners that are other than before, without their routes.
+   *
+   * @generated from field: repeated mc_proxy.v1.ListenerChange listeners = 1;
+   */
+  listeners: ListenerChange[];
+
+  /**
+   * Routes that are other than before, those of listeners that were removed included.
+   *
+   * @generated from field: repeated mc_proxy.v1.RouteChange routes = 2;
+   */
+  routes: RouteChange[];
+
+  /**
+   * Rules of the firewall that were not there, or are no more.
+   *
+   * @generated from field: repeated mc_proxy.v1.FirewallRuleChange rules = 3;
+   */
+  rules: FirewallRuleChange[];
+
+  /**
+   * How many listeners, routes and rules are there that the request lacks.
+   *
+   * @generated from field: uint32 kept = 4;
+   */
+  kept: number;
+
+  /**
+   * What is right but may not be meant.
+   *
+   * @generated from field: repeated string warnings = 5;
+   */
+  warnings: string[];
+
+  /**
+   * The `addr` of listeners that are stored, and open when the server is started again.
+   *
+   * @generated from field: repeated string opening = 6;
+   */
+  opening: string[];
+
+  /**
+   * The `addr` of listeners that are no longer stored, and close when the server is started again. Until then they have
+   * no routes.
+   *
+   * @generated from field: repeated string closing = 7;
+   */
+  closing: string[];
+};
+
+/**
+ * Describes the message mc_proxy.v1.ApplyResponse.
+ * Use `create(ApplyResponseSchema)` to create a new message.
+ */
+export const ApplyResponseSchema: GenMessage<ApplyResponse> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 26);
+
+/**
+ * A change of a listener's settings.
+ *
+ * @generated from message mc_proxy.v1.ListenerChange
+ */
+export type ListenerChange = Message<"mc_proxy.v1.ListenerChange"> & {
+  /**
+   * Absent where it is added.
+   *
+   * @generated from field: optional mc_proxy.v1.Listener before = 1;
+   */
+  before?: Listener | undefined;
+
+  /**
+   * Absent where it is removed.
+   *
+   * @generated from field: optional mc_proxy.v1.Listener after = 2;
+   */
+  after?: Listener | undefined;
+};
+
+/**
+ * Describes the message mc_proxy.v1.ListenerChange.
+ * Use `create(ListenerChangeSchema)` to create a new message.
+ */
+export const ListenerChangeSchema: GenMessage<ListenerChange> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 27);
+
+/**
+ * A change of a route.
+ *
+ * @generated from message mc_proxy.v1.RouteChange
+ */
+export type RouteChange = Message<"mc_proxy.v1.RouteChange"> & {
+  /**
+   * The listener's `addr`.
+   *
+   * @generated from field: string listener_addr = 1;
+   */
+  listenerAddr: string;
+
+  /**
+   * Absent where it is added.
+   *
+   * @generated from field: optional mc_proxy.v1.Route before = 2;
+   */
+  before?: Route | undefined;
+
+  /**
+   * Absent where it is removed.
+   *
+   * @generated from field: optional mc_proxy.v1.Route after = 3;
+   */
+  after?: Route | undefined;
+};
+
+/**
+ * Describes the message mc_proxy.v1.RouteChange.
+ * Use `create(RouteChangeSchema)` to create a new message.
+ */
+export const RouteChangeSchema: GenMessage<RouteChange> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 28);
+
+/**
+ * A rule that is added or removed.
+ *
+ * @generated from message mc_proxy.v1.FirewallRuleChange
+ */
+export type FirewallRuleChange = Message<"mc_proxy.v1.FirewallRuleChange"> & {
+  /**
+   * Absent where it is added.
+   *
+   * @generated from field: optional mc_proxy.v1.FirewallRule before = 1;
+   */
+  before?: FirewallRule | undefined;
+
+  /**
+   * Absent where it is removed.
+   *
+   * @generated from field: optional mc_proxy.v1.FirewallRule after = 2;
+   */
+  after?: FirewallRule | undefined;
+};
+
+/**
+ * Describes the message mc_proxy.v1.FirewallRuleChange.
+ * Use `create(FirewallRuleChangeSchema)` to create a new message.
+ */
+export const FirewallRuleChangeSchema: GenMessage<FirewallRuleChange> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 29);
+
+/**
+ * See Export.
+ *
+ * @generated from message mc_proxy.v1.ExportRequest
+ */
+export type ExportRequest = Message<"mc_proxy.v1.ExportRequest"> & {
+};
+
+/**
+ * Describes the message mc_proxy.v1.ExportRequest.
+ * Use `create(ExportRequestSchema)` to create a new message.
+ */
+export const ExportRequestSchema: GenMessage<ExportRequest> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 30);
+
+/**
+ * See Export.
+ *
+ * @generated from message mc_proxy.v1.ExportResponse
+ */
+export type ExportResponse = Message<"mc_proxy.v1.ExportResponse"> & {
+  /**
+   * TOML. Listeners, routes and rules are those of the database, sorted; the rest is what the server was started with.
+   *
+   * @generated from field: string toml = 1;
+   */
+  toml: string;
+};
+
+/**
+ * Describes the message mc_proxy.v1.ExportResponse.
+ * Use `create(ExportResponseSchema)` to create a new message.
+ */
+export const ExportResponseSchema: GenMessage<ExportResponse> = /*@__PURE__*/
+  messageDesc(file_mc_proxy_v1_admin, 31);
+
+/**
  * See GetStatus.
  *
  * @generated from message mc_proxy.v1.GetStatusRequest
@@ -672,7 +984,7 @@ export type GetStatusRequest = Message<"mc_proxy.v1.GetStatusRequest"> & {
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 23);
+  messageDesc(file_mc_proxy_v1_admin, 32);
 
 /**
  * See GetStatus.
@@ -749,7 +1061,7 @@ export type GetStatusResponse = Message<"mc_proxy.v1.GetStatusResponse"> & {
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 24);
+  messageDesc(file_mc_proxy_v1_admin, 33);
 
 /**
  * The certificate of one or more L7 routes at this moment.
@@ -805,7 +1117,7 @@ export type CertificateStatus = Message<"mc_proxy.v1.CertificateStatus"> & {
  * Use `create(CertificateStatusSchema)` to create a new message.
  */
 export const CertificateStatusSchema: GenMessage<CertificateStatus> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 25);
+  messageDesc(file_mc_proxy_v1_admin, 34);
 
 /**
  * A route that has a certificate.
@@ -833,7 +1145,7 @@ export type CertifiedRoute = Message<"mc_proxy.v1.CertifiedRoute"> & {
  * Use `create(CertifiedRouteSchema)` to create a new message.
  */
 export const CertifiedRouteSchema: GenMessage<CertifiedRoute> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 26);
+  messageDesc(file_mc_proxy_v1_admin, 35);
 
 /**
  * One listener at this moment. Counts are since the start of the server.
@@ -924,7 +1236,7 @@ export type ListenerStatus = Message<"mc_proxy.v1.ListenerStatus"> & {
  * Use `create(ListenerStatusSchema)` to create a new message.
  */
 export const ListenerStatusSchema: GenMessage<ListenerStatus> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 27);
+  messageDesc(file_mc_proxy_v1_admin, 36);
 
 /**
  * The firewall at this moment.
@@ -966,7 +1278,7 @@ export type FirewallStatus = Message<"mc_proxy.v1.FirewallStatus"> & {
  * Use `create(FirewallStatusSchema)` to create a new message.
  */
 export const FirewallStatusSchema: GenMessage<FirewallStatus> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 28);
+  messageDesc(file_mc_proxy_v1_admin, 37);
 
 /**
  * The GeoIP database in use.
@@ -1008,7 +1320,7 @@ export type GeoIpStatus = Message<"mc_proxy.v1.GeoIpStatus"> & {
  * Use `create(GeoIpStatusSchema)` to create a new message.
  */
 export const GeoIpStatusSchema: GenMessage<GeoIpStatus> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 29);
+  messageDesc(file_mc_proxy_v1_admin, 38);
 
 /**
  * See WatchStats.
@@ -1029,7 +1341,7 @@ export type WatchStatsRequest = Message<"mc_proxy.v1.WatchStatsRequest"> & {
  * Use `create(WatchStatsRequestSchema)` to create a new message.
  */
 export const WatchStatsRequestSchema: GenMessage<WatchStatsRequest> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 30);
+  messageDesc(file_mc_proxy_v1_admin, 39);
 
 /**
  * What the server has counted at one moment: the figures of `/metrics`. Counts are since the start of the server; what
@@ -1156,7 +1468,7 @@ export type WatchStatsResponse = Message<"mc_proxy.v1.WatchStatsResponse"> & {
  * Use `create(WatchStatsResponseSchema)` to create a new message.
  */
 export const WatchStatsResponseSchema: GenMessage<WatchStatsResponse> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 31);
+  messageDesc(file_mc_proxy_v1_admin, 40);
 
 /**
  * One listener at one moment.
@@ -1233,7 +1545,7 @@ export type ListenerStats = Message<"mc_proxy.v1.ListenerStats"> & {
  * Use `create(ListenerStatsSchema)` to create a new message.
  */
 export const ListenerStatsSchema: GenMessage<ListenerStats> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 32);
+  messageDesc(file_mc_proxy_v1_admin, 41);
 
 /**
  * How long something took, each time that it was done.
@@ -1261,7 +1573,7 @@ export type Durations = Message<"mc_proxy.v1.Durations"> & {
  * Use `create(DurationsSchema)` to create a new message.
  */
 export const DurationsSchema: GenMessage<Durations> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 33);
+  messageDesc(file_mc_proxy_v1_admin, 42);
 
 /**
  * One backend at one moment.
@@ -1296,7 +1608,7 @@ export type BackendStats = Message<"mc_proxy.v1.BackendStats"> & {
  * Use `create(BackendStatsSchema)` to create a new message.
  */
 export const BackendStatsSchema: GenMessage<BackendStats> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 34);
+  messageDesc(file_mc_proxy_v1_admin, 43);
 
 /**
  * One host name of L7 routes at one moment.
@@ -1339,7 +1651,7 @@ export type HostnameStats = Message<"mc_proxy.v1.HostnameStats"> & {
  * Use `create(HostnameStatsSchema)` to create a new message.
  */
 export const HostnameStatsSchema: GenMessage<HostnameStats> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 35);
+  messageDesc(file_mc_proxy_v1_admin, 44);
 
 /**
  * The certificate of one host name.
@@ -1367,7 +1679,7 @@ export type CertificateStats = Message<"mc_proxy.v1.CertificateStats"> & {
  * Use `create(CertificateStatsSchema)` to create a new message.
  */
 export const CertificateStatsSchema: GenMessage<CertificateStats> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 36);
+  messageDesc(file_mc_proxy_v1_admin, 45);
 
 /**
  * See BeginHandover.
@@ -1410,7 +1722,7 @@ export type BeginHandoverRequest = Message<"mc_proxy.v1.BeginHandoverRequest"> &
  * Use `create(BeginHandoverRequestSchema)` to create a new message.
  */
 export const BeginHandoverRequestSchema: GenMessage<BeginHandoverRequest> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 37);
+  messageDesc(file_mc_proxy_v1_admin, 46);
 
 /**
  * See BeginHandover. When it comes, the database is the client's to write, and all listening sockets have been sent.
@@ -1459,7 +1771,7 @@ export type BeginHandoverResponse = Message<"mc_proxy.v1.BeginHandoverResponse">
  * Use `create(BeginHandoverResponseSchema)` to create a new message.
  */
 export const BeginHandoverResponseSchema: GenMessage<BeginHandoverResponse> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 38);
+  messageDesc(file_mc_proxy_v1_admin, 47);
 
 /**
  * A listener of a server that is handed over.
@@ -1495,7 +1807,7 @@ export type HandedListener = Message<"mc_proxy.v1.HandedListener"> & {
  * Use `create(HandedListenerSchema)` to create a new message.
  */
 export const HandedListenerSchema: GenMessage<HandedListener> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 39);
+  messageDesc(file_mc_proxy_v1_admin, 48);
 
 /**
  * See FinishHandover.
@@ -1523,7 +1835,7 @@ export type FinishHandoverRequest = Message<"mc_proxy.v1.FinishHandoverRequest">
  * Use `create(FinishHandoverRequestSchema)` to create a new message.
  */
 export const FinishHandoverRequestSchema: GenMessage<FinishHandoverRequest> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 40);
+  messageDesc(file_mc_proxy_v1_admin, 49);
 
 /**
  * See FinishHandover.
@@ -1538,7 +1850,7 @@ export type FinishHandoverResponse = Message<"mc_proxy.v1.FinishHandoverResponse
  * Use `create(FinishHandoverResponseSchema)` to create a new message.
  */
 export const FinishHandoverResponseSchema: GenMessage<FinishHandoverResponse> = /*@__PURE__*/
-  messageDesc(file_mc_proxy_v1_admin, 41);
+  messageDesc(file_mc_proxy_v1_admin, 50);
 
 /**
  * How a route serves its connections.
@@ -1788,6 +2100,29 @@ export const ProxyAdminService: GenService<{
     methodKind: "unary";
     input: typeof SetListenerMaxConnectionsRequestSchema;
     output: typeof SetListenerMaxConnectionsResponseSchema;
+  },
+  /**
+   * Makes all that the database holds another, in one change, or nothing of it: a configuration that is kept elsewhere.
+   *
+   * What is to be changed is found out by the server when the call's turn comes, and told in the answer. INVALID_ARGUMENT
+   * names fields as the configuration file does, `listeners[0].routes[2].backend`.
+   *
+   * @generated from rpc mc_proxy.v1.ProxyAdminService.Apply
+   */
+  apply: {
+    methodKind: "unary";
+    input: typeof ApplyRequestSchema;
+    output: typeof ApplyResponseSchema;
+  },
+  /**
+   * The configuration file with which a server on a new database is what this one is.
+   *
+   * @generated from rpc mc_proxy.v1.ProxyAdminService.Export
+   */
+  export: {
+    methodKind: "unary";
+    input: typeof ExportRequestSchema;
+    output: typeof ExportResponseSchema;
   },
   /**
    * What the server is and does at this moment.

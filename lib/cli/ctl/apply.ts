@@ -1,0 +1,109 @@
+/**
+ * `ctl diff` and `ctl apply`: what a configuration file says, and what the server has stored.
+ *
+ * @module
+ */
+
+import type { Command } from "commander";
+import type { AdminError, Applied } from "../../admin/client.ts";
+import type { ApplyOptions } from "../../control/administration.ts";
+import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from "../../control/config.ts";
+import type { ConfigProblem } from "../../control/config_types.ts";
+import { Failure } from "../failure.ts";
+import { type Answer, type CtlContext, define, type Definition, type Run } from "./command.ts";
+import { formatPlan, isEmpty, pendingLines, planJson, summary } from "./plan_text.ts";
+
+/** The exit codes of `diff` that are not 0, as diff(1) has them. */
+const DIFFERENT = 1;
+const TROUBLE = 2;
+
+/** Adds `diff`. */
+export function addDiff(parent: Command, context: CtlContext): void {
+  const command = parent.command("diff")
+    .description("Print how a file differs from what the server has stored; exit 1 where it does, 2 where it fails.");
+  defineOfFile(command, context, {
+    examples: ["diff /srv/mc-proxy/config.toml"],
+    failureCode: TROUBLE,
+    answer: async ({ ask }) => {
+      const applied = await ask({ prune: true, dryRun: true });
+      const isEqual = isEmpty(applied.plan);
+      return {
+        text: isEqual ? "no differences\n" : `${formatPlan(applied.plan)}${summary(applied, false)}\n`,
+        json: { result: isEqual ? "equal" : "different", ...planJson(applied) },
+        exitCode: isEqual ? 0 : DIFFERENT,
+      };
+    },
+  });
+}
+
+/** Adds `apply`. */
+export function addApply(parent: Command, context: CtlContext): void {
+  const command = parent.command("apply")
+    .description("Have the server store and serve what a file says, all of it or nothing.")
+    .option("--prune", "remove the listeners, routes and firewall rules that the file lacks")
+    .option("--dry-run", "print what would be changed, and change nothing");
+  defineOfFile<{ readonly prune?: true; readonly dryRun?: true }>(command, context, {
+    examples: [
+      "apply /srv/mc-proxy/config.toml",
+      "apply --prune --dry-run /srv/mc-proxy/config.toml",
+    ],
+    answer: async ({ ask, options: { prune = false, dryRun = false } }) => {
+      const applied = await ask({ prune, dryRun });
+      const result = dryRun ? "planned" : isEmpty(applied.plan) ? "unchanged" : "applied";
+      return {
+        text: `${formatPlan(applied.plan)}${summary(applied, !dryRun)}\n`,
+        json: { result, ...planJson(applied) },
+      };
+    },
+  });
+}
+
+interface OfFile<Options> extends Pick<Definition<Options>, "examples" | "failureCode"> {
+  answer(run: Run<Options> & { ask(options: ApplyOptions): Promise<Applied> }): Promise<Answer>;
+}
+
+/** Defines a command whose argument is a configuration file; its server is that of the file, if no option names another. */
+function defineOfFile<Options = unknown>(
+  command: Command,
+  context: CtlContext,
+  { examples, answer, ...rest }: OfFile<Options>,
+): void {
+  let loaded: LoadedConfig | undefined;
+  const load = (file = ""): LoadedConfig => loaded ??= loadConfig(file);
+  define<Options>(
+    command.argument("<FILE>", "a configuration file; its paths are those of the server's host"),
+    context,
+    {
+      ...rest,
+      examples,
+      socket: ([file]) => load(file).config.grpc?.addr,
+      run: async (run) => {
+        const { config, warnings } = load(run.args[0]);
+        let said: string[] = [];
+        const ask = async (options: ApplyOptions) => {
+          const applied = await run.client.apply(config, options);
+          said = [...applied.warnings, ...pendingLines(applied)];
+          return applied;
+        };
+        const answered = await answer({ ...run, ask });
+        const own = warnings.map(({ path, message }) => `${path}: ${message}`);
+        return { ...answered, warnings: [...new Set([...own, ...said])] };
+      },
+      explain: (error, [file = ""]) => explainOfFile(error, file),
+    },
+  );
+}
+
+/** What the server has against a state, told as `check` tells what is wrong with a file. */
+function explainOfFile(error: AdminError, file: string): Error | undefined {
+  if (error.code === "RESOURCE_EXHAUSTED") {
+    return new Failure([`${file} is more than a request may hold: 32 MiB, a hundred thousand routes and more`]);
+  }
+  if (error.code !== "INVALID_ARGUMENT" || error.violations.length === 0) return undefined;
+  const problems: ConfigProblem[] = error.violations.map(({ field, description }) => ({
+    path: field,
+    message: description,
+  }));
+  const more = /; (and \d+ more)$/.exec(error.message)?.[1];
+  return new ConfigError(file, [...problems, ...more === undefined ? [] : [{ path: "", message: more }]]);
+}
