@@ -21,7 +21,7 @@ import { Supervisor } from "../control/supervisor.ts";
 import { ignored } from "../control/ignored.ts";
 import { LibcError } from "../edge/linux/libc.ts";
 import { messageOf, stackOf } from "../edge/thrown.ts";
-import { version } from "./version.ts";
+import { commit, version } from "./version.ts";
 
 /** How long the last lines of the log may take: who reads it may have stopped. */
 const LAST_LINES_MS = 1_000;
@@ -105,7 +105,7 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
   });
   const internalError = (method: string, thrown: unknown) =>
     log.error("internal_error", { method, stack: stackOf(thrown) });
-  const counted = { version, supervisor, administration, certificates };
+  const counted = { version, commit, supervisor, administration, certificates };
   const metrics = config.metrics && openMetrics(config.metrics, { ...counted, store, log });
   const administered = { administration, version, stats: () => readStats(counted) };
   const admin = config.grpc && await AdminServer.open(config.grpc.addr, administered, { internalError })
@@ -113,7 +113,7 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
       metrics?.close();
       throw error;
     });
-  log.info("starting", { version, config: file, database: config.database.path });
+  log.info("starting", { version, commit, config: file, database: config.database.path });
   if (seeded) log.info("database_seeded", { database: config.database.path });
   if (differs) {
     log.warn("config_differs", {
