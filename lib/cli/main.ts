@@ -16,6 +16,7 @@ import { addCompletions } from "./completions/completions.ts";
 import { defineCtl } from "./ctl/ctl.ts";
 import { addServerOptions } from "./ctl/server_option.ts";
 import { defineStatus } from "./ctl/status.ts";
+import { readVariable } from "./environment.ts";
 import { Failure } from "./failure.ts";
 import { type Output, processOutput } from "./output.ts";
 import type { ProgramName } from "./program_name.ts";
@@ -168,7 +169,5 @@ function messagesOf(error: unknown, name: ProgramName, debug: boolean): readonly
 
 /** Asked of the environment alone, as the error may come before the file is read. */
 function isDebug(): boolean {
-  const name = "MCPROXY_LOG_LEVEL";
-  const readable = Deno.permissions.querySync({ name: "env", variable: name }).state === "granted";
-  return readable && Deno.env.get(name) === "debug";
+  return readVariable("MCPROXY_LOG_LEVEL") === "debug";
 }

@@ -143,7 +143,10 @@ Deno.test("snapshot makes neither a database nor a copy where there is none", as
 
 Deno.test("version names the program and what it runs on", async () => {
   const { code, out, err } = await run("version");
-  assert.match(out, new RegExp(`^mc-proxy ${manifest.version} \\(commit ([0-9a-f]{12}|unknown), deno [\\d.]+, v8 \\S+, [\\w-]+\\)\\n$`));
+  assert.match(
+    out,
+    new RegExp(`^mc-proxy ${manifest.version} \\(commit ([0-9a-f]{12}|unknown), deno [\\d.]+, v8 \\S+, [\\w-]+\\)\\n$`),
+  );
   assert.deepEqual({ code, err }, { code: 0, err: "" });
   assert.equal((await run("--version")).out, out);
 });

@@ -21,6 +21,7 @@ import { Supervisor } from "../control/supervisor.ts";
 import { ignored } from "../control/ignored.ts";
 import { LibcError } from "../edge/linux/libc.ts";
 import { messageOf, stackOf } from "../edge/thrown.ts";
+import { ServiceManager } from "./service_manager.ts";
 import { commit, version } from "./version.ts";
 
 /** How long the last lines of the log may take: who reads it may have stopped. */
@@ -69,7 +70,8 @@ export async function runServer(file: string): Promise<number> {
   for (const { path, message } of [...warnings, ...ignored(config), ...files.warnings]) {
     log.warn("config", { file, key: path, message });
   }
-  await serve(parts);
+  const manager = ServiceManager.open((reason) => log.warn("service_manager", { reason }));
+  await serve(parts, manager, config);
   log.info("stopped", { worker_failures: parts.supervisor.status.workerFailures });
   store.close();
   lock[Symbol.dispose]();
@@ -157,22 +159,24 @@ function refuse(file: string, problems: readonly ConfigProblem[]): void {
 }
 
 /** Serves until the first signal, and then until all is drained; a second signal ends what is still open. */
-async function serve(parts: Parts): Promise<void> {
+async function serve(parts: Parts, manager: ServiceManager | undefined, { proxy }: Config): Promise<void> {
   const { log, supervisor, administration, certificates, admin, metrics } = parts;
   const stopping = Promise.withResolvers<void>();
   let signals = 0;
   const onStop = () => ++signals === 1 ? stopping.resolve() : supervisor.abort();
   const onReload = () => {
-    Promise.all([administration.reloadGeoip(), certificates.check()]).catch((error) =>
-      log.error("reload_failed", { error: String(error) })
-    );
+    manager?.reloading();
+    Promise.all([administration.reloadGeoip(), certificates.check()])
+      .catch((error) => log.error("reload_failed", { error: String(error) }))
+      .finally(() => manager?.reloaded());
   };
   const handlers: readonly (readonly [Deno.Signal, () => void])[] = Deno.build.os === "windows"
     ? [["SIGINT", onStop], ["SIGTERM", onStop]]
     : [["SIGINT", onStop], ["SIGTERM", onStop], ["SIGHUP", onReload]];
   for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
-  await Promise.race([start(parts), stopping.promise]);
+  await Promise.race([start(parts, manager), stopping.promise]);
   await stopping.promise;
+  manager?.stopping("Stopping: open connections may finish", proxy.shutdownTimeoutMs);
   certificates.close();
   admin?.drain();
   await administration.drain();
@@ -180,9 +184,11 @@ async function serve(parts: Parts): Promise<void> {
   await admin?.close();
   metrics?.close();
   for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
+  manager?.close();
 }
 
-async function start({ log, supervisor, administration, certificates, admin, metrics }: Parts): Promise<void> {
+async function start(parts: Parts, manager: ServiceManager | undefined): Promise<void> {
+  const { log, supervisor, administration, certificates, admin, metrics } = parts;
   if (!await supervisor.start()) return;
   certificates.start();
   admin?.start();
@@ -191,4 +197,14 @@ async function start({ log, supervisor, administration, certificates, admin, met
   const { engine, workers, listeners } = administration.status;
   const routes = listeners.reduce((sum, { routeCount }) => sum + routeCount, 0);
   log.info("ready", { engine, workers, listeners: listeners.length, routes });
+  manager?.ready(statusLine(parts));
+  manager?.watch(() => supervisor.answers(), () => statusLine(parts));
+}
+
+/** What `systemctl status` shows. */
+function statusLine({ administration }: Parts): string {
+  const { listeners } = administration.status;
+  const sum = (of: (listener: typeof listeners[number]) => number) => listeners.reduce((n, each) => n + of(each), 0);
+  const [routes, connections] = [sum(({ routeCount }) => routeCount), sum(({ counts }) => counts.active)];
+  return `Serving: listeners ${listeners.length}, routes ${routes}, open connections ${connections}`;
 }

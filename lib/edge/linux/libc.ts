@@ -22,6 +22,7 @@ export const EINPROGRESS = 115;
 
 const ERROR_NAMES: ReadonlyMap<number, string> = new Map([
   [1, "EPERM"],
+  [2, "ENOENT"],
   [EINTR, "EINTR"],
   [EAGAIN, "EAGAIN"],
   [ENOMEM, "ENOMEM"],
@@ -47,6 +48,7 @@ export function errorName(errno: number): string {
   return ERROR_NAMES.get(errno) ?? `errno ${errno}`;
 }
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOL_SOCKET = 1;
@@ -69,6 +71,7 @@ export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 
 const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const EFD_NONBLOCK = SOCK_NONBLOCK;
@@ -152,6 +155,16 @@ export class Libc {
   /** A TCP socket that does not block. */
   socket(family: number): number {
     return this.#checked(this.#c.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  }
+
+  /** Sends one datagram to a Unix socket, unix(7), from a new socket that does not block: EAGAIN where it is full. */
+  sendDatagram(sockaddr: Uint8Array<ArrayBuffer>, octets: Uint8Array<ArrayBuffer>): number {
+    const fd = this.#checked(this.#c.socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (fd < 0) return fd;
+    const connected = this.connect(fd, sockaddr);
+    const sent = connected < 0 ? connected : this.send(fd, octets, octets.length);
+    this.close(fd);
+    return sent;
   }
 
   /** Sets a socket option to 1. */
