@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Argument, Command, CommanderError, Help } from "commander";
+import { type Argument, Command, CommanderError, Help, InvalidArgumentError } from "commander";
 import { AdminSocketError } from "../admin/socket.ts";
 import { ConfigError } from "../control/config.ts";
 import { printable } from "../control/quote.ts";
@@ -116,8 +116,11 @@ function defineCommands(program: Command, output: Output, setExitCode: (code: nu
   defineStatus(addServerOptions(program.command("status")), { output, invocation: "mc-proxy", setExitCode });
   configCommand(program, "snapshot", " -o /backup/mc-proxy.db")
     .description("Back up the database, whether the server is running or not.")
-    .option("-o, --out <file>", "the new file (default: beside the database, with the time in its name)")
-    .action(({ config, out }: ConfigOption & { readonly out?: string }) => runSnapshot(config, out, output));
+    .option("-o, --out <path>", "the new file, or a folder for one with the time in its name (default: the database's)")
+    .option("--keep-days <number>", "then remove the snapshots beside it that are older, but never the newest", days)
+    .action(({ config, out, keepDays }: ConfigOption & { readonly out?: string; readonly keepDays?: number }) =>
+      runSnapshot(config, { out, keepDays }, output)
+    );
   defineCtl(program.command("ctl"), { output, invocation: "mc-proxy ctl", setExitCode });
   // The name by which others call it; one of the two in the help is enough.
   const alias = program.command("mcproxyctl", { hidden: true });
@@ -126,6 +129,12 @@ function defineCommands(program: Command, output: Output, setExitCode: (code: nu
   const version = program.command("version").description("Print the version.");
   version.action(() => output.out(`${versionLine()}\n`));
   addExamples(version, ["mc-proxy version"]);
+}
+
+/** @throws {InvalidArgumentError} If it is no number of days. */
+function days(text: string): number {
+  if (/^[1-9]\d{0,4}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number from 1 to 99999.");
 }
 
 interface ConfigOption {
