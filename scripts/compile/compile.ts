@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import configuration from "../../deno.json" with { type: "json" };
 import { COMMIT_FILE } from "../../lib/cli/commit.ts";
 import { ROOT } from "../program.ts";
-import { type Base, BaseError, findBase, type Target, TARGETS } from "./base.ts";
+import { type Base, BaseError, findBase, TARGETS } from "./base.ts";
 import { compileArguments, leftOutFolders, WORKER_MODULES } from "./command.ts";
 
 const USAGE = `Usage: deno task compile [--target TARGET] [--output FILE] [--twice] [--find-base]
