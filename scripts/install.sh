@@ -76,6 +76,11 @@ on_host() {
   [ -z "$root" ]
 }
 
+# Whether systemd runs here: sd_booted(3).
+has_systemd() {
+  on_host && [ -d /run/systemd/system ]
+}
+
 # own OWNER:GROUP PATH
 own() {
   on_host || return 0
@@ -125,7 +130,7 @@ put_completion() {
 # drop PATH
 drop() {
   if [ ! -e "$root$1" ] && [ ! -L "$root$1" ]; then return; fi
-  if doing "remove $root$1"; then rm -rf -- "${root:?}$1"; fi
+  if doing "remove $root$1"; then rm -rf -- "$root$1"; fi
 }
 
 put_user() {
@@ -155,7 +160,7 @@ install_all() {
   for unit in mc-proxy.service mc-proxy-backup.service mc-proxy-backup.timer; do
     put 644 "$source/config/systemd/$unit" $units/$unit
   done
-  if [ $changes -gt "$before" ] && on_host && doing "systemctl daemon-reload"; then systemctl daemon-reload; fi
+  if [ $changes -gt "$before" ] && has_systemd && doing "systemctl daemon-reload"; then systemctl daemon-reload; fi
   put_folder 750 $user:$user $data
   put_folder 750 root:$user $data/certs
   put_folder 700 $user:$user $data/backups
@@ -180,12 +185,12 @@ EOF
 }
 
 uninstall_all() {
-  if on_host && [ -e $units/mc-proxy.service ] && doing "systemctl disable --now mc-proxy.service mc-proxy-backup.timer"; then
+  if has_systemd && [ -e $units/mc-proxy.service ] && doing "systemctl disable --now mc-proxy.service mc-proxy-backup.timer"; then
     systemctl disable --now mc-proxy.service mc-proxy-backup.timer
   fi
   before=$changes
   for unit in mc-proxy.service mc-proxy-backup.service mc-proxy-backup.timer; do drop $units/$unit; done
-  if [ $changes -gt "$before" ] && on_host && doing "systemctl daemon-reload"; then systemctl daemon-reload; fi
+  if [ $changes -gt "$before" ] && has_systemd && doing "systemctl daemon-reload"; then systemctl daemon-reload; fi
   drop $bin/mc-proxy
   drop $bin/mcproxyctl
   drop $man/mc-proxy.8
