@@ -1,36 +1,17 @@
 /** `deno task compile`, with a program in place of Deno's runtime: what it makes has all that it should, and cannot run. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import configuration from "../deno.json" with { type: "json" };
-import type { CommandResult } from "./harness/proxy.ts";
+import { compileBase, OTHER_TARGET, runCompile } from "./harness/compile.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-/** Of the two targets that of the other machine, so that what is made is not started. */
-const [target, machine] = Deno.build.arch === "x86_64"
-  ? ["aarch64-unknown-linux-gnu", 183] as const
-  : ["x86_64-unknown-linux-gnu", 62] as const;
-
-/** Runs the task with these variables in its environment. */
-async function compile(args: readonly string[], env: Record<string, string>): Promise<CommandResult> {
-  const [deno, ...rest] = configuration.tasks.compile.command.split(" ");
-  assert.equal(deno, "deno");
-  const command = new Deno.Command(Deno.execPath(), { args: [...rest, ...args], cwd: ROOT, env, stdin: "null" });
-  const { code, stdout, stderr } = await command.output();
-  const decoder = new TextDecoder();
-  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
-}
-
 Deno.test({
   name:
     "a binary has the modules, the workers, the pages and the commit inside, and two of them are the same (needs /bin/true of Linux)",
   ignore: Deno.build.os !== "linux",
   async fn() {
     const folder = await Deno.makeTempDir();
-    const base = await Deno.readFile("/bin/true");
-    base[18] = machine; // elf(5) e_machine
-    await Deno.writeFile(`${folder}/denort`, base);
-    const env = { DENORT_BIN: `${folder}/denort`, MC_PROXY_COMMIT: "" };
-    const made = await compile(["--target", target, "--output", `${folder}/mc-proxy`, "--twice"], env);
+    const env = { DENORT_BIN: await compileBase(folder), MC_PROXY_COMMIT: "" };
+    const made = await runCompile(["--target", OTHER_TARGET, "--output", `${folder}/mc-proxy`, "--twice"], env);
     assert.deepEqual([made.code, made.stderr], [0, ""]);
     assert.match(made.stdout, /^twice +the same, octet for octet$/m);
     const commit = /, commit (\S+),/.exec(made.stdout)?.[1];
@@ -52,13 +33,13 @@ Deno.test({
 });
 
 Deno.test("where there is no base, compile says so in a few lines, and exits with 1", async () => {
-  const { code, stdout, stderr } = await compile([], { DENORT_BIN: "/none/denort" });
+  const { code, stdout, stderr } = await runCompile([], { DENORT_BIN: "/none/denort" });
   assert.deepEqual([code, stdout], [1, ""]);
   assert.match(stderr, /^compile: DENORT_BIN: \/none\/denort: .+\n$/);
 });
 
 Deno.test("a wrong command line of compile is told what would be right, and exits with 2", async () => {
-  const { code, stdout, stderr } = await compile(["--target", "vax"], {});
+  const { code, stdout, stderr } = await runCompile(["--target", "vax"], {});
   assert.deepEqual([code, stdout], [2, ""]);
   assert.match(
     stderr,
