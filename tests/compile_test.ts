@@ -46,3 +46,26 @@ Deno.test("a wrong command line of compile is told what would be right, and exit
     /^compile: --target: vax is not x86_64-unknown-linux-gnu or aarch64-unknown-linux-gnu\n\nUsage: /,
   );
 });
+
+Deno.test({
+  name: "the compile commands of docs/INSTALL.md do what they say (needs /bin/true of Linux)",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const text = await Deno.readTextFile(new URL("../docs/INSTALL.md", import.meta.url));
+    const lines = Array.from(
+      text.matchAll(/^.*deno task -q compile(.*)$/gm),
+      ([line, rest = ""]) => [line, rest] as const,
+    );
+    const [plain, cross, ...others] = lines;
+    assert.ok(plain !== undefined && cross !== undefined && others.length === 0);
+    assert.deepEqual(plain, ["deno task -q compile", ""]);
+    const folder = await Deno.makeTempDir();
+    const env = { [cross[0].split("=")[0] ?? ""]: await compileBase(folder) };
+    // Only what cannot be had in a test is other than in the document: the base, its target, and where the binary goes.
+    const args = cross[1].trim().replace(/[\w-]+-linux-gnu/, OTHER_TARGET).replace("out/", `${folder}/`).split(" ");
+    const { code, stdout, stderr } = await runCompile(args, env);
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.match(stdout, /^file +\S+\/mc-proxy-arm \(\d+\.\d MiB\)$/m);
+    await Deno.remove(folder, { recursive: true });
+  },
+});

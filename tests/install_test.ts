@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { shellQuote } from "../lib/cli/shell_word.ts";
 import { programCommand } from "../scripts/program.ts";
-import { runProgram } from "./harness/proxy.ts";
+import { Proxy, runProgram } from "./harness/proxy.ts";
 import { isInstalled, runTool, type ToolResult } from "./harness/tools.ts";
 
 const SCRIPT = fileURLToPath(new URL("../scripts/install.sh", import.meta.url));
@@ -16,6 +16,12 @@ function programIn(folder: string): string {
   Deno.writeTextFileSync(path, `#!/bin/sh\nexec ${[executable, ...args].map(shellQuote).join(" ")} "$@"\n`);
   Deno.chmodSync(path, 0o755);
   return path;
+}
+
+/** The command lines of a document's examples. */
+function examples(document: string): string[] {
+  const text = Deno.readTextFileSync(new URL(`../${document}`, import.meta.url));
+  return Array.from(text.matchAll(/^```sh\n(.*?)^```$/gms), ([, block = ""]) => block.trimEnd().split("\n")).flat();
 }
 
 /** An empty root, and the script on it. */
@@ -188,4 +194,64 @@ Deno.test("the configuration that is installed is sound", async () => {
   const { code, stdout, stderr } = await runProgram(["check", "-c", `${folder}/config.toml`]);
   assert.deepEqual([code, stderr, stdout], [0, "", `${folder}/config.toml: OK (1 listener, 0 routes)\n`]);
   await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test({
+  name:
+    "the units that the documents start are those that are installed, and their script's options are its own (needs Linux)",
+  ignore: !onLinux,
+  async fn() {
+    await withRoot(async (root, install) => {
+      await install();
+      const lines = [...examples("README.md"), ...examples("docs/INSTALL.md")];
+      const starts = lines.filter((line) => line.includes("systemctl enable"));
+      assert.equal(starts.length, 2);
+      for (const unit of starts.flatMap((line) => line.split(" ").filter((word) => word.startsWith("mc-proxy")))) {
+        assert.ok(Deno.statSync(`${root}/usr/local/lib/systemd/system/${unit}`).isFile, unit);
+      }
+      const scripts = lines.filter((line) => line.startsWith("sudo scripts/install.sh"));
+      assert.deepEqual(scripts.map((line) => line.split(" ").slice(2)), [[], [], ["--uninstall"]]);
+      await install("--uninstall");
+    });
+  },
+});
+
+Deno.test("the backup of docs/INSTALL.md is made, and its way back leads to what was saved", async () => {
+  const lines = examples("docs/INSTALL.md");
+  const [snapshot, ...others] = lines.filter((line) => line.startsWith("mc-proxy snapshot "));
+  const from = lines.indexOf("systemctl stop mc-proxy");
+  const [stop, remove, put, start] = lines.slice(from, from + 4);
+  assert.ok(snapshot && remove && put && others.length === 0);
+  assert.deepEqual([stop, start], ["systemctl stop mc-proxy", "systemctl start mc-proxy"]);
+
+  const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
+  await Deno.mkdir(`${folder}/backups`);
+  const local = (text: string) => text.replaceAll("/srv/mc-proxy", folder);
+  const config =
+    `database.path = "mc-proxy.db"\n[[listeners]]\naddr = "127.0.0.1:0"\n[grpc]\naddr = "${folder}/mc-proxy.sock"\n`;
+  await Deno.writeTextFile(`${folder}/config.toml`, config);
+  const server = () =>
+    Proxy.run(["server", "-c", `${folder}/config.toml`], { folder, environment: { MCPROXY_LOG_FORMAT: "json" } });
+  const ctl = (...args: string[]) => runProgram(["ctl", "--addr", `${folder}/mc-proxy.sock`, ...args]);
+
+  const before = server();
+  await before.event("ready");
+  assert.equal((await ctl("routes", "add", "127.0.0.1:0", "saved.test", "127.0.0.1:1")).code, 0);
+  const made = await runProgram(local(snapshot).split(" ").slice(1));
+  assert.equal(made.stderr, "");
+  const file = /\/(mc-proxy-\d{8}T\d{6}Z\.db) /.exec(made.stdout)?.[1];
+  assert.ok(file);
+  assert.equal((await ctl("routes", "remove", "127.0.0.1:0", "saved.test")).code, 0);
+  before.signal("SIGTERM");
+  await before.exit();
+
+  // Only that there need be no user mc-proxy, and the file's own name, are other than in the document.
+  const command = local(put).replace("-o mc-proxy -g mc-proxy ", "").replace(/mc-proxy-\d{8}T\d{6}Z\.db/, file);
+  for (const line of [local(remove), command]) {
+    const [program = "", ...args] = line.split(" ");
+    assert.deepEqual(await runTool(program, args), { code: 0, stdout: "", stderr: "" });
+  }
+  await using after = server();
+  await after.event("ready");
+  assert.match((await ctl("routes", "list")).stdout, /saved\.test/);
 });
