@@ -126,8 +126,8 @@ async function describeCommit(): Promise<string> {
   const named = Deno.env.get("MC_PROXY_COMMIT");
   if (named) return named;
   try {
-    const git = ["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"];
-    return (await runCommand("git", ["-C", ROOT, ...git])).trim();
+    const git = ["--no-optional-locks", "-C", ROOT, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"];
+    return (await runCommand("git", git)).trim();
   } catch (error) {
     if (!(error instanceof CommandError) && !(error instanceof Deno.errors.NotFound)) throw error;
     return "unknown"; // an archive of the sources
