@@ -37,6 +37,8 @@ export class Predecessor {
   readonly listeners: Inheritance;
   /** Where it serves metrics. */
   readonly metrics: HandedListener | undefined;
+  /** The interval of the service manager's watchdog, in milliseconds; 0: there is none. */
+  readonly watchdogMs: number;
   readonly #token: string;
   readonly #client: AdminClient;
   readonly #abort: AbortController;
@@ -45,7 +47,7 @@ export class Predecessor {
   private constructor(
     client: AdminClient,
     abort: AbortController,
-    { pid, version, token, metrics }: BeginHandoverResponse,
+    { pid, version, token, metrics, watchdogMs }: BeginHandoverResponse,
     listeners: Inheritance,
     over: Promise<unknown>,
   ) {
@@ -53,6 +55,7 @@ export class Predecessor {
     this.version = version;
     this.listeners = listeners;
     this.metrics = metrics;
+    this.watchdogMs = watchdogMs;
     this.#token = token;
     this.#client = client;
     this.#abort = abort;

@@ -84,8 +84,8 @@ export function makeHandlers(
     },
 
     beginHandover: async function* (request, signal) {
-      for await (const { pid, token, listeners, metrics } of handover.begin(request, signal)) {
-        yield { token, pid, version, listeners: [...listeners], ...metrics && { metrics } };
+      for await (const { listeners, metrics, ...offer } of handover.begin(request, signal)) {
+        yield { ...offer, version, listeners: [...listeners], ...metrics && { metrics } };
       }
     },
     finishHandover: (request) => {

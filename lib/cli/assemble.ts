@@ -21,7 +21,8 @@ import type { ServerLock } from "../control/store/lock.ts";
 import type { Store } from "../control/store/store.ts";
 import { type EngineName, type StopOptions, Supervisor } from "../control/supervisor.ts";
 import { messageOf, stackOf } from "../edge/thrown.ts";
-import { version } from "./version.ts";
+import type { ServiceManager } from "./service_manager.ts";
+import { commit, version } from "./version.ts";
 
 /** What the parts are made from. */
 export interface Foundation {
@@ -32,6 +33,7 @@ export interface Foundation {
   readonly lock: ServerLock;
   readonly store: Store;
   readonly predecessor: Predecessor | undefined;
+  readonly manager: ServiceManager | undefined;
 }
 
 /** The parts of a program that is ready to serve. */
@@ -52,7 +54,8 @@ export interface Parts {
  *
  * @throws {ConfigError | StoreError | ListenError | AdminSocketError} If that cannot be.
  */
-export async function assemble({ file, config, log, engine, lock, store, predecessor }: Foundation): Promise<Parts> {
+export async function assemble(foundation: Foundation): Promise<Parts> {
+  const { file, config, log, engine, lock, store, predecessor, manager } = foundation;
   const { state, seeded, differs } = store.prepare(config);
   refuse(file, unservable(config, state));
   const { geoipDb } = config.firewall;
@@ -80,7 +83,7 @@ export async function assemble({ file, config, log, engine, lock, store, predece
   });
   const internalError = (method: string, thrown: unknown) =>
     log.error("internal_error", { method, stack: stackOf(thrown) });
-  const counted = { version, supervisor, administration, certificates };
+  const counted = { version, commit, supervisor, administration, certificates };
   const metrics = config.metrics && makeMetrics(config.metrics, { ...counted, store, log });
   if (!inheritsMetrics(config, predecessor)) metrics?.open();
   const replaced = Promise.withResolvers<StopOptions>();
@@ -89,6 +92,7 @@ export async function assemble({ file, config, log, engine, lock, store, predece
     supervisor,
     lock,
     database: config.database.path,
+    watchdogMs: manager?.watchdogMs ?? 0,
     log,
     metrics: () => handedMetrics(config, metrics),
     restoreSocket: async () => await admin?.restore(),
@@ -103,7 +107,7 @@ export async function assemble({ file, config, log, engine, lock, store, predece
       throw error;
     });
   }
-  log.info("starting", { version, config: file, database: config.database.path });
+  log.info("starting", { version, commit, config: file, database: config.database.path });
   if (seeded) log.info("database_seeded", { database: config.database.path });
   if (differs) {
     log.warn("config_differs", {

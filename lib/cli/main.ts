@@ -17,6 +17,7 @@ import { addCompletions } from "./completions/completions.ts";
 import { defineCtl } from "./ctl/ctl.ts";
 import { addServerOptions } from "./ctl/server_option.ts";
 import { defineStatus } from "./ctl/status.ts";
+import { readVariable } from "./environment.ts";
 import { Failure } from "./failure.ts";
 import { type Output, processOutput } from "./output.ts";
 import type { ProgramName } from "./program_name.ts";
@@ -124,8 +125,11 @@ function defineCommands(program: Command, output: Output, setExitCode: (code: nu
   defineStatus(addServerOptions(program.command("status")), { output, invocation: "mc-proxy", setExitCode });
   configCommand(program, "snapshot", " -o /backup/mc-proxy.db")
     .description("Back up the database, whether the server is running or not.")
-    .option("-o, --out <file>", "the new file (default: beside the database, with the time in its name)")
-    .action(({ config, out }: ConfigOption & { readonly out?: string }) => runSnapshot(config, out, output));
+    .option("-o, --out <path>", "the new file, or a folder for one with the time in its name (default: the database's)")
+    .option("--keep-days <number>", "then remove the snapshots beside it that are older, but never the newest", days)
+    .action(({ config, out, keepDays }: ConfigOption & { readonly out?: string; readonly keepDays?: number }) =>
+      runSnapshot(config, { out, keepDays }, output)
+    );
   defineCtl(program.command("ctl"), { output, invocation: "mc-proxy ctl", setExitCode });
   // The name by which others call it; one of the two in the help is enough.
   const alias = program.command("mcproxyctl", { hidden: true });
@@ -134,6 +138,12 @@ function defineCommands(program: Command, output: Output, setExitCode: (code: nu
   const version = program.command("version").description("Print the version.");
   version.action(() => output.out(`${versionLine()}\n`));
   addExamples(version, ["mc-proxy version"]);
+}
+
+/** @throws {InvalidArgumentError} If it is no number of days. */
+function days(text: string): number {
+  if (/^[1-9]\d{0,4}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number from 1 to 99999.");
 }
 
 interface ConfigOption {
@@ -189,7 +199,5 @@ function messagesOf(error: unknown, name: ProgramName, debug: boolean): readonly
 
 /** Asked of the environment alone, as the error may come before the file is read. */
 function isDebug(): boolean {
-  const name = "MCPROXY_LOG_LEVEL";
-  const readable = Deno.permissions.querySync({ name: "env", variable: name }).state === "granted";
-  return readable && Deno.env.get(name) === "debug";
+  return readVariable("MCPROXY_LOG_LEVEL") === "debug";
 }

@@ -130,6 +130,40 @@ Deno.test("snapshot copies the database and says where to, and how much", async 
   assert.match(unnamed.out, /^DIR\/snap-\d{8}T\d{6}Z\.db \(\d+ bytes\)\n$/);
 });
 
+Deno.test("snapshot puts the copy into a folder, and removes those that are older than the days to keep", async () => {
+  const file = writeConfig("kept.toml", 'database.path = "kept.db"');
+  const store = Store.open(`${folder}/kept.db`);
+  store.prepare(parseConfig('database.path = "x"', { file }).config);
+  store.commit();
+  store.close();
+  const backups = `${folder}/backups`;
+  Deno.mkdirSync(`${backups}/kept-20010101T000000Z.db`, { recursive: true }); // a folder of that name
+  const others = ["kept-20010101T000000Z.db-wal", "kept.db", "keptx-20010101T000000Z.db", "kept-20010101.db", "notes"];
+  const old = ["kept-20010102T000000Z.db", "kept-20010103T000000Z.db"];
+  for (const name of [...others, ...old]) Deno.writeTextFileSync(`${backups}/${name}`, "x");
+  const { code, out, err } = await run("snapshot", "-c", file, "-o", backups, "--keep-days", "30");
+  assert.deepEqual([code, err], [0, ""]);
+  assert.match(
+    out,
+    /^DIR\/backups\/kept-\d{8}T\d{6}Z\.db \(\d+ bytes\)\n(DIR\/backups\/kept-2001010[23]T000000Z\.db removed\n){2}$/,
+  );
+  const left = Array.from(Deno.readDirSync(backups), ({ name }) => name);
+  assert.deepEqual(left.filter((name) => others.includes(name)).sort(), others.sort());
+  assert.deepEqual(left.filter((name) => old.includes(name)), []);
+  assert.equal(left.length, others.length + 2, "the folder and the new snapshot are there");
+});
+
+Deno.test("a snapshot that fails removes nothing", async () => {
+  const file = writeConfig("failing.toml", 'database.path = "failing.db"');
+  const old = `${folder}/failing-20010101T000000Z.db`;
+  Deno.writeTextFileSync(old, "x");
+  assert.equal((await run("snapshot", "-c", file, "--keep-days", "1")).code, 1);
+  assert.ok(Deno.statSync(old).isFile);
+  const wrong = await run("snapshot", "-c", file, "--keep-days", "0");
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.err, /--keep-days.*whole number from 1 to 99999/);
+});
+
 Deno.test("snapshot makes neither a database nor a copy where there is none", async () => {
   const file = writeConfig("nosnap.toml", 'database.path = "nosnap.db"');
   assert.deepEqual(await run("snapshot", "-c", file), {
@@ -143,7 +177,10 @@ Deno.test("snapshot makes neither a database nor a copy where there is none", as
 
 Deno.test("version names the program and what it runs on", async () => {
   const { code, out, err } = await run("version");
-  assert.match(out, new RegExp(`^mc-proxy ${manifest.version} \\(deno [\\d.]+, v8 \\S+, [\\w-]+\\)\\n$`));
+  assert.match(
+    out,
+    new RegExp(`^mc-proxy ${manifest.version} \\(commit ([0-9a-f]{12}|unknown), deno [\\d.]+, v8 \\S+, [\\w-]+\\)\\n$`),
+  );
   assert.deepEqual({ code, err }, { code: 0, err: "" });
   assert.equal((await run("--version")).out, out);
 });
@@ -259,7 +296,8 @@ Deno.test("as a process, version and usage errors need no permission and check m
     runProcess([], ["--bogus"]),
   ]);
   assert.deepEqual(bogus, await run("--bogus"));
-  assert.deepEqual(version, { code: 0, out: (await run("version")).out, err: "" });
+  const { out } = await run("version");
+  assert.deepEqual(version, { code: 0, out: out.replace(/commit \w+/, "commit unknown"), err: "" });
   assert.deepEqual(check, { code: 0, out: "DIR/process.toml: OK (2 listeners, 2 routes)\n", err: "" });
 });
 

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { readVariable } from "./environment.ts";
+
 /** Takes whole lines, line feeds included. */
 export interface Output {
   /** What was asked for. */
@@ -30,7 +32,7 @@ export const processOutput: Output = {
   out: (text) => write(Deno.stdout, text, () => isClosed = true),
   err: (text) => write(Deno.stderr, text, () => {}),
   get screen() {
-    return Deno.stdout.isTerminal() && terminalName() !== "dumb" ? terminal : undefined;
+    return Deno.stdout.isTerminal() && readVariable("TERM") !== "dumb" ? terminal : undefined;
   },
   get isClosed() {
     return isClosed;
@@ -47,12 +49,6 @@ const terminal: Screen = {
     return { columns: columns || 80, rows: rows || 24 };
   },
 };
-
-function terminalName(): string | undefined {
-  const name = "TERM";
-  const readable = Deno.permissions.querySync({ name: "env", variable: name }).state === "granted";
-  return readable ? Deno.env.get(name) : undefined;
-}
 
 /** @param onClosed Called where whoever read has gone. */
 function write(stream: { writeSync(octets: Uint8Array): number }, text: string, onClosed: () => void): void {

@@ -13,10 +13,14 @@ import { Store } from "../control/store/store.ts";
 import { chooseEngine, type EngineName, type StopOptions } from "../control/supervisor.ts";
 import { LibcError } from "../edge/linux/libc.ts";
 import { assemble, type Foundation, type Parts, refuse } from "./assemble.ts";
+import { ServiceManager } from "./service_manager.ts";
 import { failureOf, meet, takeOver } from "./takeover.ts";
 
 /** How long the last lines of the log may take: who reads it may have stopped. */
 const LAST_LINES_MS = 1_000;
+
+/** How long a process that was replaced stays at least, so that the service manager hears of the other one before its end. */
+const MANAGER_MS = 5_000;
 
 /** How the program is to be started. */
 export interface ServerOptions {
@@ -43,15 +47,17 @@ export async function runServer(file: string, { takeover = false, drainMs = 0 }:
   const log = new Log(config.log.level, config.log.format);
   const engine = engineOf(file, config, log);
   const predecessor = takeover ? await meet(file, config, engine) : undefined;
-  const { lock, store, parts } = await begin({ file, config, log, engine, predecessor }, drainMs);
+  const manager = ServiceManager.open((reason) => log.warn("service_manager", { reason }), predecessor?.watchdogMs);
+  const foundation = { file, config, log, engine, predecessor, manager };
+  const { lock, store, parts } = await begin(foundation, drainMs);
   for (const { path, message } of [...warnings, ...ignored(config), ...files.warnings]) {
     log.warn("config", { file, key: path, message });
   }
-  await serve(parts);
+  await serve(parts, foundation);
   log.info("stopped", { worker_failures: parts.supervisor.status.workerFailures });
   store.close();
   lock[Symbol.dispose]();
-  await Promise.race([log.flush(), new Promise((resolve) => setTimeout(resolve, LAST_LINES_MS))]);
+  await Promise.race([log.flush(), after(LAST_LINES_MS)]);
   return 0;
 }
 
@@ -96,7 +102,10 @@ async function begin(
  * Serves until the first signal, or until another process has taken its place, and then until all is drained; a signal
  * after that ends what is still open.
  */
-async function serve(parts: Parts): Promise<void> {
+async function serve(
+  parts: Parts,
+  { config, manager, predecessor }: Omit<Foundation, "lock" | "store">,
+): Promise<void> {
   const { log, supervisor, administration, certificates, admin, metrics, replaced } = parts;
   const stopping = Promise.withResolvers<StopOptions>();
   let isStopping = false;
@@ -104,11 +113,17 @@ async function serve(parts: Parts): Promise<void> {
     isStopping = true;
     stopping.resolve(options);
   };
-  const onStop = () => isStopping ? supervisor.abort() : stop({});
+  const aborted = Promise.withResolvers<void>();
+  const onStop = () => {
+    if (!isStopping) return stop({});
+    supervisor.abort();
+    aborted.resolve();
+  };
   const onReload = () => {
-    Promise.all([administration.reloadGeoip(), certificates.check()]).catch((error) =>
-      log.error("reload_failed", { error: String(error) })
-    );
+    manager?.reloading();
+    Promise.all([administration.reloadGeoip(), certificates.check()])
+      .catch((error) => log.error("reload_failed", { error: String(error) }))
+      .finally(() => manager?.reloaded());
   };
   const handlers: readonly (readonly [Deno.Signal, () => void])[] = Deno.build.os === "windows"
     ? [["SIGINT", onStop], ["SIGTERM", onStop]]
@@ -119,8 +134,12 @@ async function serve(parts: Parts): Promise<void> {
     isReplaced = true;
     stop(options);
   });
-  await Promise.race([start(parts), stopping.promise]);
+  await Promise.race([start(parts, manager, predecessor !== undefined), stopping.promise]);
   const options = await stopping.promise;
+  // Of the service, which goes on, the other process tells.
+  if (isReplaced) manager?.close();
+  else manager?.stopping("Stopping: open connections may finish", config.proxy.shutdownTimeoutMs);
+  const mayLeave = isReplaced && manager !== undefined ? after(MANAGER_MS) : undefined;
   certificates.close();
   admin?.drain();
   await administration.drain();
@@ -132,10 +151,13 @@ async function serve(parts: Parts): Promise<void> {
   await supervisor.stop(options);
   if (!isReplaced) await admin?.close();
   metrics?.close();
+  await Promise.race([mayLeave, aborted.promise]);
   for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
+  manager?.close();
 }
 
-async function start({ log, supervisor, administration, certificates, admin, metrics }: Parts): Promise<void> {
+async function start(parts: Parts, manager: ServiceManager | undefined, isNewMain: boolean): Promise<void> {
+  const { log, supervisor, administration, certificates, admin, metrics } = parts;
   if (!await supervisor.start()) return;
   certificates.start();
   admin?.start();
@@ -144,4 +166,18 @@ async function start({ log, supervisor, administration, certificates, admin, met
   const { engine, workers, listeners } = administration.status;
   const routes = listeners.reduce((sum, { routeCount }) => sum + routeCount, 0);
   log.info("ready", { engine, workers, listeners: listeners.length, routes });
+  manager?.ready(statusLine(parts), { isNewMain });
+  manager?.watch(() => supervisor.answers(), () => statusLine(parts));
+}
+
+/** What `systemctl status` shows. */
+function statusLine({ administration }: Parts): string {
+  const { listeners } = administration.status;
+  const sum = (of: (listener: typeof listeners[number]) => number) => listeners.reduce((n, each) => n + of(each), 0);
+  const [routes, connections] = [sum(({ routeCount }) => routeCount), sum(({ counts }) => counts.active)];
+  return `Serving: listeners ${listeners.length}, routes ${routes}, open connections ${connections}`;
+}
+
+function after(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

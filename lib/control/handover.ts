@@ -61,6 +61,8 @@ export interface HandoverOffer {
   readonly pid: number;
   readonly listeners: readonly HandedListener[];
   readonly metrics: HandedListener | undefined;
+  /** The interval of the service manager's watchdog; 0: there is none. */
+  readonly watchdogMs: number;
 }
 
 /** What a {@linkcode Handover} works on. */
@@ -69,6 +71,8 @@ export interface HandoverOptions {
   readonly supervisor: Pick<Supervisor, "passListeners" | "status">;
   readonly lock: Pick<ServerLock, "release" | "retake">;
   readonly database: string;
+  /** The interval of the service manager's watchdog, by default 0: there is none. */
+  readonly watchdogMs?: number;
   readonly log: Pick<Log, "info" | "warn" | "error">;
   /** How long the new process may take, by default {@linkcode HANDOVER_MS}. */
   readonly timeoutMs?: number;
@@ -165,13 +169,13 @@ export class Handover {
   }
 
   #offer(current: Current, { descriptorsPath }: HandoverRequest): HandoverOffer {
-    const { supervisor, metrics } = this.#options;
+    const { supervisor, metrics, watchdogMs = 0 } = this.#options;
     const counts = descriptorsPath === "" ? undefined : passed(() => supervisor.passListeners(descriptorsPath));
     const listeners = supervisor.status.listeners.map(({ addr, boundAddr }) => (
       { addr, boundAddr, sockets: counts?.get(addr) ?? 0 }
     ));
     current.hasPassedListeners = listeners.some(({ sockets }) => sockets > 0);
-    return { token: current.token, pid: Deno.pid, listeners, metrics: metrics() };
+    return { token: current.token, pid: Deno.pid, listeners, metrics: metrics(), watchdogMs };
   }
 
   /**

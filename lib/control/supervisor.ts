@@ -201,6 +201,13 @@ export class Supervisor {
     return this.#isStarted && !this.#stopping;
   }
 
+  /** Whether every thread is there and answers within a few seconds; while the program stops, they end one by one. */
+  async answers(): Promise<boolean> {
+    if (this.#stopping) return true;
+    const { wanted, up } = this.threads;
+    return up >= wanted && await within(APPLY_MS, this.#engine.apply([]));
+  }
+
   get threads(): ThreadCounts {
     return this.#engine.threads;
   }

@@ -106,7 +106,11 @@ export const FAMILIES = {
   },
 
   // ---- The program ---------------------------------------------------------------------------------------------------
-  build_info: { type: "gauge", help: "1; what runs is in the labels.", labels: ["version", "engine", "deno"] },
+  build_info: {
+    type: "gauge",
+    help: "1; what runs is in the labels.",
+    labels: ["version", "commit", "engine", "deno"],
+  },
   worker_threads: { type: "gauge", help: "Threads that are to serve, those for HTTP included.", labels: [] },
   worker_threads_up: {
     type: "gauge",

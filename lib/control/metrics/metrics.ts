@@ -20,6 +20,7 @@ import { certificateExpiries, firewallBlocked } from "./stats.ts";
 export interface MetricSources {
   /** That of the program. */
   readonly version: string;
+  readonly commit: string;
   readonly supervisor: {
     readonly threads: ThreadCounts;
     readonly faults: Faults;
@@ -130,7 +131,7 @@ function register(
   }
 }
 
-function samplesOf({ version, supervisor, administration, certificates, log }: MetricSources): Samples {
+function samplesOf({ version, commit, supervisor, administration, certificates, log }: MetricSources): Samples {
   const { engine, workerFailures, listeners, firewall } = administration.status;
   const { threads, faults } = supervisor;
   const { geoip } = firewall;
@@ -156,7 +157,7 @@ function samplesOf({ version, supervisor, administration, certificates, log }: M
     geoip_reload_failures_total: one(geoip?.reloadFailures ?? 0),
     certificate_reloads_total: one(certificates.counts.reloads),
     certificate_reload_failures_total: one(certificates.counts.failures),
-    build_info: [[{ version, engine, deno: Deno.version.deno }, 1]],
+    build_info: [[{ version, commit, engine, deno: Deno.version.deno }, 1]],
     worker_threads: one(threads.wanted),
     worker_threads_up: one(threads.up),
     worker_restarts_total: one(workerFailures),

@@ -203,3 +203,39 @@ Deno.test({
     await first.close();
   },
 });
+
+Deno.test({
+  name: "no change is acknowledged while a worker hangs, not even an empty one, and the other worker serves on",
+  ignore: !onLinux,
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    Deno.env.set("HANG_FOLDER", folder);
+    const echo = startEcho();
+    const faulty = new URL("./testdata/faulty_worker.ts", import.meta.url);
+    const engine = new EpollEngine(snapshotFor(echo.port), 2, new Counters(1, 4), new Recorder(), faulty);
+    await engine.start();
+    await engine.apply([]);
+    const port = Number(engine.addresses[0]?.split(":")[1]);
+    const begun = Deno.watchFs(folder);
+    using _hanging = await open(port, buildClientHello({ serverName: "hang.test" }));
+    for await (const { paths } of begun) if (paths.some((path) => path.endsWith("/begin"))) break;
+
+    let acknowledged = false;
+    const applied = engine.apply([]).then(() => acknowledged = true);
+    // Of so many, some come to the worker that is left; by then it has acknowledged long since.
+    const conns = await Promise.all(Array.from({ length: 40 }, () => open(port)));
+    const echoed = conns.map((conn) => echoes(conn, HELLO.length));
+    assert.equal(await Promise.any(echoed), true);
+    assert.equal(acknowledged, false);
+
+    await Deno.writeTextFile(`${folder}/end`, "");
+    await applied;
+    assert.deepEqual(await Promise.all(echoed), conns.map(() => true), "who hung goes on");
+    for (const conn of conns) conn.close();
+    await engine.stop();
+    engine.abort();
+    await engine.drained();
+    await echo.close();
+    await Deno.remove(folder, { recursive: true });
+  },
+});

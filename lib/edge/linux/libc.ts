@@ -171,6 +171,16 @@ export class Libc {
     return this.#checked(this.#c.socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   }
 
+  /** Sends one datagram to a Unix socket, unix(7), from a new socket that does not block: EAGAIN where it is full. */
+  sendDatagram(sockaddr: Uint8Array<ArrayBuffer>, octets: Uint8Array<ArrayBuffer>): number {
+    const fd = this.datagramSocket();
+    if (fd < 0) return fd;
+    const connected = this.connect(fd, sockaddr);
+    const sent = connected < 0 ? connected : this.send(fd, octets, octets.length);
+    this.close(fd);
+    return sent;
+  }
+
   /** Sets a socket option to 1. */
   enable(fd: number, level: number, option: number): number {
     return this.#checked(this.#c.setsockopt(fd, level, option, this.#one, 4));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatIpAddress } from "../../wire/ip_address.ts";
 import { AF_INET, AF_INET6, EAGAIN, ECONNREFUSED, EINPROGRESS, errorName, Libc, LibcError } from "./libc.ts";
-import { decodeSockaddr, encodeSockaddr, familyOf, SOCKADDR_LENGTH } from "./sockaddr.ts";
+import { decodeSockaddr, encodeSockaddr, encodeUnixSockaddr, familyOf, SOCKADDR_LENGTH } from "./sockaddr.ts";
 
 const EBADF = 9;
 
@@ -94,3 +94,22 @@ Deno.test("socket addresses are read as they were written, each family in its ow
 function mapped(...octets: [number, number, number, number]): Uint8Array {
   return Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...octets);
 }
+
+linuxTest("a datagram to a Unix socket that is not there says so, by path and by abstract name", () => {
+  const libc = new Libc();
+  const send = (path: string) => {
+    const sockaddr = encodeUnixSockaddr(path);
+    assert.ok(sockaddr !== undefined);
+    return errorName(-libc.sendDatagram(sockaddr, Uint8Array.of(1)));
+  };
+  assert.equal(send("/none/notify"), "ENOENT");
+  assert.equal(send("@mc-proxy/none"), "ECONNREFUSED"); // what the kernel says of an abstract name that nobody has
+});
+
+linuxTest("the address of a Unix socket is its path, or an abstract name", () => {
+  assert.deepEqual(encodeUnixSockaddr("/a"), Uint8Array.of(1, 0, 0x2f, 0x61));
+  assert.deepEqual(encodeUnixSockaddr("@a"), Uint8Array.of(1, 0, 0, 0x61));
+  assert.equal(encodeUnixSockaddr("/".repeat(108))?.length, 110);
+  assert.equal(encodeUnixSockaddr("/".repeat(109)), undefined);
+  assert.equal(encodeUnixSockaddr(""), undefined);
+});

@@ -1,12 +1,12 @@
 /**
- * Socket addresses as the kernel has them: ip(7) `sockaddr_in`, ipv6(7) `sockaddr_in6`.
+ * Socket addresses as the kernel has them: ip(7) `sockaddr_in`, ipv6(7) `sockaddr_in6`, unix(7) `sockaddr_un`.
  *
  * @module
  */
 
 import { type IpAddress, isIpv4 } from "../../wire/ip_address.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
-import { AF_INET, AF_INET6 } from "./libc.ts";
+import { AF_INET, AF_INET6, AF_UNIX } from "./libc.ts";
 
 /** The length of the longer form, `sockaddr_in6`. */
 export const SOCKADDR_LENGTH = 28;
@@ -25,6 +25,24 @@ export function encodeSockaddr({ address, port }: Endpoint): Uint8Array<ArrayBuf
   sockaddr[3] = port & 0xff;
   if (v4) sockaddr.set(address.subarray(12), 4);
   else sockaddr.set(address, 8); // behind sin6_flowinfo
+  return sockaddr;
+}
+
+/** The longest path of a Unix socket, in octets. */
+const MAX_UNIX_PATH = 108;
+
+/**
+ * Writes the path of a Unix socket, or with an `@` in front the name of an abstract one.
+ *
+ * @returns `undefined` where it is too long, or empty.
+ */
+export function encodeUnixSockaddr(path: string): Uint8Array<ArrayBuffer> | undefined {
+  const octets = new TextEncoder().encode(path.startsWith("@") ? `\0${path.slice(1)}` : path);
+  if (octets.length === 0 || octets.length > MAX_UNIX_PATH) return undefined;
+  // A path need not end with a NUL here, unix(7) "Pathname sockets"; the name of an abstract one must not.
+  const sockaddr = new Uint8Array(2 + octets.length);
+  sockaddr[0] = AF_UNIX;
+  sockaddr.set(octets, 2);
   return sockaddr;
 }
 

@@ -29,6 +29,7 @@ export function measured(routes: readonly CountedRoute[]): Measured {
     .map(({ hostname }) => ({ notAfter: new Date(1_000), hostnames: [hostname] }));
   const metrics = new Metrics({
     version: "1.2.3",
+    commit: "1a2b3c4d5e6f",
     supervisor: { threads: { wanted: 4, up: 3 }, faults: { accept: new Map([[":443", 1]]), internal: 2 }, routeCounts },
     administration: {
       status: {

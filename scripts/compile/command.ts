@@ -1,0 +1,82 @@
+/**
+ * The command line of `deno compile`.
+ *
+ * @module
+ */
+
+import type { Target } from "./base.ts";
+
+/** Modules that no import names: what a thread starts with. */
+export const WORKER_MODULES = ["lib/edge/linux/worker.ts", "lib/edge/linux/http_worker.ts"] as const;
+
+/**
+ * Folders of npm packages that stay out: `deno compile` takes whole packages, optional peers and tests included.
+ *
+ * `typescript` is a peer of valibot's for its types, and two thirds of the size. The numbers in bintrees' tests are taken
+ * for a program, over which the parser of Deno 2.9 overflows its stack, and that ends the compiling.
+ */
+const LEFT_OUT: readonly (readonly [name: string, folder: string])[] = [
+  ["typescript", ""],
+  ["@types/node", ""],
+  ["undici-types", ""],
+  ["bintrees", "/test"],
+];
+
+/** What to compile. */
+export interface Compilation {
+  /** The `mc-proxy` task, whose permissions and flags for V8 the binary gets. */
+  readonly task: string;
+  readonly target: Target;
+  readonly output: string;
+  /** Files of the repository to put in, beside the modules. */
+  readonly files: readonly string[];
+  /** Folders to leave out. */
+  readonly leftOut: readonly string[];
+}
+
+/**
+ * The arguments of `deno`.
+ *
+ * Without V8's code cache: it would be a file of a fixed name in /tmp, which any user of the host can put there first.
+ *
+ * @throws {Error} If the task is not a plain `deno run … main.ts`.
+ */
+export function compileArguments({ task, target, output, files, leftOut }: Compilation): string[] {
+  const [deno, run, ...flags] = task.split(" ");
+  if (deno !== "deno" || run !== "run" || flags.pop() !== "main.ts") {
+    throw new Error("the mc-proxy task must be: deno run … main.ts");
+  }
+  return [
+    "compile",
+    ...flags,
+    "--no-check", // `deno task check` does
+    "--frozen",
+    "--no-code-cache",
+    "--exclude-unused-npm",
+    ...leftOut.flatMap((folder) => ["--exclude", folder]),
+    ...[...WORKER_MODULES, ...files].flatMap((path) => ["--include", path]),
+    "--target",
+    target,
+    "--output",
+    output,
+    "main.ts",
+  ];
+}
+
+/** The folders to leave out, as they are in Deno's cache of npm packages: by registry, name and version. */
+export function leftOutFolders(npmCache: string): string[] {
+  return foldersIn(npmCache).flatMap((registry) =>
+    LEFT_OUT.flatMap(([name, folder]) => foldersIn(`${registry}/${name}`).map((version) => version + folder))
+  );
+}
+
+/** The folders in a folder, sorted; none where there is no such folder. */
+function foldersIn(path: string): string[] {
+  try {
+    const entries = Array.from(Deno.readDirSync(path)).filter(({ isDirectory }) => isDirectory);
+    return entries.map(({ name }) => `${path}/${name}`).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import configuration from "../../deno.json" with { type: "json" };
+import { compileArguments, leftOutFolders } from "./command.ts";
+
+Deno.test("a binary has the permissions and the flags of the task, and no others", () => {
+  const args = compileArguments({
+    task: configuration.tasks["mc-proxy"].command,
+    target: "aarch64-unknown-linux-gnu",
+    output: "/x/mc-proxy",
+    files: ["out/commit"],
+    leftOut: ["/cache/typescript/5.4.5"],
+  });
+  assert.deepEqual(args, [
+    "compile",
+    ...["--quiet", "--no-prompt", "--allow-net", "--allow-read", "--allow-write", "--allow-env", "--allow-ffi"],
+    ...["--allow-sys=uid,gid", "--v8-flags=--max-semi-space-size=1"],
+    ...["--no-check", "--frozen", "--no-code-cache", "--exclude-unused-npm"],
+    ...["--exclude", "/cache/typescript/5.4.5"],
+    ...["--include", "lib/edge/linux/worker.ts", "--include", "lib/edge/linux/http_worker.ts"],
+    ...["--include", "out/commit", "--target", "aarch64-unknown-linux-gnu", "--output", "/x/mc-proxy", "main.ts"],
+  ]);
+});
+
+Deno.test("a task that runs something else cannot be compiled", () => {
+  const compilation = { target: "x86_64-unknown-linux-gnu", output: "x", files: [], leftOut: [] } as const;
+  for (const task of ["deno run main.ts -x", "node main.ts", "deno main.ts"]) {
+    assert.throws(() => compileArguments({ ...compilation, task }), /must be: deno run … main\.ts/, task);
+  }
+});
+
+Deno.test("what is left out is found whatever registry and version it came from", async () => {
+  const cache = await Deno.makeTempDir();
+  const folders = [
+    "a.test/typescript/5.4.5",
+    "a.test/valibot/1.5.0",
+    "b.test/bintrees/1.0.2",
+    "b.test/@types/node/26.0.0",
+  ];
+  for (const each of folders) await Deno.mkdir(`${cache}/${each}`, { recursive: true });
+  assert.deepEqual(leftOutFolders(cache).map((path) => path.slice(cache.length + 1)), [
+    "a.test/typescript/5.4.5",
+    "b.test/@types/node/26.0.0",
+    "b.test/bintrees/1.0.2/test",
+  ]);
+  assert.deepEqual(leftOutFolders(`${cache}/none`), []);
+  await Deno.remove(cache, { recursive: true });
+});
