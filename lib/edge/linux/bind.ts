@@ -21,18 +21,20 @@ import {
   SO_REUSEPORT,
   SOL_SOCKET,
   TCP_NODELAY,
+  TCP_QUICKACK,
 } from "./libc.ts";
 import { decodeSockaddr, encodeSockaddr, familyOf, SOCKADDR_LENGTH } from "./sockaddr.ts";
 
 /** The sockets of one listener. */
 export interface BoundListener {
   readonly addr: string;
+  readonly proxyProtocol: boolean;
   readonly hostname: string;
   readonly port: number;
   /** One at least for each worker. */
   readonly fds: readonly number[];
-  /** Those of them that do not listen yet. */
-  readonly silent: readonly number[];
+  /** Those of them that {@linkcode listenOn} is still to be called for. */
+  readonly deaf: readonly number[];
 }
 
 /**
@@ -42,7 +44,7 @@ export interface BoundListener {
  * with which the kernel would let us share.
  */
 export function bindListener(libc: Libc, snapshot: ListenerSnapshot, count: number): BoundListener {
-  const { addr, hostname, port } = snapshot;
+  const { addr, proxyProtocol, hostname, port } = snapshot;
   const exclusive = listenAlone(addr, hostname, port);
   const { hostname: ip, port: freePort } = exclusive.addr;
   exclusive.close();
@@ -54,10 +56,10 @@ export function bindListener(libc: Libc, snapshot: ListenerSnapshot, count: numb
     while (fds.length < count) {
       const fd = bindSocket(libc, addr, endpoint);
       fds.push(fd);
-      listenOn(libc, addr, fd);
+      listenOn(libc, snapshot, fd);
       if (endpoint.port === 0) endpoint = { address, port: boundPort(libc, fd) };
     }
-    return { addr, hostname: formatIpAddress(address), port: endpoint.port, fds, silent: [] };
+    return { addr, proxyProtocol, hostname: formatIpAddress(address), port: endpoint.port, fds, deaf: [] };
   } catch (error) {
     for (const fd of fds) libc.close(fd);
     throw error;
@@ -73,26 +75,38 @@ export function bindListener(libc: Libc, snapshot: ListenerSnapshot, count: numb
  */
 export function inheritListener(
   libc: Libc,
-  addr: string,
+  { addr, proxyProtocol }: ListenerSnapshot,
   { boundAddr, fds: inherited }: InheritedListener,
   count: number,
 ): BoundListener {
   const { host = "", port = 0 } = parseHostPort(boundAddr) ?? {};
   const address = parseIpAddress(host);
   if (address === undefined) throw new ListenError(addr, `${boundAddr} is not an IP address and a port`);
-  const silent: number[] = [];
+  const own: number[] = [];
   try {
-    while (inherited.length + silent.length < count) silent.push(bindSocket(libc, addr, { address, port }));
-    return { addr, hostname: formatIpAddress(address), port, fds: [...inherited, ...silent], silent };
+    while (inherited.length + own.length < count) own.push(bindSocket(libc, addr, { address, port }));
+    const fds = [...inherited, ...own];
+    return { addr, proxyProtocol, hostname: formatIpAddress(address), port, fds, deaf: fds };
   } catch (error) {
-    for (const fd of silent) libc.close(fd);
+    for (const fd of own) libc.close(fd);
     throw error;
   }
 }
 
-/** Has a bound socket listen. @throws {ListenError} If it cannot. */
-export function listenOn(libc: Libc, addr: string, fd: number): void {
+/**
+ * Has a bound socket listen. For one that does already, only the length of its queue and its options are set.
+ *
+ * @throws {ListenError} If it cannot.
+ */
+export function listenOn(
+  libc: Libc,
+  { addr, proxyProtocol }: Pick<ListenerSnapshot, "addr" | "proxyProtocol">,
+  fd: number,
+): void {
   check(addr, "listen", libc.listen(fd, BACKLOG));
+  // Accepted sockets inherit this too: the first octets are acknowledged by the answer to them. A PROXY header may come
+  // alone, and its sender may wait for the acknowledgement. Only what is set after listen(2) is inherited.
+  if (!proxyProtocol) libc.disable(fd, IPPROTO_TCP, TCP_QUICKACK);
 }
 
 function bindSocket(libc: Libc, addr: string, endpoint: Endpoint): number {
