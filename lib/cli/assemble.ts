@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Predecessor } from "../admin/predecessor.ts";
 import { AdminServer } from "../admin/server.ts";
 import { Administration } from "../control/administration.ts";
 import { CertificateFiles } from "../control/certificate_files.ts";
@@ -21,6 +20,7 @@ import type { ServerLock } from "../control/store/lock.ts";
 import type { Store } from "../control/store/store.ts";
 import { type EngineName, type StopOptions, Supervisor } from "../control/supervisor.ts";
 import { messageOf, stackOf } from "../edge/thrown.ts";
+import type { Predecessor } from "./predecessor.ts";
 import type { ServiceManager } from "./service_manager.ts";
 import { commit, version } from "./version.ts";
 

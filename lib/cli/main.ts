@@ -109,7 +109,7 @@ function defineCommands(program: Command, output: Output, setExitCode: (code: nu
   ]);
   const server = configCommand(program, "server", " --takeover")
     .description("Run the proxy until SIGTERM or SIGINT, which let open connections finish; a second one ends them.")
-    .option("--takeover", "take the place of the server that runs, if one does, without losing a connection")
+    .option("--takeover", "take the place of the server that runs, if one does; if that fails, it carries on")
     .addOption(
       new Option("--drain <duration>", "how long that server's connections may go on (default: its shutdown_timeout)")
         .argParser(readDrain),

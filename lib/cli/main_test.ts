@@ -194,6 +194,12 @@ Deno.test("a wrong command line is told in two lines and exits with 2", async ()
       [["a\x1b[31m"], "unknown command 'a\\u001b[31m'", "mc-proxy --help"],
       [["check"], "required option '-c, --config <file>' not specified", "mc-proxy check --help"],
       [["server"], "required option '-c, --config <file>' not specified", "mc-proxy server --help"],
+      [["server", "-c", "x", "--drain", "5s"], "--drain goes with --takeover", "mc-proxy server --help"],
+      [
+        ["server", "-c", "x", "--takeover", "--drain", "5"],
+        'option \'--drain <duration>\' argument \'5\' is invalid. Write for example "30s", "10m" or "2h".',
+        "mc-proxy server --help",
+      ],
       [["snapshot", "-c"], "option '-c, --config <file>' argument missing", "mc-proxy snapshot --help"],
       [["check", "-c", "x", "--no"], "unknown option '--no'", "mc-proxy check --help"],
       [

@@ -1,7 +1,7 @@
 /**
  * Handing the program over to a new process of it, without a connection lost.
  *
- * This is the part of the process that leaves; `lib/admin/predecessor.ts` is that of the one that comes. Until the new
+ * This is the part of the process that leaves; `lib/cli/predecessor.ts` is that of the one that comes. Until the new
  * one says that it serves, this one goes on to serve; it only changes nothing, so that what the new one reads of the
  * database is the last state of it. Whatever happens to the new one before, this one carries on.
  *
@@ -131,10 +131,10 @@ export class Handover {
       await administration.suspend(`the server is being handed over to process ${pid}; try again in a moment`);
       lock.release();
       yield this.#offer(current, request);
-      if (await within(timeoutMs, orAborted(current.finished.promise, signal))) {
-        if (administration.status.draining) throw new Refusal("unavailable", SHUTTING_DOWN);
-        return;
-      }
+      const isOver = await within(timeoutMs, orAborted(current.finished.promise, signal));
+      if (isFinished(current)) return;
+      if (administration.status.draining) throw new Refusal("unavailable", SHUTTING_DOWN);
+      if (isOver) return;
       reason = `the new process was not ready within ${timeoutMs / 1000} s`;
       throw new Refusal("precondition", reason);
     } catch (error) {
@@ -219,6 +219,10 @@ export class Handover {
     current.undone.resolve();
     log.info("carrying_on");
   }
+}
+
+function isFinished({ state }: Current): boolean {
+  return state === "finished";
 }
 
 function isSameFile(path: string, own: string): boolean {

@@ -87,7 +87,9 @@ export class Acceptor implements Expirable, ChangeableListener {
 
   /** @param takesQueued Whether what waits in the kernel's queues is taken first. */
   stop(takesQueued: boolean): void {
-    if (takesQueued) { for (const { fd } of this.#sockets) this.acceptFrom(fd, LAST_ACCEPTS); }
+    if (takesQueued) {
+      for (const { fd } of this.#sockets) this.acceptFrom(fd, LAST_ACCEPTS);
+    }
     this.#stopped = true;
     this.worker.deadlines.clear(this);
     for (const socket of this.#sockets) this.worker.loop.remove(socket);

@@ -31,8 +31,8 @@ export interface BoundListener {
   readonly port: number;
   /** One at least for each worker. */
   readonly fds: readonly number[];
-  /** Those of them that do not listen yet. */
-  readonly silent: readonly number[];
+  /** Those of them that {@linkcode listenOn} is still to be called for. */
+  readonly deaf: readonly number[];
 }
 
 /**
@@ -54,10 +54,10 @@ export function bindListener(libc: Libc, snapshot: ListenerSnapshot, count: numb
     while (fds.length < count) {
       const fd = bindSocket(libc, addr, endpoint);
       fds.push(fd);
-      check(addr, "listen", libc.listen(fd, BACKLOG));
+      listenOn(libc, addr, fd);
       if (endpoint.port === 0) endpoint = { address, port: boundPort(libc, fd) };
     }
-    return { addr, hostname: formatIpAddress(address), port: endpoint.port, fds, silent: [] };
+    return { addr, hostname: formatIpAddress(address), port: endpoint.port, fds, deaf: [] };
   } catch (error) {
     for (const fd of fds) libc.close(fd);
     throw error;
@@ -73,26 +73,31 @@ export function bindListener(libc: Libc, snapshot: ListenerSnapshot, count: numb
  */
 export function inheritListener(
   libc: Libc,
-  addr: string,
+  { addr }: ListenerSnapshot,
   { boundAddr, fds: inherited }: InheritedListener,
   count: number,
 ): BoundListener {
   const { host = "", port = 0 } = parseHostPort(boundAddr) ?? {};
   const address = parseIpAddress(host);
   if (address === undefined) throw new ListenError(addr, `${boundAddr} is not an IP address and a port`);
-  const silent: number[] = [];
+  const own: number[] = [];
   try {
-    while (inherited.length + silent.length < count) silent.push(bindSocket(libc, addr, { address, port }));
-    return { addr, hostname: formatIpAddress(address), port, fds: [...inherited, ...silent], silent };
+    while (inherited.length + own.length < count) own.push(bindSocket(libc, addr, { address, port }));
+    const fds = [...inherited, ...own];
+    return { addr, hostname: formatIpAddress(address), port, fds, deaf: fds };
   } catch (error) {
-    for (const fd of silent) libc.close(fd);
+    for (const fd of own) libc.close(fd);
     throw error;
   }
 }
 
-/** Has the sockets of a listener listen that do not yet. @throws {ListenError} If one cannot. */
-export function listenOn(libc: Libc, { addr, silent }: BoundListener): void {
-  for (const fd of silent) check(addr, "listen", libc.listen(fd, BACKLOG));
+/**
+ * Has a bound socket listen. For one that does already, only the length of its queue is set.
+ *
+ * @throws {ListenError} If it cannot.
+ */
+export function listenOn(libc: Libc, addr: string, fd: number): void {
+  check(addr, "listen", libc.listen(fd, BACKLOG));
 }
 
 function bindSocket(libc: Libc, addr: string, endpoint: Endpoint): number {

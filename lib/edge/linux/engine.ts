@@ -125,7 +125,7 @@ export class EpollEngine implements Engine {
 
   async start(): Promise<void> {
     await this.prepare();
-    for (const listener of this.#bound) listenOn(this.#libc, listener);
+    for (const { addr, deaf } of this.#bound) for (const fd of deaf) listenOn(this.#libc, addr, fd);
     this.#accepts = true;
     for (const place of this.#places) if (place.thread !== undefined) this.#send(place, { kind: "accept" });
     await Promise.all(this.#places.map(({ accepting }) => accepting.promise));
@@ -295,7 +295,7 @@ function bindAll(
     for (const listener of listeners) {
       const old = inherited.get(listener.addr);
       bound.push(
-        old === undefined ? bindListener(libc, listener, workers) : inheritListener(libc, listener.addr, old, workers),
+        old === undefined ? bindListener(libc, listener, workers) : inheritListener(libc, listener, old, workers),
       );
     }
     return bound;

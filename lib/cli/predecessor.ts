@@ -5,13 +5,13 @@
  */
 
 import { join } from "node:path";
+import { AdminClient, AdminError } from "../admin/client.ts";
+import type { BeginHandoverResponse } from "../admin/gen/mc_proxy/v1/admin_pb.ts";
+import { isServed, makePrivateFolder } from "../admin/socket.ts";
 import type { HandedListener } from "../control/handover.ts";
 import { within } from "../control/within.ts";
 import type { Inheritance } from "../edge/inherited.ts";
 import { DescriptorError, DescriptorSocket } from "../edge/linux/descriptors.ts";
-import { AdminClient, AdminError } from "./client.ts";
-import type { BeginHandoverResponse } from "./gen/mc_proxy/v1/admin_pb.ts";
-import { isServed, makePrivateFolder } from "./socket.ts";
 
 /** How long the other process may take to begin: a change that is under way takes 15 s at most. */
 const BEGIN_MS = 20_000;
