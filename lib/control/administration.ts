@@ -15,7 +15,8 @@ import type { Certificate } from "./certificates.ts";
 import { readListenAddress } from "./config_values.ts";
 import type { Config, L7PolicyConfig, RouteConfig, StoredState } from "./config_types.ts";
 import type { GeoipFile, GeoipStatus } from "./geoip_file.ts";
-import type { Log, LogFields } from "./log.ts";
+import type { Log } from "./log.ts";
+import type { LogFieldsOf } from "./log_events.ts";
 import { quote } from "./quote.ts";
 import { Refusal } from "./refusal.ts";
 import {
@@ -487,7 +488,12 @@ export class Administration {
     throw new Refusal("precondition", message);
   }
 
-  #audit(what: string, about: LogFields, old: string | undefined, now: string | undefined): void {
+  #audit(
+    what: string,
+    about: Pick<LogFieldsOf<"change">, "listener" | "hostname">,
+    old: string | undefined,
+    now: string | undefined,
+  ): void {
     this.#log.info("change", { what, ...about, old, new: now });
   }
 }

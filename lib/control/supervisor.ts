@@ -16,7 +16,8 @@ import { messageOf } from "../edge/thrown.ts";
 import { type Endpoint, parseListenAddress } from "../wire/socket_address.ts";
 import { type CertificateFiles, certificateName } from "./certificate_files.ts";
 import type { Config, ListenerConfig, RouteConfig, StoredState } from "./config_types.ts";
-import type { Log, LogFields } from "./log.ts";
+import type { Log } from "./log.ts";
+import type { LogFieldsOf } from "./log_events.ts";
 import { Resolver } from "./resolve.ts";
 import { trustSystemAuthorities } from "./system_authorities.ts";
 import { RouteCounts } from "./route_counts.ts";
@@ -114,7 +115,7 @@ export class Supervisor {
     await this.#engine.start();
     this.#isStarted = true;
     for (const [index, addr] of this.#listeners.entries()) {
-      this.#log.info("listening", { addr: this.#engine.addresses[index], listener: addr });
+      this.#log.info("listening", { addr: this.#engine.addresses[index] ?? addr, listener: addr });
     }
     return true;
   }
@@ -135,7 +136,7 @@ export class Supervisor {
     for (const [index, addr] of this.#listeners.entries()) {
       const { accepted, active, bytesIn, bytesOut, rejected } = this.#counters.read(index);
       const counts = { accepted, active, bytes_in: bytesIn, bytes_out: bytesOut };
-      this.#log.info("listener_closed", { listener: addr, ...counts, ...prefixed("rejected_", rejected) });
+      this.#log.info("listener_closed", { listener: addr, ...counts, ...rejectedFields(rejected) });
     }
   }
 
@@ -295,7 +296,7 @@ function listenerSnapshot(
   };
 }
 
-function connectionFields(end: ConnectionEnd): LogFields {
+function connectionFields(end: ConnectionEnd): LogFieldsOf<"connection"> {
   return {
     listener: end.listener,
     client: end.client,
@@ -312,7 +313,7 @@ function connectionFields(end: ConnectionEnd): LogFields {
   };
 }
 
-function requestFields(end: RequestEnd): LogFields {
+function requestFields(end: RequestEnd): LogFieldsOf<"request"> {
   return {
     listener: end.listener,
     client: end.client,
@@ -344,6 +345,6 @@ async function within(ms: number, work: Promise<void>): Promise<boolean> {
   }
 }
 
-function prefixed(prefix: string, fields: LogFields): LogFields {
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [prefix + key, value]));
+function rejectedFields(rejected: ListenerCounts["rejected"]): Partial<LogFieldsOf<"listener_closed">> {
+  return Object.fromEntries(Object.entries(rejected).map(([reason, count]) => [`rejected_${reason}`, count]));
 }
