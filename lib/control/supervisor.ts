@@ -6,7 +6,14 @@
 
 import type { EdgeChange } from "../edge/change.ts";
 import { Counters, type ListenerCounts } from "../edge/counters.ts";
-import type { ConnectionEnd, Engine, EngineEvents, RequestEnd, ThreadCounts } from "../edge/engine.ts";
+import type {
+  ConnectionEnd,
+  Engine,
+  EngineEvents,
+  RequestEnd,
+  SuppressedLines,
+  ThreadCounts,
+} from "../edge/engine.ts";
 import { EpollEngine } from "../edge/linux/engine.ts";
 import { Libc, LibcError } from "../edge/linux/libc.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
@@ -211,6 +218,7 @@ export class Supervisor {
     return {
       connectionEnded: (end) => log.info("connection", connectionFields(end)),
       requestEnded: (end) => log.info("request", requestFields(end)),
+      linesSuppressed: (lines) => log.info("lines_suppressed", suppressedFields(lines)),
       dialFailed: (backend) => this.#resolver.dialFailed(backend),
       acceptFailed: (listener, reason) => {
         this.#acceptFailures.set(listener, (this.#acceptFailures.get(listener) ?? 0) + 1);
@@ -331,6 +339,15 @@ function requestFields(end: RequestEnd): LogFieldsOf<"request"> {
     backend_ms: end.backendMs === undefined ? undefined : Math.round(end.backendMs),
     user_agent: end.userAgent,
     error: end.error,
+  };
+}
+
+function suppressedFields({ clients, firstAt, lastAt, ...rest }: SuppressedLines): LogFieldsOf<"lines_suppressed"> {
+  return {
+    ...rest,
+    clients: clients.join(" "),
+    first: new Date(firstAt).toISOString(),
+    last: new Date(lastAt).toISOString(),
   };
 }
 
