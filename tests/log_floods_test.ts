@@ -81,7 +81,7 @@ testEachEngine("of a flood of refusals a few lines are written, and with the sum
     ],
     {
       metrics: METRICS,
-      proxy: { workers: 3 },
+      proxy: { workers: 3, hello_timeout: "300s" },
       firewall: { blocked_ips: ["192.0.2.7"], blocked_cidrs: ["198.51.100.0/24"] },
       listeners: [{ addr: "[::1]:0", proxy_protocol: true }, { addr: "localhost:0", max_connections: 1 }],
     },
