@@ -6,7 +6,9 @@
 
 import {
   type BackendCounts,
+  BackendReading,
   type HostnameCounts,
+  HostnameReading,
   OTHER_ROW,
   type RouteCounters,
   type RouteRows,
@@ -61,17 +63,19 @@ export class RouteCounts {
     };
   }
 
-  /** What was counted for each backend that a route names. */
+  /** What was counted for each backend that a route names: in the same place each time, so who keeps it copies it. */
   *backends(): Generator<readonly [name: string, counts: BackendCounts]> {
-    for (const [name, row] of this.#backends.names()) yield [name, this.#counters.backend(row)];
-    if (this.#backends.sharing > 0) yield [OTHERS, this.#counters.backend(OTHER_ROW)];
+    const counts = new BackendReading();
+    for (const [name, row] of this.#backends.names()) yield [name, this.#counters.backend(row, counts)];
+    if (this.#backends.sharing > 0) yield [OTHERS, this.#counters.backend(OTHER_ROW, counts)];
   }
 
-  /** What was counted for each host name pattern of an L7 route; one that was never asked for is left out. */
+  /** Likewise for each host name pattern of an L7 route; one that was never asked for is left out. */
   *hostnames(): Generator<readonly [name: string, counts: HostnameCounts]> {
+    const counts = new HostnameReading();
     for (const [name, row] of this.#hostnames.names()) {
-      if (this.#counters.hasRequests(row)) yield [name, this.#counters.hostname(row)];
+      if (this.#counters.hasRequests(row)) yield [name, this.#counters.hostname(row, counts)];
     }
-    if (this.#hostnames.sharing > 0) yield [OTHERS, this.#counters.hostname(OTHER_ROW)];
+    if (this.#hostnames.sharing > 0) yield [OTHERS, this.#counters.hostname(OTHER_ROW, counts)];
   }
 }

@@ -6,14 +6,7 @@
 
 import type { EdgeChange } from "../edge/change.ts";
 import { Counters, type ListenerCounts } from "../edge/counters.ts";
-import type {
-  ConnectionEnd,
-  Engine,
-  EngineEvents,
-  RequestEnd,
-  SuppressedLines,
-  ThreadCounts,
-} from "../edge/engine.ts";
+import type { ConnectionEnd, Engine, EngineEvents, RequestEnd, SuppressedLines, ThreadCounts } from "../edge/engine.ts";
 import { EpollEngine } from "../edge/linux/engine.ts";
 import { Libc, LibcError } from "../edge/linux/libc.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";

@@ -116,7 +116,7 @@ export function readStats({ version, supervisor, administration, certificates }:
     dialBounds: DIAL_BOUNDS,
     backends: Array.from(routeCounts.backends(), backendStats).filter(wasDialled),
     requestBounds: REQUEST_BOUNDS,
-    hostnames: Array.from(routeCounts.hostnames()).filter(([, { codes }]) => codes.size > 0).map(hostnameStats),
+    hostnames: Array.from(routeCounts.hostnames(), hostnameStats).filter(wasAsked),
     certificates: certificateExpiries(certificates.status()),
   };
 }
@@ -154,7 +154,9 @@ function wasDialled({ dials, dialErrors }: BackendStats): boolean {
   return dialErrors > 0 || dials.buckets.some((count) => count > 0);
 }
 
-function hostnameStats([hostname, { requests, codes, policyBlocks }]: readonly [string, HostnameCounts]) {
+function hostnameStats(
+  [hostname, { requests, codes, policyBlocks }]: readonly [string, HostnameCounts],
+): HostnameStats {
   return {
     hostname,
     requests: durations(requests),
@@ -163,6 +165,10 @@ function hostnameStats([hostname, { requests, codes, policyBlocks }]: readonly [
   };
 }
 
+function wasAsked({ requests }: HostnameStats): boolean {
+  return requests.buckets.some((count) => count > 0);
+}
+
 function durations({ buckets, sum }: Durations): Durations {
-  return { buckets, sum };
+  return { buckets: [...buckets], sum };
 }
