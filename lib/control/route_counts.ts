@@ -36,6 +36,7 @@ export class RouteCounts {
         maxRows: MAX_ROWS,
         reserve: (row) => counters.reserve(kind, row),
         clear: (row) => counters.clear(kind, row),
+        returned: (row) => counters.restart(kind, row),
         restMs: Math.max(REST_MS, 2 * connectMs),
       });
     this.#counters = counters;
@@ -74,7 +75,9 @@ export class RouteCounts {
   *hostnames(): Generator<readonly [name: string, counts: HostnameCounts]> {
     const counts = new HostnameReading();
     for (const [name, row] of this.#hostnames.names()) {
-      if (this.#counters.hasRequests(row)) yield [name, this.#counters.hostname(row, counts)];
+      if (!this.#counters.hasRequests(row)) continue;
+      this.#counters.hostname(row, counts);
+      if (counts.requests.count > 0) yield [name, counts];
     }
     if (this.#hostnames.sharing > 0) yield [OTHERS, this.#counters.hostname(OTHER_ROW, counts)];
   }

@@ -130,6 +130,11 @@ export class RouteCounters {
   readonly memory: readonly RouteMemory[];
   readonly #backends: readonly Rows[];
   readonly #hostnames: readonly Rows[];
+  /** What rows had when they began anew, which those who write them cannot be made to forget. */
+  readonly #earlier = {
+    backend: new Map<number, Earlier>(),
+    hostname: new Map<number, Earlier>(),
+  };
 
   /** @param memory That of the same number of writers in another thread; new and empty by default. */
   constructor(writers: number, memory?: readonly RouteMemory[]) {
@@ -150,12 +155,20 @@ export class RouteCounters {
 
   /** Has a row begin anew; nobody may write it meanwhile. */
   clear(kind: keyof RouteRows, row: number): void {
+    this.#earlier[kind].delete(row);
     for (const rows of this.#tables(kind)) rows.clear(row);
+  }
+
+  /** Has a row begin anew for those who read it, though somebody may write it meanwhile. */
+  restart(kind: keyof RouteRows, row: number): void {
+    const reading = kind === "backend" ? new BackendReading() : new HostnameReading();
+    reading.read(this.#tables(kind), row);
+    this.#earlier[kind].set(row, reading.taken());
   }
 
   /** @param into Is overwritten; by default made anew. */
   backend(row: number, into: BackendReading = new BackendReading()): BackendCounts {
-    into.read(this.#backends, row);
+    into.read(this.#backends, row, this.#earlier.backend.get(row));
     return into;
   }
 
@@ -166,7 +179,7 @@ export class RouteCounters {
 
   /** @param into Is overwritten; by default made anew. */
   hostname(row: number, into: HostnameReading = new HostnameReading()): HostnameCounts {
-    into.read(this.#hostnames, row);
+    into.read(this.#hostnames, row, this.#earlier.hostname.get(row));
     return into;
   }
 
@@ -174,6 +187,14 @@ export class RouteCounters {
     return kind === "backend" ? this.#backends : this.#hostnames;
   }
 }
+
+/** What a row had at an earlier time. */
+interface Earlier {
+  readonly cells: Float64Array;
+  readonly codes: ReadonlyMap<number | "other", number>;
+}
+
+const NO_CODES: Earlier["codes"] = new Map();
 
 /** Sums of cells, one after the other: a scrape makes them for every name there is, while the event loop stands still. */
 class Totals {
@@ -183,9 +204,12 @@ class Totals {
     this.cells = new Float64Array(cells);
   }
 
-  read(tables: readonly Rows[], row: number): void {
-    this.cells.fill(0);
-    for (let i = 0; i < tables.length; i++) tables[i]?.addTo(row, this.cells);
+  read(tables: readonly Rows[], row: number, earlier: Earlier | undefined): void {
+    const { cells } = this;
+    cells.fill(0);
+    for (let i = 0; i < tables.length; i++) tables[i]?.addTo(row, cells);
+    if (earlier === undefined) return;
+    for (let i = 0; i < cells.length; i++) cells[i] = (cells[i] ?? 0) - (earlier.cells[i] ?? 0);
   }
 
   /** Takes durations whose buckets begin at a cell. */
@@ -203,10 +227,15 @@ export class BackendReading implements BackendCounts {
   readonly dials = { buckets: new Array<number>(DIAL_BOUNDS.length + 1).fill(0), count: 0, sum: 0 };
   dialErrors = 0;
 
-  read(tables: readonly Rows[], row: number): void {
-    this.#totals.read(tables, row);
+  read(tables: readonly Rows[], row: number, earlier?: Earlier): void {
+    this.#totals.read(tables, row, earlier);
     this.#totals.durations(this.dials, DIAL_BUCKETS, DIAL_BOUNDS.length + 1, DIAL_SUM);
     this.dialErrors = this.#totals.cells[DIAL_ERRORS] ?? 0;
+  }
+
+  /** What was read. */
+  taken(): Earlier {
+    return { cells: this.#totals.cells.slice(), codes: NO_CODES };
   }
 }
 
@@ -217,8 +246,8 @@ export class HostnameReading implements HostnameCounts {
   readonly codes = new Map<number | "other", number>();
   readonly policyBlocks = { block_user_agent: 0, require_header: 0 };
 
-  read(tables: readonly Rows[], row: number): void {
-    this.#totals.read(tables, row);
+  read(tables: readonly Rows[], row: number, earlier?: Earlier): void {
+    this.#totals.read(tables, row, earlier);
     this.#totals.durations(this.requests, REQUEST_BUCKETS, REQUEST_BOUNDS.length + 1, REQUEST_SUM);
     for (let i = 0; i < POLICY_TYPES.length; i++) {
       const type = POLICY_TYPES[i];
@@ -228,6 +257,16 @@ export class HostnameReading implements HostnameCounts {
     for (let i = 0; i < tables.length; i++) this.#readCodes(tables[i], row);
     const others = this.#totals.cells[OTHER_CODES] ?? 0;
     if (others > 0) this.codes.set("other", others);
+    if (earlier === undefined) return;
+    for (const [code, count] of earlier.codes) {
+      if (code !== "other") this.codes.set(code, (this.codes.get(code) ?? 0) - count);
+      if (this.codes.get(code) === 0) this.codes.delete(code);
+    }
+  }
+
+  /** What was read. */
+  taken(): Earlier {
+    return { cells: this.#totals.cells.slice(), codes: new Map(this.codes) };
   }
 
   #readCodes(rows: Rows | undefined, row: number): void {

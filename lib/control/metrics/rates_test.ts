@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { quantile, ratesBetween } from "./rates.ts";
-import type { Stats } from "./stats.ts";
+import { routeStats, type Stats } from "./stats.ts";
+import { measured } from "./testdata/measured.ts";
 
 function stats(uptimeMs: number, more: Partial<Stats>): Stats {
   return {
@@ -67,5 +68,36 @@ Deno.test("a quantile is within its bucket, and grows with the share", () => {
       assert.ok(value >= last && value <= 4, `${buckets} ${share}: ${value}`);
       last = value;
     }
+  }
+});
+
+Deno.test("a route that is removed and added again has no rate but that of what happened since", () => {
+  const route = { hostname: "a.test", backend: "b.test:1", mode: "l7" } as const;
+  const { routeCounts, writers } = measured([route]);
+  const happen = (times: number) => {
+    const { backend, hostname } = routeCounts.rows(route);
+    for (let i = 0; i < times; i++) {
+      for (const writer of writers) {
+        writer.dialled(backend, 0.1);
+        writer.dialFailed(backend);
+        writer.request(hostname, i % 2 === 0 ? 200 : 503, 0.1);
+        writer.policyBlock(hostname, "require_header");
+      }
+    }
+  };
+  const look = (uptimeMs: number) => stats(uptimeMs, routeStats(routeCounts));
+  happen(1_000);
+  for (let time = 0; time < 3; time++) {
+    routeCounts.remove(route);
+    const without = look(1_000);
+    routeCounts.add(route);
+    const { hostnames: [idle] } = ratesBetween(without, look(2_000));
+    assert.equal(idle, undefined);
+    happen(2);
+    const { backends: [backend], hostnames: [hostname] } = ratesBetween(without, look(2_000));
+    const times = 2 * writers.length;
+    assert.deepEqual([backend?.dials, backend?.dialErrors], [times, times]);
+    assert.deepEqual([hostname?.requests, hostname?.policyBlocks], [times, times]);
+    assert.deepEqual(hostname?.classes, [0, 0, times / 2, 0, 0, times / 2]);
   }
 });

@@ -114,10 +114,19 @@ export function readStats({ version, supervisor, administration, certificates }:
     })),
     firewallBlocked: Object.fromEntries(firewallBlocked(listeners).filter(([, count]) => count > 0)),
     dialBounds: DIAL_BOUNDS,
-    backends: Array.from(routeCounts.backends(), backendStats).filter(wasDialled),
     requestBounds: REQUEST_BOUNDS,
-    hostnames: Array.from(routeCounts.hostnames(), hostnameStats).filter(wasAsked),
+    ...routeStats(routeCounts),
     certificates: certificateExpiries(certificates.status()),
+  };
+}
+
+/** What is counted of the routes. */
+export function routeStats(
+  routeCounts: StatsSources["supervisor"]["routeCounts"],
+): Pick<Stats, "backends" | "hostnames"> {
+  return {
+    backends: Array.from(routeCounts.backends(), backendStats).filter(wasDialled),
+    hostnames: Array.from(routeCounts.hostnames(), hostnameStats).filter(wasAsked),
   };
 }
 
