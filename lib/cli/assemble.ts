@@ -109,12 +109,7 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
   }
   log.info("starting", { version, commit, config: file, database: config.database.path });
   if (seeded) log.info("database_seeded", { database: config.database.path });
-  if (differs) {
-    log.warn("config_differs", {
-      message:
-        "the database has other listeners, routes or firewall rules than the file; those of the database are used",
-    });
-  }
+  if (differs) log.warn("config_differs", {});
   return { log, supervisor, administration, certificates, admin, metrics, replaced: replaced.promise };
 }
 

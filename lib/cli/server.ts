@@ -162,7 +162,7 @@ async function start(parts: Parts, manager: ServiceManager | undefined, isNewMai
   certificates.start();
   admin?.start();
   if (admin !== undefined) log.info("admin_listening", { addr: admin.path });
-  if (metrics !== undefined) log.info("metrics_listening", { addr: metrics.boundAddr });
+  if (metrics?.boundAddr !== undefined) log.info("metrics_listening", { addr: metrics.boundAddr });
   const { engine, workers, listeners } = administration.status;
   const routes = listeners.reduce((sum, { routeCount }) => sum + routeCount, 0);
   log.info("ready", { engine, workers, listeners: listeners.length, routes });

@@ -15,7 +15,8 @@ import type { Certificate } from "./certificates.ts";
 import { readListenAddress } from "./config_values.ts";
 import type { Config, L7PolicyConfig, RouteConfig, StoredState } from "./config_types.ts";
 import type { GeoipFile, GeoipStatus } from "./geoip_file.ts";
-import type { Log, LogFields } from "./log.ts";
+import type { Log } from "./log.ts";
+import type { LogFieldsOf } from "./log_events.ts";
 import { formatConfig } from "./config_format.ts";
 import {
   type Changed,
@@ -755,7 +756,12 @@ export class Administration {
     throw new Refusal("precondition", message);
   }
 
-  #audit(what: string, about: LogFields, old: string | undefined, now: string | undefined): void {
+  #audit(
+    what: string,
+    about: Pick<LogFieldsOf<"change">, "listener" | "hostname">,
+    old: string | undefined,
+    now: string | undefined,
+  ): void {
     this.#log.info("change", { what, ...about, old, new: now });
   }
 }

@@ -205,7 +205,11 @@ Deno.test("a change that a worker does not confirm is taken back, in the databas
     }, name);
     assert.deepEqual(traces(test), before, name);
     const [undone] = await test.lines();
-    assert.match(undone ?? "", /^error change_undone what=(set|remove|add)_[a-z_,]+ error="a worker is late"$/, name);
+    assert.match(
+      undone ?? "",
+      /^error change_undone what=(set|remove|add)_[a-z_,]+ error="a worker is late" message=/,
+      name,
+    );
 
     test.served.confirm = () => Promise.resolve();
     await change(test.administration);

@@ -242,7 +242,7 @@ export class CertificateFiles {
     if (look === "broken") {
       this.#failures++;
       const message = certificate ? "the one before stays in use" : "its routes refuse connections until it is sound";
-      this.#log.error("certificate_reload_failed", { ...about, error: problem, message });
+      this.#log.error("certificate_reload_failed", { ...about, error: problem ?? "", message });
     } else if (look === "recovered") {
       this.#log.info("certificate_recovered", about);
     } else if (certificate !== undefined && !isNew) {

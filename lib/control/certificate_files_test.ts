@@ -84,7 +84,8 @@ function text({ cert, key }: KeyPair): string {
   return cert + key;
 }
 
-const RELOADED = "info certificate_reloaded path=DIR/x.pem hostnames=a.example not_after=2126-01-01T00:00:00Z";
+const RELOADED = "info certificate_reloaded path=DIR/x.pem hostnames=a.example not_after=2126-01-01T00:00:00Z " +
+  'message="new connections get the renewed certificate"';
 
 Deno.test("a certificate serves as soon as its route is added, and nobody is told of it", async () => {
   await using bench = new Bench();
@@ -164,7 +165,9 @@ Deno.test("a broken pair is told and counted once of each state of the files, an
   bench.write("x.key", old.key);
   await bench.poll(0);
   await bench.poll(A_MOMENT);
-  assert.deepEqual(await bench.logged(), ["info certificate_recovered path=DIR/x.pem hostnames=a.example"]);
+  assert.deepEqual(await bench.logged(), [
+    'info certificate_recovered path=DIR/x.pem hostnames=a.example message="the files are sound again"',
+  ]);
   assert.deepEqual([bench.changed, bench.files.counts], [[], { reloads: 0, failures: 2 }]);
   assert.deepEqual(bench.files.status(), [{
     name: certificateName(bench.route()),
@@ -272,13 +275,16 @@ Deno.test("the end of a certificate is told from 14 days before it, once a day, 
   };
   const about = "path=DIR/x.pem not_after=2126-01-01T00:00:00Z hostnames=a.example";
   assert.deepEqual(await at(-14 * DAY_MS), []);
-  assert.deepEqual(await at(-13.5 * DAY_MS), [`warn certificate_expires_soon ${about} left="13 days"`]);
+  const soon = (left: string) =>
+    `warn certificate_expires_soon ${about} left="${left}" message="the certificate in use ends soon"`;
+  const expired = `error certificate_expired ${about} message="the certificate in use has ended: clients refuse it"`;
+  assert.deepEqual(await at(-13.5 * DAY_MS), [soon("13 days")]);
   assert.deepEqual(await at(-12.6 * DAY_MS), []);
-  assert.deepEqual(await at(-12.5 * DAY_MS), [`warn certificate_expires_soon ${about} left="12 days"`]);
-  assert.deepEqual(await at(-1), [`warn certificate_expires_soon ${about} left="less than a day"`]);
-  assert.deepEqual(await at(1), [`error certificate_expired ${about}`]);
+  assert.deepEqual(await at(-12.5 * DAY_MS), [soon("12 days")]);
+  assert.deepEqual(await at(-1), [soon("less than a day")]);
+  assert.deepEqual(await at(1), [expired]);
   assert.deepEqual(await at(DAY_MS), []);
-  assert.deepEqual(await at(1 + DAY_MS), [`error certificate_expired ${about}`]);
+  assert.deepEqual(await at(1 + DAY_MS), [expired]);
   bench.writePair(await issue(new Date("2127-01-01T00:00:00Z")));
   await bench.files.check();
   assert.equal((await bench.logged()).length, 1);

@@ -57,7 +57,7 @@ export class GeoipFile {
     } catch (error) {
       this.#reloadFailures++;
       const reason = error instanceof GeoIpError ? error.message : fileErrorReason(error);
-      log.error("geoip_reload_failed", { path: this.path, error: reason, message: "the one before stays in use" });
+      log.error("geoip_reload_failed", { path: this.path, error: reason });
       return undefined;
     }
   }

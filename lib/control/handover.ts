@@ -208,7 +208,7 @@ export class Handover {
     for (let told = false; !retaken(lock);) {
       if (administration.status.draining) return;
       if (!told && performance.now() - since > RETAKE_PATIENCE_MS) {
-        log.warn("database_held", { by_pid: current.pid, message: "nothing can be changed until that process ends" });
+        log.warn("database_held", { by_pid: current.pid });
         told = true;
       }
       await new Promise((resolve) => setTimeout(resolve, RETAKE_MS));
@@ -217,7 +217,7 @@ export class Handover {
     administration.resume();
     this.#current = undefined;
     current.undone.resolve();
-    log.info("carrying_on");
+    log.info("carrying_on", {});
   }
 }
 

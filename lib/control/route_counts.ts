@@ -6,7 +6,9 @@
 
 import {
   type BackendCounts,
+  BackendReading,
   type HostnameCounts,
+  HostnameReading,
   OTHER_ROW,
   type RouteCounters,
   type RouteRows,
@@ -34,6 +36,7 @@ export class RouteCounts {
         maxRows: MAX_ROWS,
         reserve: (row) => counters.reserve(kind, row),
         clear: (row) => counters.clear(kind, row),
+        returned: (row) => counters.restart(kind, row),
         restMs: Math.max(REST_MS, 2 * connectMs),
       });
     this.#counters = counters;
@@ -61,17 +64,21 @@ export class RouteCounts {
     };
   }
 
-  /** What was counted for each backend that a route names. */
+  /** What was counted for each backend that a route names: in the same place each time, so who keeps it copies it. */
   *backends(): Generator<readonly [name: string, counts: BackendCounts]> {
-    for (const [name, row] of this.#backends.names()) yield [name, this.#counters.backend(row)];
-    if (this.#backends.sharing > 0) yield [OTHERS, this.#counters.backend(OTHER_ROW)];
+    const counts = new BackendReading();
+    for (const [name, row] of this.#backends.names()) yield [name, this.#counters.backend(row, counts)];
+    if (this.#backends.sharing > 0) yield [OTHERS, this.#counters.backend(OTHER_ROW, counts)];
   }
 
-  /** What was counted for each host name pattern of an L7 route; one that was never asked for is left out. */
+  /** Likewise for each host name pattern of an L7 route; one that was never asked for is left out. */
   *hostnames(): Generator<readonly [name: string, counts: HostnameCounts]> {
+    const counts = new HostnameReading();
     for (const [name, row] of this.#hostnames.names()) {
-      if (this.#counters.hasRequests(row)) yield [name, this.#counters.hostname(row)];
+      if (!this.#counters.hasRequests(row)) continue;
+      this.#counters.hostname(row, counts);
+      if (counts.requests.count > 0) yield [name, counts];
     }
-    if (this.#hostnames.sharing > 0) yield [OTHERS, this.#counters.hostname(OTHER_ROW)];
+    if (this.#hostnames.sharing > 0) yield [OTHERS, this.#counters.hostname(OTHER_ROW, counts)];
   }
 }

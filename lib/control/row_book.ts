@@ -4,7 +4,7 @@
  * @module
  */
 
-/** How long a name that went keeps its row at least: until then its counts go on where they stopped, should it return. */
+/** How long a name that went keeps its row at least: until then somebody may be about to count there. */
 export const REST_MS = 60 * 60 * 1000;
 
 /** What a {@linkcode RowBook} works with. */
@@ -15,6 +15,8 @@ export interface RowBookOptions {
   reserve(row: number): void;
   /** Has a row that another name had begin at 0. */
   clear(row: number): void;
+  /** A name has its row again, after it was without a user. */
+  returned?(row: number): void;
   /** How long a name that went keeps its row, in ms; by default {@linkcode REST_MS}. */
   readonly restMs?: number;
   /** A monotonic clock, in ms. */
@@ -31,8 +33,8 @@ interface Entry {
 /**
  * Gives a row to each name in use.
  *
- * A count only ever grows while its name is there, also where the name goes and returns. Its row goes to another name
- * when it has rested for so long that nobody can be about to write into it. So the rows, as the memory behind them, are
+ * A count in the row only ever grows while its name is there, also where the name goes and returns. The row goes to another
+ * name when it has rested for so long that nobody can be about to write into it. So the rows, as the memory behind them, are
  * bounded by the names of one rest; a name for which there is none left shares row 0 with all others of its kind.
  *
  * @example
@@ -77,7 +79,7 @@ export class RowBook {
     }
     known.users++;
     if (known.row === 0) this.#sharing++;
-    this.#resting.delete(name);
+    if (this.#resting.delete(name)) this.#options.returned?.(known.row);
   }
 
   /** Takes a user of a name away. */

@@ -12,6 +12,7 @@ import {
   type EngineEvents,
   ListenError,
   type RequestEnd,
+  type SuppressedLines,
   type ThreadCounts,
 } from "../edge/engine.ts";
 import { type Inheritance, NOTHING_INHERITED } from "../edge/inherited.ts";
@@ -25,7 +26,8 @@ import { messageOf } from "../edge/thrown.ts";
 import { type Endpoint, parseListenAddress } from "../wire/socket_address.ts";
 import { type CertificateFiles, certificateName } from "./certificate_files.ts";
 import type { Config, ListenerConfig, RouteConfig, StoredState } from "./config_types.ts";
-import type { Log, LogFields } from "./log.ts";
+import type { Log } from "./log.ts";
+import type { LogFieldsOf } from "./log_events.ts";
 import { Resolver } from "./resolve.ts";
 import { trustSystemAuthorities } from "./system_authorities.ts";
 import { RouteCounts } from "./route_counts.ts";
@@ -159,7 +161,7 @@ export class Supervisor {
     await this.#engine.start();
     this.#isStarted = true;
     for (const [index, addr] of this.#listeners.entries()) {
-      this.#log.info("listening", { addr: this.#engine.addresses[index], listener: addr });
+      this.#log.info("listening", { addr: this.#engine.addresses[index] ?? addr, listener: addr });
     }
     return true;
   }
@@ -192,7 +194,7 @@ export class Supervisor {
     for (const [index, addr] of this.#listeners.entries()) {
       const { accepted, active, bytesIn, bytesOut, rejected } = this.#counters.read(index);
       const counts = { accepted, active, bytes_in: bytesIn, bytes_out: bytesOut };
-      this.#log.info("listener_closed", { listener: addr, ...counts, ...prefixed("rejected_", rejected) });
+      this.#log.info("listener_closed", { listener: addr, ...counts, ...rejectedFields(rejected) });
     }
   }
 
@@ -292,6 +294,7 @@ export class Supervisor {
     return {
       connectionEnded: (end) => log.info("connection", connectionFields(end)),
       requestEnded: (end) => log.info("request", requestFields(end)),
+      linesSuppressed: (lines) => log.info("lines_suppressed", suppressedFields(lines)),
       dialFailed: (backend) => this.#resolver.dialFailed(backend),
       acceptFailed: (listener, reason) => {
         this.#acceptFailures.set(listener, (this.#acceptFailures.get(listener) ?? 0) + 1);
@@ -384,7 +387,7 @@ function bindingOf(addr: string): { readonly hostname: string; readonly port: nu
   return { hostname: parsed.host || "::", port: parsed.port };
 }
 
-function connectionFields(end: ConnectionEnd): LogFields {
+function connectionFields(end: ConnectionEnd): LogFieldsOf<"connection"> {
   return {
     listener: end.listener,
     client: end.client,
@@ -401,7 +404,7 @@ function connectionFields(end: ConnectionEnd): LogFields {
   };
 }
 
-function requestFields(end: RequestEnd): LogFields {
+function requestFields(end: RequestEnd): LogFieldsOf<"request"> {
   return {
     listener: end.listener,
     client: end.client,
@@ -422,6 +425,15 @@ function requestFields(end: RequestEnd): LogFields {
   };
 }
 
-function prefixed(prefix: string, fields: LogFields): LogFields {
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [prefix + key, value]));
+function suppressedFields({ clients, firstAt, lastAt, ...rest }: SuppressedLines): LogFieldsOf<"lines_suppressed"> {
+  return {
+    ...rest,
+    clients: clients.join(" "),
+    first: new Date(firstAt).toISOString(),
+    last: new Date(lastAt).toISOString(),
+  };
+}
+
+function rejectedFields(rejected: ListenerCounts["rejected"]): Partial<LogFieldsOf<"listener_closed">> {
+  return Object.fromEntries(Object.entries(rejected).map(([reason, count]) => [`rejected_${reason}`, count]));
 }

@@ -76,10 +76,33 @@ export interface RequestEnd {
   readonly error: string | undefined;
 }
 
+/** Connections or requests that were refused alike, and are not reported one by one. Nothing in it is a client's choice. */
+export interface SuppressedLines {
+  /** What they would have been: a `ConnectionEnd` or a `RequestEnd` each. */
+  readonly of: "connection" | "request";
+  /** The listener's `addr` as configured. */
+  readonly listener: string;
+  /** Why; requests are those that could not be read. */
+  readonly reason: RejectReason | "malformed";
+  /** The host name pattern of their route; `undefined` where there is none, or there are too many. */
+  readonly route: string | undefined;
+  readonly backend: string | undefined;
+  /** What the clients were answered, of requests. */
+  readonly status: number | undefined;
+  readonly lines: number;
+  /** `address:port` of the first of them, the tenth, the hundredth, …: some of who they were. */
+  readonly clients: readonly string[];
+  /** When the first and the last of them ended, in ms since 1970. */
+  readonly firstAt: number;
+  readonly lastAt: number;
+}
+
 /** What an engine reports while it runs. */
 export interface EngineEvents {
   connectionEnded(end: ConnectionEnd): void;
   requestEnded(end: RequestEnd): void;
+  /** In place of the ends above: where a flood of refusals would be one each. */
+  linesSuppressed(lines: SuppressedLines): void;
   /** A dial failed or the backend has no address: it is time to resolve its name anew. */
   dialFailed(backend: string): void;
   /** The system refuses to accept (`EMFILE`, `ENFILE`, …); said once until it accepts again. */

@@ -130,6 +130,11 @@ export class RouteCounters {
   readonly memory: readonly RouteMemory[];
   readonly #backends: readonly Rows[];
   readonly #hostnames: readonly Rows[];
+  /** What rows had when they began anew, which those who write them cannot be made to forget. */
+  readonly #earlier = {
+    backend: new Map<number, Earlier>(),
+    hostname: new Map<number, Earlier>(),
+  };
 
   /** @param memory That of the same number of writers in another thread; new and empty by default. */
   constructor(writers: number, memory?: readonly RouteMemory[]) {
@@ -150,12 +155,21 @@ export class RouteCounters {
 
   /** Has a row begin anew; nobody may write it meanwhile. */
   clear(kind: keyof RouteRows, row: number): void {
+    this.#earlier[kind].delete(row);
     for (const rows of this.#tables(kind)) rows.clear(row);
   }
 
-  backend(row: number): BackendCounts {
-    const dials = durationsOf(this.#backends, row, DIAL_BUCKETS, DIAL_BOUNDS.length + 1, DIAL_SUM);
-    return { dials, dialErrors: sumOf(this.#backends, row, DIAL_ERRORS) };
+  /** Has a row begin anew for those who read it, though somebody may write it meanwhile. */
+  restart(kind: keyof RouteRows, row: number): void {
+    const reading = kind === "backend" ? new BackendReading() : new HostnameReading();
+    reading.read(this.#tables(kind), row);
+    this.#earlier[kind].set(row, reading.taken());
+  }
+
+  /** @param into Is overwritten; by default made anew. */
+  backend(row: number, into: BackendReading = new BackendReading()): BackendCounts {
+    into.read(this.#backends, row, this.#earlier.backend.get(row));
+    return into;
   }
 
   /** Whether any request was counted for a host name. */
@@ -163,56 +177,104 @@ export class RouteCounters {
     return this.#hostnames.some((rows) => rows.get(row, CODES) !== 0);
   }
 
-  hostname(row: number): HostnameCounts {
-    const requests = durationsOf(this.#hostnames, row, REQUEST_BUCKETS, REQUEST_BOUNDS.length + 1, REQUEST_SUM);
-    const blocksOf = (type: HttpPolicy["type"]) =>
-      sumOf(this.#hostnames, row, POLICY_BLOCKS + POLICY_TYPES.indexOf(type));
-    return {
-      requests,
-      codes: this.#codes(row),
-      policyBlocks: { block_user_agent: blocksOf("block_user_agent"), require_header: blocksOf("require_header") },
-    };
+  /** @param into Is overwritten; by default made anew. */
+  hostname(row: number, into: HostnameReading = new HostnameReading()): HostnameCounts {
+    into.read(this.#hostnames, row, this.#earlier.hostname.get(row));
+    return into;
   }
 
   #tables(kind: keyof RouteRows): readonly Rows[] {
     return kind === "backend" ? this.#backends : this.#hostnames;
   }
+}
 
-  #codes(row: number): Map<number | "other", number> {
-    const codes = new Map<number | "other", number>();
-    for (const rows of this.#hostnames) {
-      for (let cell = CODES; cell < HOSTNAME_CELLS; cell += 2) {
-        const code = rows.get(row, cell);
-        if (code === 0) break;
-        codes.set(code, (codes.get(code) ?? 0) + rows.get(row, cell + 1));
-      }
+/** What a row had at an earlier time. */
+interface Earlier {
+  readonly cells: Float64Array;
+  readonly codes: ReadonlyMap<number | "other", number>;
+}
+
+const NO_CODES: Earlier["codes"] = new Map();
+
+/** Sums of cells, one after the other: a scrape makes them for every name there is, while the event loop stands still. */
+class Totals {
+  readonly cells: Float64Array;
+
+  constructor(cells: number) {
+    this.cells = new Float64Array(cells);
+  }
+
+  read(tables: readonly Rows[], row: number, earlier: Earlier | undefined): void {
+    const { cells } = this;
+    cells.fill(0);
+    for (let i = 0; i < tables.length; i++) tables[i]?.addTo(row, cells);
+    if (earlier === undefined) return;
+    for (let i = 0; i < cells.length; i++) cells[i] = (cells[i] ?? 0) - (earlier.cells[i] ?? 0);
+  }
+
+  /** Takes durations whose buckets begin at a cell. */
+  durations(into: { buckets: number[]; count: number; sum: number }, first: number, length: number, sum: number): void {
+    let count = 0;
+    for (let i = 0; i < length; i++) count += into.buckets[i] = this.cells[first + i] ?? 0;
+    into.count = count;
+    into.sum = this.cells[sum] ?? 0;
+  }
+}
+
+/** The counts of one backend, which may be read again and again into the same place. */
+export class BackendReading implements BackendCounts {
+  readonly #totals = new Totals(BACKEND_CELLS);
+  readonly dials = { buckets: new Array<number>(DIAL_BOUNDS.length + 1).fill(0), count: 0, sum: 0 };
+  dialErrors = 0;
+
+  read(tables: readonly Rows[], row: number, earlier?: Earlier): void {
+    this.#totals.read(tables, row, earlier);
+    this.#totals.durations(this.dials, DIAL_BUCKETS, DIAL_BOUNDS.length + 1, DIAL_SUM);
+    this.dialErrors = this.#totals.cells[DIAL_ERRORS] ?? 0;
+  }
+
+  /** What was read. */
+  taken(): Earlier {
+    return { cells: this.#totals.cells.slice(), codes: NO_CODES };
+  }
+}
+
+/** The counts of one host name, likewise. */
+export class HostnameReading implements HostnameCounts {
+  readonly #totals = new Totals(CODES);
+  readonly requests = { buckets: new Array<number>(REQUEST_BOUNDS.length + 1).fill(0), count: 0, sum: 0 };
+  readonly codes = new Map<number | "other", number>();
+  readonly policyBlocks = { block_user_agent: 0, require_header: 0 };
+
+  read(tables: readonly Rows[], row: number, earlier?: Earlier): void {
+    this.#totals.read(tables, row, earlier);
+    this.#totals.durations(this.requests, REQUEST_BUCKETS, REQUEST_BOUNDS.length + 1, REQUEST_SUM);
+    for (let i = 0; i < POLICY_TYPES.length; i++) {
+      const type = POLICY_TYPES[i];
+      if (type !== undefined) this.policyBlocks[type] = this.#totals.cells[POLICY_BLOCKS + i] ?? 0;
     }
-    const others = sumOf(this.#hostnames, row, OTHER_CODES);
-    if (others > 0) codes.set("other", others);
-    return codes;
+    this.codes.clear();
+    for (let i = 0; i < tables.length; i++) this.#readCodes(tables[i], row);
+    const others = this.#totals.cells[OTHER_CODES] ?? 0;
+    if (others > 0) this.codes.set("other", others);
+    if (earlier === undefined) return;
+    for (const [code, count] of earlier.codes) {
+      if (code !== "other") this.codes.set(code, (this.codes.get(code) ?? 0) - count);
+      if (this.codes.get(code) === 0) this.codes.delete(code);
+    }
   }
-}
 
-/** Plain loops: a scrape does this for every name there is, while the event loop stands still. */
-function durationsOf(
-  tables: readonly Rows[],
-  row: number,
-  firstBucket: number,
-  length: number,
-  sum: number,
-): DurationCounts {
-  const buckets: number[] = [];
-  let count = 0;
-  for (let i = 0; i < length; i++) {
-    const inBucket = sumOf(tables, row, firstBucket + i);
-    buckets.push(inBucket);
-    count += inBucket;
+  /** What was read. */
+  taken(): Earlier {
+    return { cells: this.#totals.cells.slice(), codes: new Map(this.codes) };
   }
-  return { buckets, count, sum: sumOf(tables, row, sum) };
-}
 
-function sumOf(tables: readonly Rows[], row: number, cell: number): number {
-  let sum = 0;
-  for (let i = 0; i < tables.length; i++) sum += tables[i]?.get(row, cell) ?? 0;
-  return sum;
+  #readCodes(rows: Rows | undefined, row: number): void {
+    if (rows === undefined) return;
+    for (let cell = CODES; cell < HOSTNAME_CELLS; cell += 2) {
+      const code = rows.get(row, cell);
+      if (code === 0) return;
+      this.codes.set(code, (this.codes.get(code) ?? 0) + rows.get(row, cell + 1));
+    }
+  }
 }

@@ -68,6 +68,15 @@ export class Rows {
     return this.#cells[index] ?? 0;
   }
 
+  /** Adds the first cells of a row to as many numbers. */
+  addTo(row: number, totals: Float64Array): void {
+    this.#index(row, this.width - 1);
+    const cells = this.#cells;
+    const start = row * this.width;
+    if (start >= cells.length) return; // there is no such row
+    for (let i = 0; i < totals.length; i++) totals[i] = (totals[i] ?? 0) + (cells[start + i] ?? 0);
+  }
+
   /** Makes a row 0; nobody may write it meanwhile. */
   clear(row: number): void {
     const end = this.#index(row, this.width - 1) + 1;

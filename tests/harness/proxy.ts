@@ -1,6 +1,8 @@
+import assert from "node:assert/strict";
 import { stringify } from "smol-toml";
 import { type ProgramCommand, programCommand } from "../../scripts/program.ts";
 import { Lines } from "./lines.ts";
+import { breachOf } from "./log_schema.ts";
 import { isInstalled } from "./tools.ts";
 
 /** A line of the log. */
@@ -86,11 +88,13 @@ export class Proxy implements AsyncDisposable {
   readonly log: Lines<LogEvent>;
   readonly stdout: Lines<string>;
   readonly #process: Deno.ChildProcess;
+  /** Lines that are not what docs/LOG.md promises. */
+  readonly #breaches: string[] = [];
 
   private constructor(folder: string, process: Deno.ChildProcess) {
     this.folder = folder;
     this.pid = process.pid;
-    this.log = new Lines(process.stderr, parseEvent);
+    this.log = new Lines(process.stderr, (line) => this.#parseEvent(line));
     this.stdout = new Lines(process.stdout, (line) => line);
     this.#process = process;
   }
@@ -162,7 +166,17 @@ export class Proxy implements AsyncDisposable {
   async exit(): Promise<Deno.CommandStatus> {
     const status = await this.#process.status;
     await Promise.all([this.log.ended, this.stdout.ended]);
+    assert.deepEqual(this.#breaches, []);
     return status;
+  }
+
+  /** Lines that are not JSON are those of a start that failed, or the last one of a program that was killed. */
+  #parseEvent(line: string): LogEvent {
+    if (!line.startsWith("{") || !line.endsWith("}")) return { level: "error", event: "stderr", line };
+    const event = JSON.parse(line);
+    const breach = breachOf(event);
+    if (breach !== undefined) this.#breaches.push(`${breach}: ${line}`);
+    return event;
   }
 
   /** Ends the process and removes its folder. */
@@ -184,9 +198,4 @@ export class Proxy implements AsyncDisposable {
 
 function matches(line: LogEvent, where: Readonly<Record<string, unknown>>): boolean {
   return Object.entries(where).every(([key, value]) => line[key] === value);
-}
-
-/** Lines that are not JSON are those of a start that failed, or the last one of a program that was killed. */
-function parseEvent(line: string): LogEvent {
-  return line.startsWith("{") && line.endsWith("}") ? JSON.parse(line) : { level: "error", event: "stderr", line };
 }

@@ -13,59 +13,95 @@ export type ExpositionFormat = "text" | "openmetrics";
 
 const encoder = new TextEncoder();
 
-/** A label as it is written, `name="value"`, each character an octet of its UTF-8. */
-export function formatLabel(name: string, value: string): string {
-  return `${name}="${PLAIN.test(value) ? value : escape(value)}"`;
+/**
+ * One label, `name="value"`, as octets: it is made once for all samples of a series, and in the same place for the next.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const label = new Label("path");
+ * label.set('a"b');
+ * assert.equal(new TextDecoder().decode(label.bytes.subarray(0, label.length)), 'path="a\\"b"');
+ * ```
+ */
+export class Label {
+  readonly #name: string;
+  bytes: Uint8Array = new Uint8Array(512);
+  length = 0;
+
+  /** @param name In plain ASCII. */
+  constructor(name: string) {
+    this.#name = `${name}="`;
+  }
+
+  /** Both formats escape alike. */
+  set(value: string): this {
+    const text = PLAIN.test(value) ? value : escape(value);
+    const length = this.#name.length + text.length + 1;
+    if (length > this.bytes.length) this.bytes = new Uint8Array(2 * length);
+    this.length = 0;
+    this.#put(this.#name);
+    this.#put(text);
+    this.bytes[this.length++] = QUOTE;
+    return this;
+  }
+
+  #put(text: string): void {
+    const { bytes, length } = this;
+    for (let i = 0; i < text.length; i++) bytes[length + i] = text.charCodeAt(i);
+    this.length = length + text.length;
+  }
 }
 
 const PLAIN = /^[\x20!\x23-\x5b\x5d-\x7e]*$/;
 
-/** Both formats escape alike. */
+/** Each character is an octet of its UTF-8. */
 function escape(value: string): string {
   const escaped = value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
   return String.fromCharCode(...encoder.encode(escaped));
 }
 
-/** The buckets of a histogram. */
-export interface Buckets {
-  /** What follows the label of a series, up to the value. */
-  readonly endings: readonly string[];
-}
+/** The buckets of a histogram: for each what follows the label of a series, up to the value. */
+export type Buckets = readonly Uint8Array[];
 
 /** @param bounds Of every bucket but the last, ascending. */
 export function bucketsOf(bounds: readonly number[]): Buckets {
-  return { endings: [...bounds.map(String), "+Inf"].map((bound) => `,le="${bound}"} `) };
+  return [...bounds.map(String), "+Inf"].map((bound) => encoder.encode(`,le="${bound}"} `));
 }
 
-/** No series takes more. */
-const MAX_SERIES = 64 * 1024;
+/** The longest line without its label: a name, more labels and a value. */
+const MAX_REST = 256;
 
 const LINE_FEED = 10;
+const QUOTE = 34;
 const DIGIT_0 = 48;
+const END = encoder.encode("} ");
+const NOTHING = new Uint8Array(0);
 
 /**
- * Writes the families of which there is a series for each route, as octets from the start.
+ * One family with all its samples, written as octets from the start.
  *
- * For what 10,000 backends have in one histogram prom-client takes 400 ms, template strings 90 ms, this 35 ms (measured):
- * the event loop stands still meanwhile.
- *
- * @example
- * ```ts
- * import assert from "node:assert/strict";
- * const exposition = new Exposition("text");
- * exposition.family("backend_dial_errors_total");
- * exposition.sample(formatLabel("backend", "[::1]:443"), 2);
- * const text = new TextDecoder().decode(exposition.bytes);
- * assert.match(text, /^mcproxy_backend_dial_errors_total{backend="\[::1\]:443"} 2$/m);
- * ```
+ * Loops over octets, not `set` or `copyWithin`: a call of those costs as much as sixty octets (measured), and most of
+ * what is written is shorter.
  */
-export class Exposition {
-  readonly #format: ExpositionFormat;
-  readonly #out = new ByteWriter(4 * MAX_SERIES);
-  #name = "";
+export class FamilyWriter {
+  readonly #out: ByteWriter;
+  readonly #plain: Uint8Array;
+  readonly #bucket: Uint8Array;
+  readonly #sum: Uint8Array;
+  readonly #count: Uint8Array;
 
-  constructor(format: ExpositionFormat) {
-    this.#format = format;
+  constructor(format: ExpositionFormat, name: FamilyName, capacity: number) {
+    this.#out = new ByteWriter(capacity);
+    const { type, help } = FAMILIES[name];
+    const whole = fullName(name);
+    // In OpenMetrics the suffix is the sample's, and not the family's.
+    const family = format === "openmetrics" && type === "counter" ? whole.replace(/_total$/, "") : whole;
+    this.#out.put(encoder.encode(`# HELP ${family} ${help}\n# TYPE ${family} ${type}\n`));
+    this.#plain = encoder.encode(`${whole}{`);
+    this.#bucket = encoder.encode(`${whole}_bucket{`);
+    this.#sum = encoder.encode(`${whole}_sum{`);
+    this.#count = encoder.encode(`${whole}_count{`);
   }
 
   /** All so far. */
@@ -73,79 +109,116 @@ export class Exposition {
     return this.#out.written;
   }
 
-  /** Begins a family: samples are its own from now on. */
-  family(name: FamilyName): void {
-    const { type, help } = FAMILIES[name];
-    this.#name = fullName(name);
-    // In OpenMetrics the suffix is the sample's, and not the family's.
-    const family = this.#format === "openmetrics" && type === "counter"
-      ? this.#name.replace(/_total$/, "")
-      : this.#name;
-    this.text(`# HELP ${family} ${help}\n# TYPE ${family} ${type}\n`);
-  }
-
   /**
    * A value of a counter or a gauge.
    *
-   * @param label As {@linkcode formatLabel} gives it.
-   * @param more Of its labels, behind the first: `,name="value"`, likewise.
+   * @param more Of its labels, behind the first: `,name="value"`.
    */
-  sample(label: string, value: number, more = ""): void {
-    this.#head("{", label);
-    this.#out.latin1(more);
-    this.#out.latin1("} ");
+  sample(label: Label, value: number, more: Uint8Array = NOTHING): void {
+    this.#out.reserve(label.length + more.length + MAX_REST);
+    this.#put(this.#plain);
+    this.#put(label.bytes, label.length);
+    this.#put(more);
+    this.#put(END);
     this.#value(value);
   }
 
   /** The values of a histogram; `counts` has for each bucket how many are in it and no other. */
-  histogram(label: string, { endings }: Buckets, counts: DurationCounts): void {
-    const out = this.#out;
-    out.reserve(MAX_SERIES);
-    const start = out.length;
-    this.#head("_bucket{", label);
-    const end = out.length;
+  histogram(label: Label, buckets: Buckets, counts: DurationCounts): void {
+    this.#out.reserve((buckets.length + 2) * (label.length + MAX_REST));
     let count = 0;
-    for (let i = 0; i < endings.length; i++) {
-      if (i > 0) {
-        out.bytes.copyWithin(out.length, start, end);
-        out.length += end - start;
-      }
-      out.latin1(endings[i] ?? "");
+    for (let i = 0; i < buckets.length; i++) {
+      this.#put(this.#bucket);
+      this.#put(label.bytes, label.length);
+      this.#put(buckets[i] ?? NOTHING);
       this.#value(count += counts.buckets[i] ?? 0);
     }
-    this.#head("_sum{", label);
-    out.latin1("} ");
+    this.#put(this.#sum);
+    this.#put(label.bytes, label.length);
+    this.#put(END);
     this.#value(counts.sum);
-    this.#head("_count{", label);
-    out.latin1("} ");
+    this.#put(this.#count);
+    this.#put(label.bytes, label.length);
+    this.#put(END);
     this.#value(count);
   }
 
-  /** Text that is written already. */
-  text(text: string): void {
-    this.#out.put(encoder.encode(text));
-  }
-
-  #head(suffix: string, label: string): void {
-    this.#out.latin1(this.#name);
-    this.#out.latin1(suffix);
-    this.#out.latin1(label);
+  /** Into room that there is. */
+  #put(octets: Uint8Array, length = octets.length): void {
+    const { bytes, length: start } = this.#out;
+    for (let i = 0; i < length; i++) bytes[start + i] = octets[i] ?? 0;
+    this.#out.length = start + length;
   }
 
   #value(value: number): void {
-    if (Number.isSafeInteger(value) && value >= 0) this.#digits(value);
+    if (value >= 0 && value <= 0x7fffffff && Number.isInteger(value)) this.#digits(value);
     else this.#out.latin1(String(value));
     this.#out.octet(LINE_FEED);
   }
 
+  /** @param value Of 31 bits, so that V8 divides integers. */
   #digits(value: number): void {
-    let divisor = 1;
-    while (value / divisor >= 10) divisor *= 10;
-    for (let rest = value; divisor >= 1; divisor /= 10) {
-      const digit = Math.floor(rest / divisor);
-      this.#out.octet(DIGIT_0 + digit);
-      rest -= digit * divisor;
+    let digits = 1;
+    for (let rest = value; rest >= 10; rest = (rest / 10) | 0) digits++;
+    const { bytes, length } = this.#out;
+    let rest = value;
+    for (let at = length + digits - 1; at >= length; at--) {
+      const quotient = (rest / 10) | 0;
+      bytes[at] = DIGIT_0 + rest - quotient * 10;
+      rest = quotient;
     }
+    this.#out.length = length + digits;
+  }
+}
+
+/**
+ * Writes the families of which there is a series for each route.
+ *
+ * They are written side by side, so that what is counted of a route is read once, and follow each other in the end. For
+ * what 10,000 backends have in one histogram prom-client takes 400 ms, template strings 90 ms (measured): the event loop
+ * stands still meanwhile.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const exposition = new Exposition("text");
+ * exposition.family("backend_dial_errors_total").sample(new Label("backend").set("[::1]:443"), 2);
+ * const text = new TextDecoder().decode(exposition.end(""));
+ * assert.match(text, /^mcproxy_backend_dial_errors_total{backend="\[::1\]:443"} 2$/m);
+ * ```
+ */
+export class Exposition {
+  readonly #format: ExpositionFormat;
+  readonly #capacities: Map<FamilyName, number>;
+  readonly #families: (readonly [FamilyName, FamilyWriter])[] = [];
+
+  /** @param capacities How long each family was when it was last written, so that room is made once. It is kept up to date. */
+  constructor(format: ExpositionFormat, capacities = new Map<FamilyName, number>()) {
+    this.#format = format;
+    this.#capacities = capacities;
+  }
+
+  /** Begins a family. */
+  family(name: FamilyName): FamilyWriter {
+    const last = this.#capacities.get(name) ?? 0;
+    const writer = new FamilyWriter(this.#format, name, last + (last >> 4) + 64 * 1024);
+    this.#families.push([name, writer]);
+    return writer;
+  }
+
+  /** All families, in the order in which they were begun, and then a text. */
+  end(text: string): Uint8Array<ArrayBuffer> {
+    const last = encoder.encode(text);
+    const length = this.#families.reduce((sum, [, { bytes }]) => sum + bytes.length, last.length);
+    const all = new Uint8Array(length);
+    let at = 0;
+    for (const [name, { bytes }] of this.#families) {
+      this.#capacities.set(name, bytes.length);
+      all.set(bytes, at);
+      at += bytes.length;
+    }
+    all.set(last, at);
+    return all;
   }
 }
 

@@ -12,7 +12,7 @@ import { DIAL_BOUNDS, POLICY_TYPES, REQUEST_BOUNDS } from "../../edge/route_coun
 import type { CertificateStatus } from "../certificate_files.ts";
 import type { RouteCounts } from "../route_counts.ts";
 import type { Faults } from "../supervisor.ts";
-import { bucketsOf, Exposition, type ExpositionFormat, formatLabel } from "./exposition.ts";
+import { bucketsOf, Exposition, type ExpositionFormat, Label } from "./exposition.ts";
 import { FAMILIES, type FamilyName, fullName, PROCESS_FAMILIES } from "./families.ts";
 import { certificateExpiries, firewallBlocked } from "./stats.ts";
 
@@ -66,6 +66,8 @@ export class Metrics {
   /** Of the scrape under way. */
   #samples: Samples;
   #process = processSamples();
+  /** Of the last scrape. */
+  readonly #capacities = new Map<FamilyName, number>();
 
   constructor(sources: MetricSources) {
     this.#sources = sources;
@@ -86,12 +88,11 @@ export class Metrics {
     this.#samples = samplesOf(this.#sources);
     this.#process = processSamples();
     const rest = this.#registries[format].metrics(); // asks for every value before it returns
-    const exposition = new Exposition(format);
+    const exposition = new Exposition(format, this.#capacities);
     writeBackends(exposition, this.#sources);
     writeHostnames(exposition, this.#sources);
     writeCertificates(exposition, this.#sources);
-    exposition.text(await rest);
-    return exposition.bytes;
+    return exposition.end(await rest);
   }
 
   #register(registry: AnyRegistry): void {
@@ -184,39 +185,45 @@ function processSamples(): Readonly<Record<keyof typeof PROCESS_FAMILIES, number
 
 const DIAL_BUCKETS = bucketsOf(DIAL_BOUNDS);
 const REQUEST_BUCKETS = bucketsOf(REQUEST_BOUNDS);
-const TYPE_LABELS = POLICY_TYPES.map((type) => [type, `,type="${type}"`] as const);
+const encoder = new TextEncoder();
+const TYPE_LABELS = POLICY_TYPES.map((type) => [type, encoder.encode(`,type="${type}"`)] as const);
+/** What follows a host name, by its status code: there are some hundred that HTTP can tell. */
+const CODE_LABELS = new Map<number | "other", Uint8Array>();
+
+function codeLabel(code: number | "other"): Uint8Array {
+  let label = CODE_LABELS.get(code);
+  if (label === undefined) CODE_LABELS.set(code, label = encoder.encode(`,code="${code}"`));
+  return label;
+}
 
 function writeBackends(exposition: Exposition, { supervisor }: MetricSources): void {
-  const backends = Array.from(
-    supervisor.routeCounts.backends(),
-    ([name, { dials, dialErrors }]) => ({ label: formatLabel("backend", name), dials, dialErrors }),
-  );
-  exposition.family("backend_dial_duration_seconds");
-  for (const { label, dials } of backends) if (dials.count > 0) exposition.histogram(label, DIAL_BUCKETS, dials);
-  exposition.family("backend_dial_errors_total");
-  for (const { label, dialErrors } of backends) exposition.sample(label, dialErrors);
+  const durations = exposition.family("backend_dial_duration_seconds");
+  const errors = exposition.family("backend_dial_errors_total");
+  const label = new Label("backend");
+  for (const [name, { dials, dialErrors }] of supervisor.routeCounts.backends()) {
+    label.set(name);
+    if (dials.count > 0) durations.histogram(label, DIAL_BUCKETS, dials);
+    errors.sample(label, dialErrors);
+  }
 }
 
 function writeHostnames(exposition: Exposition, { supervisor }: MetricSources): void {
-  const hostnames = Array.from(
-    supervisor.routeCounts.hostnames(),
-    ([name, counts]) => ({ label: formatLabel("hostname", name), counts }),
-  );
-  exposition.family("l7_responses_total");
-  for (const { label, counts } of hostnames) {
-    for (const [code, count] of counts.codes) exposition.sample(label, count, `,code="${code}"`);
-  }
-  exposition.family("l7_request_duration_seconds");
-  for (const { label, counts } of hostnames) exposition.histogram(label, REQUEST_BUCKETS, counts.requests);
-  exposition.family("l7_policy_blocks_total");
-  for (const { label, counts } of hostnames) {
-    for (const [type, more] of TYPE_LABELS) exposition.sample(label, counts.policyBlocks[type], more);
+  const responses = exposition.family("l7_responses_total");
+  const durations = exposition.family("l7_request_duration_seconds");
+  const blocks = exposition.family("l7_policy_blocks_total");
+  const label = new Label("hostname");
+  for (const [name, { codes, requests, policyBlocks }] of supervisor.routeCounts.hostnames()) {
+    label.set(name);
+    for (const [code, count] of codes) responses.sample(label, count, codeLabel(code));
+    durations.histogram(label, REQUEST_BUCKETS, requests);
+    for (const [type, more] of TYPE_LABELS) blocks.sample(label, policyBlocks[type], more);
   }
 }
 
 function writeCertificates(exposition: Exposition, { certificates }: MetricSources): void {
-  exposition.family("tls_certificate_expiry_timestamp_seconds");
+  const expiries = exposition.family("tls_certificate_expiry_timestamp_seconds");
+  const label = new Label("hostname");
   for (const { hostname, notAfter } of certificateExpiries(certificates.status())) {
-    exposition.sample(formatLabel("hostname", hostname), notAfter.getTime() / 1000);
+    expiries.sample(label.set(hostname), notAfter.getTime() / 1000);
   }
 }

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Durations, Stats } from "./stats.ts";
+import { OTHERS } from "../route_counts.ts";
+import type { BackendStats, Durations, HostnameStats, Stats } from "./stats.ts";
 
 /** What happened between two moments, a second. Those of which nothing was counted yet are 0. */
 export interface Rates {
@@ -71,10 +72,13 @@ export function ratesBetween(before: Stats, now: Stats): Rates {
   const listenersBefore = new Map(before.listeners.map((each) => [each.addr, each.counts]));
   const backendsBefore = new Map(before.backends.map((each) => [each.backend, each]));
   const hostnamesBefore = new Map(before.hostnames.map((each) => [each.hostname, each]));
-  const dials = now.backends.map(({ backend, dials }) => sinceThen(backendsBefore.get(backend)?.dials, dials));
-  const requests = now.hostnames.map(({ hostname, requests }) =>
-    sinceThen(hostnamesBefore.get(hostname)?.requests, requests)
-  );
+  // What comes out of the sum of the others has counts of which nobody knows how old they are: for one interval, none.
+  const backendBefore = (each: BackendStats) =>
+    backendsBefore.get(each.backend) ?? (backendsBefore.has(OTHERS) ? each : undefined);
+  const hostnameBefore = (each: HostnameStats) =>
+    hostnamesBefore.get(each.hostname) ?? (hostnamesBefore.has(OTHERS) ? each : undefined);
+  const dials = now.backends.map((each) => sinceThen(backendBefore(each)?.dials, each.dials));
+  const requests = now.hostnames.map((each) => sinceThen(hostnameBefore(each)?.requests, each.requests));
   return {
     listeners: now.listeners.map(({ addr, maxConnections, counts }) => {
       const then = listenersBefore.get(addr);
@@ -88,8 +92,9 @@ export function ratesBetween(before: Stats, now: Stats): Rates {
         bytesOut: rate(then?.bytesOut, counts.bytesOut),
       };
     }),
-    backends: now.backends.map(({ backend, dials: { buckets }, dialErrors }, i) => {
-      const then = backendsBefore.get(backend);
+    backends: now.backends.map((each, i) => {
+      const { backend, dials: { buckets }, dialErrors } = each;
+      const then = backendBefore(each);
       return {
         backend,
         dials: rate(then && sum(then.dials.buckets), sum(buckets)),
@@ -97,8 +102,9 @@ export function ratesBetween(before: Stats, now: Stats): Rates {
         ...quantiles(now.dialBounds, dials[i] ?? []),
       };
     }),
-    hostnames: now.hostnames.map(({ hostname, responses, policyBlocks }, i) => {
-      const then = hostnamesBefore.get(hostname);
+    hostnames: now.hostnames.map((each, i) => {
+      const { hostname, responses, policyBlocks } = each;
+      const then = hostnameBefore(each);
       const [thenClasses, classes] = [classesOf(then?.responses ?? {}), classesOf(responses)];
       const of = (digit: number) => rate(thenClasses[digit], classes[digit] ?? 0);
       return {

@@ -8,6 +8,8 @@ import { BLOCKED } from "../../edge/end.ts";
 import { type BackendCounts, DIAL_BOUNDS, type HostnameCounts, REQUEST_BOUNDS } from "../../edge/route_counters.ts";
 import type { ListenerCounts } from "../administration.ts";
 import type { CertificateStatus } from "../certificate_files.ts";
+import { OTHERS } from "../route_counts.ts";
+import { MAX_TOLD, tellBusiest } from "./busiest.ts";
 import type { MeasuredStatus, MetricSources } from "./metrics.ts";
 
 /** A running program at one moment. Counts are since its start. */
@@ -32,12 +34,13 @@ export interface Stats {
   readonly firewallBlocked: Readonly<Record<string, number>>;
   /** Up to how many seconds a dial took, for each bucket but the last. */
   readonly dialBounds: readonly number[];
-  /** Those that were dialled. */
+  /** Those that were dialled: the busiest {@linkcode MAX_TOLD}, and the sum of all others as {@linkcode OTHERS}. */
   readonly backends: readonly BackendStats[];
   /** Up to how many seconds a request took, for each bucket but the last. */
   readonly requestBounds: readonly number[];
-  /** Those of L7 routes that were asked for. */
+  /** Those of L7 routes that were asked for, likewise. */
   readonly hostnames: readonly HostnameStats[];
+  /** The first {@linkcode MAX_TOLD} to end, where there are more. */
   readonly certificates: readonly CertificateExpiry[];
 }
 
@@ -114,10 +117,50 @@ export function readStats({ version, supervisor, administration, certificates }:
     })),
     firewallBlocked: Object.fromEntries(firewallBlocked(listeners).filter(([, count]) => count > 0)),
     dialBounds: DIAL_BOUNDS,
-    backends: Array.from(routeCounts.backends(), backendStats).filter(wasDialled),
     requestBounds: REQUEST_BOUNDS,
-    hostnames: Array.from(routeCounts.hostnames()).filter(([, { codes }]) => codes.size > 0).map(hostnameStats),
-    certificates: certificateExpiries(certificates.status()),
+    ...routeStats(routeCounts),
+    certificates: firstToEnd(certificateExpiries(certificates.status())),
+  };
+}
+
+function firstToEnd(certificates: readonly CertificateExpiry[]): readonly CertificateExpiry[] {
+  if (certificates.length <= MAX_TOLD) return certificates;
+  return certificates.toSorted((a, b) => a.notAfter.getTime() - b.notAfter.getTime()).slice(0, MAX_TOLD);
+}
+
+/** What is counted of the routes. */
+export function routeStats(
+  routeCounts: StatsSources["supervisor"]["routeCounts"],
+): Pick<Stats, "backends" | "hostnames"> {
+  return {
+    backends: tellBusiest<BackendCounts, MutableBackend>({
+      read: () => routeCounts.backends(),
+      weigh: ({ dials, dialErrors }) => dials.count + dialErrors,
+      tell: (backend, { dials, dialErrors }) => ({ backend, dials: durations(dials), dialErrors }),
+      add: (others, { dials, dialErrors }) => {
+        addDurations(others.dials, dials);
+        others.dialErrors += dialErrors;
+      },
+      others: OTHERS,
+    }),
+    hostnames: tellBusiest<HostnameCounts, MutableHostname>({
+      read: () => routeCounts.hostnames(),
+      weigh: ({ requests }) => requests.count,
+      tell: (hostname, { requests, codes, policyBlocks }) => ({
+        hostname,
+        requests: durations(requests),
+        responses: Object.fromEntries(codes),
+        policyBlocks: Object.fromEntries(Object.entries(policyBlocks).filter(([, count]) => count > 0)),
+      }),
+      add: (others, { requests, codes, policyBlocks }) => {
+        addDurations(others.requests, requests);
+        for (const [code, count] of codes) addCount(others.responses, String(code), count);
+        for (const [type, count] of Object.entries(policyBlocks)) {
+          if (count > 0) addCount(others.policyBlocks, type, count);
+        }
+      },
+      others: OTHERS,
+    }),
   };
 }
 
@@ -146,23 +189,25 @@ export function certificateExpiries(
   return Array.from(earliest, ([hostname, notAfter]) => ({ hostname, notAfter }));
 }
 
-function backendStats([backend, { dials, dialErrors }]: readonly [string, BackendCounts]): BackendStats {
-  return { backend, dials: durations(dials), dialErrors };
+type MutableDurations = { readonly buckets: number[]; sum: number };
+type MutableBackend = { readonly backend: string; readonly dials: MutableDurations; dialErrors: number };
+type MutableCounts = Record<string, number>;
+type MutableHostname = {
+  readonly hostname: string;
+  readonly requests: MutableDurations;
+  readonly responses: MutableCounts;
+  readonly policyBlocks: MutableCounts;
+};
+
+function durations({ buckets, sum }: Durations): MutableDurations {
+  return { buckets: [...buckets], sum };
 }
 
-function wasDialled({ dials, dialErrors }: BackendStats): boolean {
-  return dialErrors > 0 || dials.buckets.some((count) => count > 0);
+function addDurations(to: MutableDurations, { buckets, sum }: Durations): void {
+  for (const [i, count] of buckets.entries()) to.buckets[i] = (to.buckets[i] ?? 0) + count;
+  to.sum += sum;
 }
 
-function hostnameStats([hostname, { requests, codes, policyBlocks }]: readonly [string, HostnameCounts]) {
-  return {
-    hostname,
-    requests: durations(requests),
-    responses: Object.fromEntries(codes),
-    policyBlocks: Object.fromEntries(Object.entries(policyBlocks).filter(([, count]) => count > 0)),
-  };
-}
-
-function durations({ buckets, sum }: Durations): Durations {
-  return { buckets, sum };
+function addCount(to: MutableCounts, key: string, count: number): void {
+  to[key] = (to[key] ?? 0) + count;
 }

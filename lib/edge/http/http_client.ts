@@ -148,21 +148,30 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   malformed(detail: string, status: number | undefined): string {
     this.#requests++;
     const requestId = crypto.randomUUID();
+    this.#malformed(requestId, detail, status ?? 400);
+    return requestId;
+  }
+
+  /** One connection may bring ten thousand. */
+  #malformed(requestId: string, error: string, status: number): void {
+    const { listener, route } = this.#accepted;
+    if (this.#service.reportsRequests && this.#service.suppressesMalformed(listener, route, status, this.#name)) {
+      return this.#service.countRequest(listener, route, { status, durationMs: 0 });
+    }
     this.requestEnded({
       requestId,
       method: "-",
       host: "-",
       path: "-",
       userAgent: undefined,
-      status: status ?? 400,
+      status,
       grpcStatus: undefined,
       bytesIn: 0,
       bytesOut: 0,
       durationMs: 0,
       backendMs: undefined,
-      error: detail,
+      error,
     });
-    return requestId;
   }
 
   requestEnded(end: Omit<RequestEnd, "listener" | "route" | "client" | "protocol">): void {

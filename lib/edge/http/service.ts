@@ -13,6 +13,7 @@ import type { EdgeChange } from "../change.ts";
 import type { CounterWriter } from "../counters.ts";
 import type { Deadlines } from "../deadlines.ts";
 import type { ConnectionEnd, EndReason, RequestEnd } from "../engine.ts";
+import type { Suppression } from "../suppression.ts";
 import { stackOf } from "../thrown.ts";
 import type { CertificateSnapshot, EdgeSnapshot, EdgeTimeouts, HttpRoute, RouteSnapshot } from "../snapshot.ts";
 import { BackendPool } from "./backend_pool.ts";
@@ -26,6 +27,8 @@ export type ServedRoute = RouteSnapshot & { readonly http: HttpRoute };
 export interface ServiceOptions {
   readonly counters: CounterWriter;
   readonly deadlines: Deadlines;
+  /** Decides which requests that could not be read are reported. */
+  readonly suppression: Suppression;
   requestEnded(end: RequestEnd): void;
   dialFailed(backend: string): void;
   /** A fault of ours that ended one connection: its stack. */
@@ -202,6 +205,13 @@ export class HttpService {
 
   requestEnded(end: RequestEnd): void {
     this.#options.requestEnded(end);
+  }
+
+  /** Whether a request that could not be read is one of so many that it is only counted. */
+  suppressesMalformed(listener: number, route: string, status: number, client: string): boolean {
+    const suppressed = this.#options.suppression.malformed(this.listenerAddr(listener), route, status);
+    if (suppressed?.wantsClient) suppressed.note(client);
+    return suppressed !== undefined;
   }
 
   /** Reports what was thrown in a connection, which its owner ends. */

@@ -6,12 +6,13 @@
 
 import { BufferPool } from "../buffer_pool.ts";
 import { applyChange, type Serving } from "../change.ts";
-import { Counters, type CounterWriter, isRejection } from "../counters.ts";
+import { Counters, type CounterWriter, isRejection, type RejectReason } from "../counters.ts";
 import { Deadlines } from "../deadlines.ts";
 import { type End, refusal } from "../end.ts";
 import type { ConnectionEnd } from "../engine.ts";
 import { makeFirewall } from "../firewall.ts";
-import type { EdgeTimeouts } from "../snapshot.ts";
+import type { EdgeTimeouts, RouteSnapshot } from "../snapshot.ts";
+import { Suppression } from "../suppression.ts";
 import { stackOf } from "../thrown.ts";
 import type { Firewall } from "../../rules/firewall.ts";
 import type { IpAddress } from "../../wire/ip_address.ts";
@@ -47,6 +48,7 @@ export class EdgeWorker implements Serving {
   readonly #owners: Uint16Array;
   readonly #owner: number;
   readonly #reportsEnds: boolean;
+  readonly #suppression: Suppression;
   #later: Side[] = [];
   #ends: ConnectionEnd[] = [];
   #endsSince = 0;
@@ -64,6 +66,11 @@ export class EdgeWorker implements Serving {
     this.#owners = new Uint16Array(shared.owners);
     this.#owner = index + 1;
     this.#reportsEnds = snapshot.reportsConnections;
+    this.#suppression = new Suppression({
+      deadlines: this.deadlines,
+      now: () => this.deadlines.now,
+      report: (lines) => report({ kind: "suppressed", lines }),
+    });
     this.#mark(this.loop.fd, this.#owner);
     this.listeners = snapshot.listeners.map((listener, i) => new Acceptor(this, i, listener, listeners[i] ?? []));
     this.loop.add(this.#waker(setup.wakeFd), EPOLLIN);
@@ -181,10 +188,11 @@ export class EdgeWorker implements Serving {
   /** Counts and reports a connection that is over. */
   ended(connection: Connection, { reason, detail }: End): void {
     const { acceptor, route } = connection;
-    if (isRejection(reason)) this.counters.reject(acceptor.index, reason);
+    const isRefused = isRejection(reason);
+    if (isRefused) this.counters.reject(acceptor.index, reason);
     this.counters.close(acceptor.index);
     this.#open--;
-    if (this.#reportsEnds) {
+    if (this.#reportsEnds && !(isRefused && this.#suppresses(acceptor.addr, reason, route, connection.source))) {
       this.#addEnd({
         listener: acceptor.addr,
         client: formatEndpoint(connection.source.endpoint),
@@ -203,7 +211,20 @@ export class EdgeWorker implements Serving {
 
   /** Reports a connection that had no place. */
   refused(listener: string, source: CompactEndpoint): void {
-    if (this.#reportsEnds) this.#addEnd(refusal(listener, formatEndpoint(source.endpoint)));
+    if (!this.#reportsEnds || this.#suppresses(listener, "max_connections", undefined, source)) return;
+    this.#addEnd(refusal(listener, formatEndpoint(source.endpoint)));
+  }
+
+  /** Whether a refusal is one of so many that it is only counted. */
+  #suppresses(
+    listener: string,
+    reason: RejectReason,
+    route: RouteSnapshot | undefined,
+    source: CompactEndpoint,
+  ): boolean {
+    const suppressed = this.#suppression.refused(listener, reason, route);
+    if (suppressed?.wantsClient) suppressed.note(formatEndpoint(source.endpoint));
+    return suppressed !== undefined;
   }
 
   /** Ends a connection in whose turn something was thrown: it, and it alone. */
@@ -245,6 +266,7 @@ export class EdgeWorker implements Serving {
   #reportDrained(): void {
     if (!this.#stopped || this.#open > 0) return;
     this.#reportEnds(true);
+    this.#suppression.flush();
     this.report({ kind: "drained" });
   }
 

@@ -213,6 +213,9 @@ export class EpollEngine implements Engine {
       case "ended":
         for (const end of message.ends) this.#events.connectionEnded(end);
         return;
+      case "suppressed":
+        for (const lines of message.lines) this.#events.linesSuppressed(lines);
+        return;
       case "handed_over":
         return this.#http.take(place.index, message.connection);
       case "dial_failed":

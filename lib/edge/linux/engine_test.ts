@@ -58,6 +58,7 @@ function snapshotFor(port: number): EdgeSnapshot {
 
 class Recorder implements EngineEvents {
   requestEnded(): void {}
+  linesSuppressed(): void {}
   readonly ends: ConnectionEnd[] = [];
   readonly failures: string[] = [];
   readonly failed = Promise.withResolvers<void>();

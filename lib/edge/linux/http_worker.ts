@@ -7,9 +7,10 @@
 /// <reference lib="deno.worker" />
 
 import { Socket } from "node:net";
-import { Counters, type CounterWriter, isRejection } from "../counters.ts";
+import { Counters, type CounterWriter, isRejection, type RejectReason } from "../counters.ts";
 import type { ConnectionEnd, RequestEnd } from "../engine.ts";
 import { HttpService } from "../http/service.ts";
+import { Suppression } from "../suppression.ts";
 import { stackOf } from "../thrown.ts";
 import { TimedDeadlines } from "../timed_deadlines.ts";
 import { parseEndpoint } from "../../wire/socket_address.ts";
@@ -25,6 +26,7 @@ class HttpWorker {
   readonly #counters: CounterWriter;
   readonly #owners: Uint16Array;
   readonly #reportsEnds: boolean;
+  readonly #suppression: Suppression;
   #ends: ConnectionEnd[] = [];
   #requests: RequestEnd[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -33,9 +35,16 @@ class HttpWorker {
     this.#counters = new Counters(snapshot.listeners.length, shared.writers, shared.counters).writer(writer);
     this.#owners = new Uint16Array(shared.owners);
     this.#reportsEnds = snapshot.reportsConnections;
+    const deadlines = new TimedDeadlines();
+    this.#suppression = new Suppression({
+      deadlines,
+      now: () => performance.now(),
+      report: (lines) => report({ kind: "suppressed", lines }),
+    });
     this.#service = new HttpService(snapshot, {
       counters: this.#counters,
-      deadlines: new TimedDeadlines(),
+      deadlines,
+      suppression: this.#suppression,
       requestEnded: (end) => {
         this.#requests.push(end);
         this.#reportSoon();
@@ -55,6 +64,7 @@ class HttpWorker {
       case "drain":
         this.#service.drain().then(() => {
           this.#report();
+          this.#suppression.flush();
           report({ kind: "drained" });
         }, fail);
         return;
@@ -80,11 +90,20 @@ class HttpWorker {
   }
 
   #ended(listener: number, end: ConnectionEnd): void {
-    if (isRejection(end.end)) this.#counters.reject(listener, end.end);
+    const isRefused = isRejection(end.end);
+    if (isRefused) this.#counters.reject(listener, end.end);
     this.#counters.close(listener);
-    if (!this.#reportsEnds) return;
+    if (!this.#reportsEnds || (isRefused && this.#suppresses(end, end.end))) return;
     this.#ends.push(end);
     this.#reportSoon();
+  }
+
+  /** Whether a refusal is one of so many that it is only counted. */
+  #suppresses({ listener, route: hostname, backend, client }: ConnectionEnd, reason: RejectReason): boolean {
+    const route = hostname === undefined ? undefined : { hostname, backend };
+    const suppressed = this.#suppression.refused(listener, reason, route);
+    if (suppressed?.wantsClient) suppressed.note(client);
+    return suppressed !== undefined;
   }
 
   #reportSoon(): void {

@@ -165,6 +165,9 @@ export class HttpWorkers {
         for (const end of message.requests) this.#events.requestEnded(end);
         for (const end of message.ends) this.#events.connectionEnded(end);
         return;
+      case "suppressed":
+        for (const lines of message.lines) this.#events.linesSuppressed(lines);
+        return;
       case "dial_failed":
         return this.#events.dialFailed(message.backend);
       case "internal_error":

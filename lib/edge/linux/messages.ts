@@ -6,7 +6,7 @@
 
 import type { EdgeChange } from "../change.ts";
 import type { CountersMemory } from "../counters.ts";
-import type { ConnectionEnd, RequestEnd } from "../engine.ts";
+import type { ConnectionEnd, RequestEnd, SuppressedLines } from "../engine.ts";
 import type { EdgeSnapshot } from "../snapshot.ts";
 
 /** What a worker is given to begin with. */
@@ -58,6 +58,7 @@ export type FromWorker =
   /** It accepts no more and has no connection left. */
   | { readonly kind: "drained" }
   | { readonly kind: "ended"; readonly ends: readonly ConnectionEnd[] }
+  | { readonly kind: "suppressed"; readonly lines: readonly SuppressedLines[] }
   /** A connection of an L7 route, which is the worker's no more. */
   | { readonly kind: "handed_over"; readonly connection: HandedOver }
   | { readonly kind: "dial_failed"; readonly backend: string }
@@ -106,6 +107,7 @@ export type FromHttpWorker =
   /** It was told to drain, and has no connection left. */
   | { readonly kind: "drained" }
   | { readonly kind: "ended"; readonly ends: readonly ConnectionEnd[]; readonly requests: readonly RequestEnd[] }
+  | { readonly kind: "suppressed"; readonly lines: readonly SuppressedLines[] }
   | { readonly kind: "dial_failed"; readonly backend: string }
   | { readonly kind: "internal_error"; readonly stack: string }
   /** It is dead. */

@@ -112,7 +112,8 @@ export class Connection implements Expirable {
   }
 }
 
-function endpointOf({ hostname, port }: Deno.NetAddr): Endpoint {
+/** @throws {TypeError} If the runtime gives an address that is not one. */
+export function endpointOf({ hostname, port }: Deno.NetAddr): Endpoint {
   const address = parseIpAddress(hostname);
   if (address === undefined) throw new TypeError(`not an IP address: ${hostname}`);
   return { address, port };

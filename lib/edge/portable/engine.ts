@@ -6,16 +6,17 @@
 
 import type { Firewall } from "../../rules/firewall.ts";
 import { type Endpoint, formatEndpoint, formatHostPort, parseHostPort } from "../../wire/socket_address.ts";
-import { type CounterWriter, isRejection } from "../counters.ts";
+import { type CounterWriter, isRejection, type RejectReason } from "../counters.ts";
 import { refusal } from "../end.ts";
 import type { Engine, EngineEvents } from "../engine.ts";
 import { makeFirewall } from "../firewall.ts";
-import type { EdgeSnapshot, EdgeTimeouts, ListenerSnapshot } from "../snapshot.ts";
+import type { EdgeSnapshot, EdgeTimeouts, ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
+import { Suppression } from "../suppression.ts";
 import { messageOf, stackOf } from "../thrown.ts";
 import { BufferPool } from "../buffer_pool.ts";
 import { HttpService } from "../http/service.ts";
 import { applyChange, type ChangeableListener, type EdgeChange, routeTable, type Serving } from "../change.ts";
-import { Connection, serveConnection } from "./connection.ts";
+import { Connection, endpointOf, serveConnection } from "./connection.ts";
 import { Backend } from "./dial.ts";
 import { accept, listen } from "../listen.ts";
 import { type Inheritance, NOTHING_INHERITED } from "../inherited.ts";
@@ -42,6 +43,9 @@ export interface Listener extends ChangeableListener {
   socket: Deno.TcpListener | undefined;
 }
 
+/** What is reported of a route. */
+type ReportedRoute = { readonly hostname: string; readonly backend: string | undefined };
+
 /** See the module. */
 export class PortableEngine implements Engine, Serving {
   readonly addresses: readonly string[];
@@ -56,6 +60,8 @@ export class PortableEngine implements Engine, Serving {
   readonly http: HttpService;
   readonly open = new Set<Connection>();
   readonly listeners: readonly Listener[];
+  readonly #reportsEnds: boolean;
+  readonly #suppression: Suppression;
   #accepting: Promise<void>[] = [];
   #accepted = 0;
   #stopped = false;
@@ -81,9 +87,18 @@ export class PortableEngine implements Engine, Serving {
     this.timeouts = snapshot.timeouts;
     this.firewall = makeFirewall(snapshot.firewall);
     this.backends = new Map(snapshot.backends.entries().map(([name, addresses]) => [name, new Backend(addresses)]));
+    this.#reportsEnds = snapshot.reportsConnections;
+    this.#suppression = new Suppression({
+      deadlines: this.deadlines,
+      now: () => performance.now(),
+      report: (all) => {
+        for (const lines of all) events.linesSuppressed(lines);
+      },
+    });
     this.http = new HttpService(snapshot, {
       counters,
       deadlines: this.deadlines,
+      suppression: this.#suppression,
       requestEnded: (end) => events.requestEnded(end),
       dialFailed: (backend) => events.dialFailed(backend),
       internalError: (stack) => events.internalError(stack),
@@ -129,7 +144,7 @@ export class PortableEngine implements Engine, Serving {
     await Promise.all(this.#accepting); // the kernel's socket lives until the `accept` that waits on it is over
     void this.http.drain();
     this.#closed = true;
-    if (this.open.size === 0) this.#drained.resolve();
+    this.#drainedIfClear();
   }
 
   /** Waits until the kernel's queues are empty. What comes between that moment and the close, in the same turn, is lost. */
@@ -155,23 +170,45 @@ export class PortableEngine implements Engine, Serving {
   ended(connection: Connection): void {
     const { listener, ended, httpEnd } = connection;
     const reason = ended?.reason ?? "internal_error";
-    if (isRejection(reason)) this.counters.reject(listener.index, reason);
+    const isRefused = isRejection(reason);
+    if (isRefused) this.counters.reject(listener.index, reason);
     this.counters.close(listener.index);
-    this.events.connectionEnded({
-      listener: listener.addr,
-      client: formatEndpoint(connection.client),
-      serverName: connection.serverName,
-      route: connection.route?.hostname,
-      backend: httpEnd === undefined ? connection.route?.backend : undefined,
-      bytesIn: httpEnd?.bytesIn ?? connection.bytesIn,
-      bytesOut: httpEnd?.bytesOut ?? connection.bytesOut,
-      durationMs: performance.now() - connection.startedAt,
-      end: reason,
-      detail: ended?.detail,
-      ...httpEnd?.http && { http: httpEnd.http },
-    });
+    const route = httpEnd === undefined ? connection.route : withoutBackend(connection.route);
+    if (this.#reportsEnds && !(isRefused && this.#suppresses(listener, reason, route, connection.client))) {
+      this.events.connectionEnded({
+        listener: listener.addr,
+        client: formatEndpoint(connection.client),
+        serverName: connection.serverName,
+        route: route?.hostname,
+        backend: route?.backend,
+        bytesIn: httpEnd?.bytesIn ?? connection.bytesIn,
+        bytesOut: httpEnd?.bytesOut ?? connection.bytesOut,
+        durationMs: performance.now() - connection.startedAt,
+        end: reason,
+        detail: ended?.detail,
+        ...httpEnd?.http && { http: httpEnd.http },
+      });
+    }
     this.open.delete(connection);
-    if (this.#closed && this.open.size === 0) this.#drained.resolve();
+    this.#drainedIfClear();
+  }
+
+  /** Whether a refusal is one of so many that it is only counted. */
+  #suppresses(
+    listener: Listener,
+    reason: RejectReason,
+    route: ReportedRoute | undefined,
+    client: Endpoint,
+  ): boolean {
+    const suppressed = this.#suppression.refused(listener.addr, reason, route);
+    if (suppressed?.wantsClient) suppressed.note(formatEndpoint(client));
+    return suppressed !== undefined;
+  }
+
+  #drainedIfClear(): void {
+    if (!this.#closed || this.open.size > 0) return;
+    this.#suppression.flush();
+    this.#drained.resolve();
   }
 
   async #acceptLoop(listener: Listener, socket: Deno.TcpListener): Promise<void> {
@@ -196,8 +233,9 @@ export class PortableEngine implements Engine, Serving {
   #admit(listener: Listener, socket: Deno.TcpConn): void {
     if (!this.counters.open(listener.index, listener.maxConnections)) {
       socket.close();
-      const { hostname, port } = socket.remoteAddr;
-      this.events.connectionEnded(refusal(listener.addr, formatHostPort(hostname, port)));
+      const client = endpointOf(socket.remoteAddr);
+      if (!this.#reportsEnds || this.#suppresses(listener, "max_connections", undefined, client)) return;
+      this.events.connectionEnded(refusal(listener.addr, formatEndpoint(client)));
       return;
     }
     try {
@@ -208,6 +246,11 @@ export class PortableEngine implements Engine, Serving {
       this.events.internalError(stackOf(error));
     }
   }
+}
+
+/** What is told of a route where nothing was sent to its backend in the connection's name. */
+function withoutBackend(route: RouteSnapshot | undefined): ReportedRoute | undefined {
+  return route && { hostname: route.hostname, backend: undefined };
 }
 
 function bindAll(snapshots: readonly ListenerSnapshot[], inherited: Inheritance): Listener[] {

@@ -40,7 +40,8 @@
     const known = new Map(before.map((item) => [item[name], item[key].buckets]));
     const all = [];
     for (const item of now) {
-      const then = known.get(item[name]) ?? [];
+      // What comes out of the sum of the others has counts of which nobody knows how old they are.
+      const then = known.get(item[name]) ?? (known.has("(other)") ? item[key].buckets : []);
       item[key].buckets.forEach((count, i) => all[i] = (all[i] ?? 0) + Math.max(0, count - (then[i] ?? 0)));
     }
     return all;

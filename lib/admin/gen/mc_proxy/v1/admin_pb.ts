@@ -1456,7 +1456,7 @@ export type WatchStatsResponse = Message<"mc_proxy.v1.WatchStatsResponse"> & {
   hostnames: HostnameStats[];
 
   /**
-   * The certificates in use, by the host names of their routes.
+   * The certificates in use, by the host names of their routes; of more than a thousand those that end first.
    *
    * @generated from field: repeated mc_proxy.v1.CertificateStats certificates = 16;
    */
@@ -1582,7 +1582,7 @@ export const DurationsSchema: GenMessage<Durations> = /*@__PURE__*/
  */
 export type BackendStats = Message<"mc_proxy.v1.BackendStats"> & {
   /**
-   * As its routes have it, `host:port`; `(other)` are all those that the server has no room to count apart.
+   * As its routes have it, `host:port`; `(other)` is the sum of all but the busiest thousand.
    *
    * @generated from field: string backend = 1;
    */
@@ -1617,7 +1617,7 @@ export const BackendStatsSchema: GenMessage<BackendStats> = /*@__PURE__*/
  */
 export type HostnameStats = Message<"mc_proxy.v1.HostnameStats"> & {
   /**
-   * The routes' host name pattern; `(other)` are all those that the server has no room to count apart.
+   * The routes' host name pattern; `(other)` is the sum of all but the busiest thousand.
    *
    * @generated from field: string hostname = 1;
    */

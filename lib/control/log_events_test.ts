@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { type EventSpec, LOG_EVENTS } from "./log_events.ts";
+import { Log } from "./log.ts";
+
+const EVENTS: readonly (readonly [string, EventSpec])[] = Object.entries(LOG_EVENTS);
+
+Deno.test("names of events and fields need no quotes, and no field has the name of a common one", () => {
+  for (const [name, { fields }] of EVENTS) {
+    for (const each of [name, ...Object.keys(fields)]) assert.match(each, /^[a-z][a-z0-9_]*$/);
+    for (const common of ["time", "level", "event"]) assert.ok(!(common in fields), `${name} ${common}`);
+  }
+});
+
+Deno.test("every warning and error says what to do about it, and nothing else does", () => {
+  for (const [name, { level, remedy }] of EVENTS) {
+    assert.equal(remedy !== undefined, level === "warn" || level === "error", name);
+  }
+});
+
+Deno.test("an event has a message of its own or in its fields, not both", () => {
+  for (const [name, { message, fields }] of EVENTS) assert.ok(message === undefined || !("message" in fields), name);
+});
+
+Deno.test("only the events that there are can be logged, at their level and with their fields", async () => {
+  const log = new Log("info", "text", { write: ({ length }) => Promise.resolve(length) });
+  // The compiler has to refuse each of these.
+  const wrong = (): void => {
+    // @ts-expect-error -- there is no such event
+    log.info("something_new", {});
+    // @ts-expect-error -- it is an error
+    log.info("accept_failed", { listener: ":443", reason: "EMFILE" });
+    // @ts-expect-error -- the reason is missing
+    log.error("accept_failed", { listener: ":443" });
+    // @ts-expect-error -- a number
+    log.warn("drain_timeout", { connections: "3" });
+    // @ts-expect-error -- there is no such field
+    log.warn("drain_timeout", { connections: 3, colour: "red" });
+  };
+  assert.equal(typeof wrong, "function");
+  await log.flush();
+});
