@@ -213,7 +213,7 @@ Deno.test({
     Deno.env.set("HANG_FOLDER", folder);
     const echo = startEcho();
     const faulty = new URL("./testdata/faulty_worker.ts", import.meta.url);
-    const engine = new EpollEngine(snapshotFor(echo.port), 2, new Counters(1, 4), new Recorder(), faulty);
+    const engine = new EpollEngine(snapshotFor(echo.port), 2, new Counters(1, 4), new Recorder(), NOTHING_INHERITED, faulty);
     await engine.start();
     await engine.apply([]);
     const port = Number(engine.addresses[0]?.split(":")[1]);
@@ -233,7 +233,7 @@ Deno.test({
     await applied;
     assert.deepEqual(await Promise.all(echoed), conns.map(() => true), "who hung goes on");
     for (const conn of conns) conn.close();
-    await engine.stop();
+    await engine.stop(false);
     engine.abort();
     await engine.drained();
     await echo.close();
