@@ -386,3 +386,29 @@ Deno.test("a change that others make before its turn is seen: kept without prune
     rules: [{ before: { type: "ip", value: "192.0.2.9" }, after: undefined }],
   });
 });
+
+Deno.test("a listener that comes back, and then does not, is as it was before", async () => {
+  using test = administer(STATE);
+  const { administration: a, served } = test;
+  await a.apply(inputOf({ listeners: STATE.listeners.slice(1), firewall: RULES }), PRUNE);
+  const before = traces(test);
+  served.confirm = () => Promise.reject(new Error("late"));
+  const other = { ...LISTENER, maxConnections: 9, proxyProtocol: true };
+  await refusal(a.apply(inputOf({ listeners: [other, ...STATE.listeners.slice(1)], firewall: RULES }), PRUNE));
+  assert.deepEqual(traces(test), before);
+});
+
+Deno.test("a route for a listener that is removed before its turn comes is refused", async () => {
+  using test = administer(STATE);
+  const { administration: a, served } = test;
+  const found = Promise.withResolvers<void>();
+  served.lookUp = (backend) => backend === "slow.test:1" ? found.promise : Promise.resolve();
+  const [route] = inputOf({ ...STATE, listeners: [{ ...LISTENER, routes: [{ ...ROUTE, backend: "slow.test:1" }] }] })
+    .listeners[0]?.routes ?? [];
+  assert.ok(route);
+  const late = refusal(a.addRoute(":443", route));
+  await a.apply(inputOf({ listeners: STATE.listeners.slice(1), firewall: RULES }), PRUNE);
+  found.resolve();
+  assert.equal((await late).kind, "invalid");
+  assert.deepEqual([[...served.users], test.stored().listeners.length], [[], 1]);
+});
