@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { ApplyOptions } from "./administration.ts";
 import type { FirewallRules, RouteConfig, StoredState } from "./config_types.ts";
 import { Refusal, type RefusalKind } from "./refusal.ts";
+import { routeDocumentOf } from "./route_document.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
 import type { StateInput } from "./state_request.ts";
 import { type Store, StoreError } from "./store/store.ts";
@@ -38,19 +39,7 @@ function inputOf({ listeners, firewall }: StoredState): StateInput {
       addr,
       proxy_protocol: proxyProtocol,
       max_connections: maxConnections,
-      routes: routes.map((route) => ({
-        hostname: route.hostname,
-        backend: route.backend,
-        mode: route.mode,
-        send_proxy_protocol: route.sendProxyProtocol,
-        tls_cert: route.tlsCert,
-        tls_key: route.tlsKey,
-        backend_tls: route.backendTls,
-        backend_protocol: route.backendProtocol,
-        backend_ca: route.backendCa,
-        backend_server_name: route.backendServerName,
-        l7_policies: route.l7Policies,
-      })),
+      routes: routes.map(routeDocumentOf),
     })),
     firewall: {
       blocked_ips: firewall.blockedIps,
