@@ -23,6 +23,7 @@ import {
   countsOf,
   inverse,
   isSame,
+  type ListenerChange,
   type ListenerSettings,
   type Plan,
   planOf,
@@ -241,13 +242,14 @@ export class Administration {
    * @returns The route as it is now, the one that it replaced, and what may not be meant.
    */
   async addRoute(addr: string, input: RouteInput): Promise<AddedRoute> {
-    const listener = this.#listener(addr);
+    this.#listener(addr); // so that a wrong one is told at once
     const { route, warnings } = readRoute(input);
     // Before its turn comes: a name that is slow to be looked up holds up no other change.
     const addresses = (await this.#served.useBackends([route.backend])).get(route.backend) ?? [];
     let isServed = false;
     try {
       return await this.#change(async () => {
+        const listener = this.#listener(addr);
         const old = stored(() => this.#store.route(listener.addr, route.hostname));
         const keeps = old?.mode === "l7" && route.mode === "l7" && route.l7Policies.length === 0;
         const now = keeps ? { ...route, l7Policies: old.l7Policies } : route;
@@ -564,9 +566,9 @@ export class Administration {
   }
 
   async #carryOut(plan: Plan, before: StoredState, addresses: ReadonlyMap<string, readonly Endpoint[]>): Promise<void> {
-    const undone = inverse(plan);
+    const served = { ...plan, listeners: plan.listeners.map((change) => this.#servedChange(change)) };
     stored(() => this.#store.applyPlan(plan));
-    this.#settle(plan);
+    const unsettle = this.#settle(plan);
     const routes = this.#servedRoutes(plan.routes, ({ after }) => after).map(({ route }) => route);
     const backends = new Set(routes.map(({ backend }) => backend));
     const certified = new Map(routes.map((route) => [certificateName(route), route]));
@@ -577,15 +579,23 @@ export class Administration {
         addresses: addresses.get(name) ?? [],
       })),
       ...certified.values().flatMap((route) => this.#certificateOf(route)),
-      ...this.#edgeChanges(plan),
+      ...this.#edgeChanges(served),
     ];
     await this.#serve(changes, {
       store: () => {
         this.#store.putState(before);
-        this.#settle(undone);
+        unsettle();
       },
-      changes: this.#edgeChanges(undone),
+      changes: this.#edgeChanges(inverse(served)),
     });
+  }
+
+  /** A change of a listener as workers see it: one that comes back before it was closed is not new to them. */
+  #servedChange(change: ListenerChange): ListenerChange {
+    const listener = change.before === undefined && this.#listeners.get(change.after?.addr ?? "");
+    if (!listener) return change;
+    const { addr, proxyProtocol, maxConnections } = listener;
+    return { ...change, before: { addr, proxyProtocol, maxConnections } };
   }
 
   /** What a plan is to the workers, but for backends and certificates. */
@@ -615,8 +625,10 @@ export class Administration {
     return changes;
   }
 
-  /** Takes note of a plan that was made. */
-  #settle({ listeners, routes, rules }: Plan): void {
+  /** Takes note of a plan that was made; returns what forgets it. */
+  #settle({ listeners, routes, rules }: Plan): () => void {
+    const before = this.#listeners.values().map((listener) => [listener, { ...listener }] as const).toArray();
+    const ruleCount = this.#ruleCount;
     for (const { before, after } of listeners) {
       const listener = this.#listeners.get((after ?? before)?.addr ?? "");
       if (after === undefined) {
@@ -633,6 +645,11 @@ export class Administration {
       if (listener !== undefined) listener.routeCount += growth({ before, after });
     }
     for (const change of rules) this.#ruleCount += growth(change);
+    return () => {
+      this.#listeners.clear();
+      for (const [listener, was] of before) this.#listeners.set(was.addr, Object.assign(listener, was));
+      this.#ruleCount = ruleCount;
+    };
   }
 
   /** Which listeners open and close at the next start, where the database has these then. */

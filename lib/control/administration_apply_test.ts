@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { ApplyOptions } from "./administration.ts";
 import type { FirewallRules, RouteConfig, StoredState } from "./config_types.ts";
 import { Refusal, type RefusalKind } from "./refusal.ts";
+import { routeDocumentOf } from "./route_document.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
 import type { StateInput } from "./state_request.ts";
 import { type Store, StoreError } from "./store/store.ts";
@@ -38,19 +39,7 @@ function inputOf({ listeners, firewall }: StoredState): StateInput {
       addr,
       proxy_protocol: proxyProtocol,
       max_connections: maxConnections,
-      routes: routes.map((route) => ({
-        hostname: route.hostname,
-        backend: route.backend,
-        mode: route.mode,
-        send_proxy_protocol: route.sendProxyProtocol,
-        tls_cert: route.tlsCert,
-        tls_key: route.tlsKey,
-        backend_tls: route.backendTls,
-        backend_protocol: route.backendProtocol,
-        backend_ca: route.backendCa,
-        backend_server_name: route.backendServerName,
-        l7_policies: route.l7Policies,
-      })),
+      routes: routes.map(routeDocumentOf),
     })),
     firewall: {
       blocked_ips: firewall.blockedIps,
@@ -385,4 +374,30 @@ Deno.test("a change that others make before its turn is seen: kept without prune
     routes: [],
     rules: [{ before: { type: "ip", value: "192.0.2.9" }, after: undefined }],
   });
+});
+
+Deno.test("a listener that comes back, and then does not, is as it was before", async () => {
+  using test = administer(STATE);
+  const { administration: a, served } = test;
+  await a.apply(inputOf({ listeners: STATE.listeners.slice(1), firewall: RULES }), PRUNE);
+  const before = traces(test);
+  served.confirm = () => Promise.reject(new Error("late"));
+  const other = { ...LISTENER, maxConnections: 9, proxyProtocol: true };
+  await refusal(a.apply(inputOf({ listeners: [other, ...STATE.listeners.slice(1)], firewall: RULES }), PRUNE));
+  assert.deepEqual(traces(test), before);
+});
+
+Deno.test("a route for a listener that is removed before its turn comes is refused", async () => {
+  using test = administer(STATE);
+  const { administration: a, served } = test;
+  const found = Promise.withResolvers<void>();
+  served.lookUp = (backend) => backend === "slow.test:1" ? found.promise : Promise.resolve();
+  const [route] = inputOf({ ...STATE, listeners: [{ ...LISTENER, routes: [{ ...ROUTE, backend: "slow.test:1" }] }] })
+    .listeners[0]?.routes ?? [];
+  assert.ok(route);
+  const late = refusal(a.addRoute(":443", route));
+  await a.apply(inputOf({ listeners: STATE.listeners.slice(1), firewall: RULES }), PRUNE);
+  found.resolve();
+  assert.equal((await late).kind, "invalid");
+  assert.deepEqual([[...served.users], test.stored().listeners.length], [[], 1]);
 });

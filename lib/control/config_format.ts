@@ -8,6 +8,8 @@ import * as v from "valibot";
 import { formatDuration } from "./config_duration.ts";
 import { TABLES } from "./config_schema.ts";
 import type { Config, ListenerConfig, RouteConfig, StoredState } from "./config_types.ts";
+import { routeDocumentOf } from "./route_document.ts";
+import { compare } from "./store/stored_state.ts";
 
 type Value = string | number | boolean | readonly string[];
 type Values = Readonly<Record<string, Value>>;
@@ -55,10 +57,6 @@ export function formatConfig(config: Config, state: StoredState): string {
   ].filter((part) => part !== "").join("\n");
 }
 
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
 function listenerText({ addr, proxyProtocol, maxConnections, routes }: ListenerConfig): string {
   const values = { addr, proxy_protocol: proxyProtocol, max_connections: maxConnections };
   const sorted = routes.toSorted((a, b) => compare(a.hostname, b.hostname));
@@ -66,21 +64,8 @@ function listenerText({ addr, proxyProtocol, maxConnections, routes }: ListenerC
 }
 
 function routeText(route: RouteConfig): string {
-  const values = {
-    hostname: route.hostname,
-    backend: route.backend,
-    mode: route.mode,
-    send_proxy_protocol: route.sendProxyProtocol,
-    tls_cert: route.tlsCert,
-    tls_key: route.tlsKey,
-    backend_tls: route.backendTls,
-    backend_protocol: route.backendProtocol,
-    backend_ca: route.backendCa,
-    backend_server_name: route.backendServerName,
-  };
-  const policies = route.l7Policies.map(({ type, value }) =>
-    tableText("[[listeners.routes.l7_policies]]", { type, value }, "    ")
-  );
+  const { l7_policies, ...values } = routeDocumentOf(route);
+  const policies = l7_policies.map((policy) => tableText("[[listeners.routes.l7_policies]]", policy, "    "));
   return [tableText("[[listeners.routes]]", notDefault("listeners.routes", values), "  "), ...policies].join("\n");
 }
 

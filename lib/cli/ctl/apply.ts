@@ -7,7 +7,7 @@
 import type { Command } from "commander";
 import type { AdminError, Applied } from "../../admin/client.ts";
 import type { ApplyOptions } from "../../control/administration.ts";
-import { ConfigError, formatProblem, loadConfig, type LoadedConfig } from "../../control/config.ts";
+import { ConfigError, loadConfig, type LoadedConfig } from "../../control/config.ts";
 import type { ConfigProblem } from "../../control/config_types.ts";
 import { Failure } from "../failure.ts";
 import { type Answer, type CtlContext, define, type Definition, type Run } from "./command.ts";

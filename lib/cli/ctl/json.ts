@@ -6,25 +6,13 @@
 
 import type { ServedListener, ServerStatus } from "../../admin/client.ts";
 import type { RouteConfig } from "../../control/config_types.ts";
+import { routeDocumentOf } from "../../control/route_document.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
 /** A route of a listener. */
 export function routeJson(listener: string, route: RouteConfig): Json {
-  return {
-    listener,
-    hostname: route.hostname,
-    backend: route.backend,
-    mode: route.mode,
-    send_proxy_protocol: route.sendProxyProtocol,
-    tls_cert: route.tlsCert,
-    tls_key: route.tlsKey,
-    backend_tls: route.backendTls,
-    backend_protocol: route.backendProtocol,
-    backend_ca: route.backendCa,
-    backend_server_name: route.backendServerName,
-    l7_policies: route.l7Policies.map(({ type, value }) => ({ type, value })),
-  };
+  return { listener, ...routeDocumentOf(route) };
 }
 
 /** A listener and its counts. */

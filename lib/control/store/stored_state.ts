@@ -254,6 +254,7 @@ function ordered({ listeners, firewall }: StoredState): unknown {
   ];
 }
 
-function compare(a: string, b: string): number {
+/** Orders texts by their UTF-16 code units, for `sort`. */
+export function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
