@@ -38,6 +38,64 @@ const SHOWN = `new Promise((resolve) => {
 const SERIES = `Object.fromEntries(Array.from(document.querySelectorAll("[data-series]"), (each) =>
   [each.dataset.series, Number(each.dataset.value)]))`;
 
+/** What stands in the first column of a table. */
+const namesOf = (title: string) =>
+  `Array.from(document.querySelectorAll("section.card")).find((card) => card.querySelector("h2").textContent === "${title}")
+    .querySelectorAll("tbody th").values().map((cell) => cell.textContent).toArray()`;
+
+Deno.test({
+  name: `in a browser, the page is used with the keyboard alone${
+    HAS_CHROMIUM ? "" : " (not tested: there is no chromium)"
+  }`,
+  ignore: !HAS_CHROMIUM,
+  fn: async () => {
+    const hosts = ["www.test", "api.test", "other.example"];
+    await using test = await L7.start(hosts.map((hostname) => ({ hostname, backend: "127.0.0.1:9" })), {
+      metrics: { ...METRICS, dashboard: true },
+    });
+    await using tab = await Tab.open();
+    await tab.go(await metricsUrl(test.proxy, "/"));
+    assert.equal(await tab.evaluate(SHOWN), true);
+    const focused = async () =>
+      String(await tab.evaluate("document.activeElement.id || document.activeElement.className"));
+
+    await tab.press("Tab");
+    assert.equal(await focused(), "filter");
+    assert.equal(await tab.evaluate("document.activeElement.labels[0].textContent"), "Show only names with");
+    assert.notEqual(
+      await tab.evaluate("getComputedStyle(document.activeElement).outlineStyle"),
+      "none",
+      "focus is seen",
+    );
+    await tab.type(".TEST");
+    assert.deepEqual((await tab.evaluate(namesOf("Certificates")) as string[]).sort(), ["api.test", "www.test"]);
+    await tab.press("Enter");
+    assert.equal(await tab.evaluate(SHOWN), true);
+    assert.equal(
+      await tab.evaluate("document.getElementById('filter').value"),
+      ".TEST",
+      "the page was not loaded anew",
+    );
+    assert.equal(
+      (await tab.evaluate(namesOf("Certificates")) as string[]).length,
+      2,
+      "it holds for the next figures too",
+    );
+
+    // Every table that is shown can be scrolled without a mouse.
+    const regions = await tab.evaluate("document.querySelectorAll('.scroll:not([hidden])').length");
+    assert.ok(Number(regions) > 0);
+    for (let i = 0; i < Number(regions); i++) {
+      await tab.press("Tab");
+      assert.equal(await focused(), "scroll");
+    }
+    await tab.evaluate("document.getElementById('filter').focus(); document.getElementById('filter').select()");
+    await tab.type("nothing-has-this");
+    assert.deepEqual(await tab.evaluate(namesOf("Certificates")), []);
+    assert.deepEqual(tab.complaints, []);
+  },
+});
+
 Deno.test({
   name: `in a browser, the page shows the figures of the metrics, and asks nobody else${
     HAS_CHROMIUM ? "" : " (not tested: there is no chromium)"

@@ -74,6 +74,19 @@ export class Tab implements AsyncDisposable {
     return (answer["result"] as Json)["value"];
   }
 
+  /** Presses a key and lets it go: `Tab`, `Enter`. */
+  async press(key: "Tab" | "Enter"): Promise<void> {
+    const codes = { Tab: 9, Enter: 13 };
+    const event = { key, code: key, windowsVirtualKeyCode: codes[key], ...key === "Enter" && { text: "\r" } };
+    await this.#call("Input.dispatchKeyEvent", { type: "keyDown", ...event });
+    await this.#call("Input.dispatchKeyEvent", { type: "keyUp", ...event });
+  }
+
+  /** Types into whatever has the focus. */
+  async type(text: string): Promise<void> {
+    await this.#call("Input.insertText", { text });
+  }
+
   /** Makes the page so large, and light or dark. */
   async show(width: number, height: number, scheme: "light" | "dark"): Promise<void> {
     const size = { width, height, deviceScaleFactor: 1, mobile: width < 600 };

@@ -20,6 +20,7 @@ import {
   SO_REUSEPORT,
   SOL_SOCKET,
   TCP_NODELAY,
+  TCP_QUICKACK,
 } from "./libc.ts";
 import { decodeSockaddr, encodeSockaddr, familyOf, SOCKADDR_LENGTH } from "./sockaddr.ts";
 
@@ -48,7 +49,7 @@ export function bindListener(libc: Libc, snapshot: ListenerSnapshot, count: numb
   try {
     let endpoint: Endpoint = { address, port: port === 0 ? 0 : freePort };
     while (fds.length < count) {
-      fds.push(bindSocket(libc, addr, endpoint));
+      fds.push(bindSocket(libc, snapshot, endpoint));
       if (endpoint.port === 0) endpoint = { address, port: boundPort(libc, fds[0] ?? -1) };
     }
     return { hostname: formatIpAddress(address), port: endpoint.port, fds };
@@ -58,7 +59,7 @@ export function bindListener(libc: Libc, snapshot: ListenerSnapshot, count: numb
   }
 }
 
-function bindSocket(libc: Libc, addr: string, endpoint: Endpoint): number {
+function bindSocket(libc: Libc, { addr, proxyProtocol }: ListenerSnapshot, endpoint: Endpoint): number {
   const sockaddr = encodeSockaddr(endpoint);
   const fd = check(addr, "socket", libc.socket(familyOf(sockaddr)));
   try {
@@ -68,6 +69,9 @@ function bindSocket(libc: Libc, addr: string, endpoint: Endpoint): number {
     if (familyOf(sockaddr) === AF_INET6) libc.disable(fd, IPPROTO_IPV6, IPV6_V6ONLY);
     check(addr, "bind", libc.bind(fd, sockaddr));
     check(addr, "listen", libc.listen(fd, BACKLOG));
+    // Accepted sockets inherit this too: the first octets are acknowledged by the answer to them. A PROXY header may come
+    // alone, and its sender may wait for the acknowledgement. Only what is set after listen(2) is inherited.
+    if (!proxyProtocol) libc.disable(fd, IPPROTO_TCP, TCP_QUICKACK);
     return fd;
   } catch (error) {
     libc.close(fd);

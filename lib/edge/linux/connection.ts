@@ -14,7 +14,18 @@ import type { IpAddress } from "../../wire/ip_address.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
 import { CompactEndpoint } from "./compact_endpoint.ts";
 import { dialFailure, dialNext } from "./dial.ts";
-import { EAGAIN, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, errorName } from "./libc.ts";
+import {
+  EAGAIN,
+  EPOLLERR,
+  EPOLLET,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  errorName,
+  IPPROTO_TCP,
+  TCP_QUICKACK,
+} from "./libc.ts";
 import type { Handler } from "./loop.ts";
 import { pump, type Relaying } from "./relay.ts";
 import { decodeSockaddr, SOCKADDR_LENGTH } from "./sockaddr.ts";
@@ -226,6 +237,8 @@ export class Connection implements Expirable {
         return false;
       case "need_more":
         if (this.client.hungUp) this.finish({ reason: "client_gone" });
+        // A sender may keep the rest back until this part is acknowledged: Nagle's algorithm, RFC 896.
+        else this.worker.libc.enable(this.client.fd, IPPROTO_TCP, TCP_QUICKACK);
         return false;
       case "hello":
         this.#progress = undefined;

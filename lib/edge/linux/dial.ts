@@ -7,7 +7,16 @@
 import type { End } from "../end.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
 import type { Connection } from "./connection.ts";
-import { ECONNREFUSED, EINPROGRESS, ENOMEM, errorName, ETIMEDOUT, IPPROTO_TCP, TCP_NODELAY } from "./libc.ts";
+import {
+  ECONNREFUSED,
+  EINPROGRESS,
+  ENOMEM,
+  errorName,
+  ETIMEDOUT,
+  IPPROTO_TCP,
+  TCP_NODELAY,
+  TCP_QUICKACK,
+} from "./libc.ts";
 import { encodeSockaddr, familyOf } from "./sockaddr.ts";
 
 const REPORT_PAUSE_MS = 1_000;
@@ -79,6 +88,8 @@ function connect(connection: Connection, sockaddr: Uint8Array<ArrayBuffer>): num
   if (fd < 0) return -fd;
   worker.own(side, fd);
   libc.enable(fd, IPPROTO_TCP, TCP_NODELAY);
+  // The ClientHello follows at once, and carries the acknowledgement that ends the handshake: a segment less.
+  libc.disable(fd, IPPROTO_TCP, TCP_QUICKACK);
   const result = libc.connect(fd, sockaddr);
   if (result < 0 && result !== -EINPROGRESS) return -result;
   return connection.watch(side) ? 0 : ENOMEM;

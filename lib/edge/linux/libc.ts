@@ -58,6 +58,8 @@ const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
+/** Whether what comes is acknowledged at once; 0: with the answer, or after 40 ms, tcp(7). */
+export const TCP_QUICKACK = 12;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
 

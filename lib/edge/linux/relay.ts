@@ -44,14 +44,14 @@ export function pump(worker: EdgeWorker, connection: Connection, from: Side, to:
     const length = libc.recv(from.fd, buffer, buffer.length);
     if (length > 0) {
       reads++;
-      const sent = libc.send(to.fd, buffer, length);
+      // The last bytes share a segment with the FIN that follows at once.
+      const last = from.finished && length < buffer.length;
+      const sent = last ? libc.sendMore(to.fd, buffer, length) : libc.send(to.fd, buffer, length);
       if (sent < 0 && sent !== -EAGAIN) return connection.broken(to, -sent);
       passed(worker, connection, from, Math.max(sent, 0));
       if (sent < length) return keep(worker, to, Math.max(sent, 0), length);
-      if (length < buffer.length) {
-        if (!from.hungUp) return;
-        from.eof = from.finished;
-      }
+      if (last) from.eof = true;
+      else if (length < buffer.length && !from.hungUp) return;
     } else if (length === 0) {
       from.eof = true;
     } else if (length === -EAGAIN) {
