@@ -98,6 +98,7 @@ export class ServiceManager {
    * @param isNewMain Whether this process takes the place of the one that the manager takes for the service's main one.
    */
   ready(status: string, { isNewMain = false }: { readonly isNewMain?: boolean } = {}): void {
+    if (this.#state === "stopping") return; // it was told to stop before it had started
     this.#state = "ready";
     this.#tell({ READY: 1, STATUS: status, ...isNewMain ? { MAINPID: Deno.pid } : {} });
   }

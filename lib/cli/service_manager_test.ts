@@ -71,6 +71,14 @@ Deno.test("a reload during the start or the stop is not told: it would hide what
   assert.deepEqual(socket.received.map((text) => text.split("=")[0]), ["READY", "RELOADING", "STOPPING"]);
 });
 
+Deno.test("a program that is told to stop while it starts is not ready afterwards", () => {
+  const socket = new Socket();
+  const manager = new ServiceManager(socket, undefined);
+  manager.stopping("Stopping", 0);
+  manager.ready("Serving");
+  assert.deepEqual(socket.received.map((text) => text.split("=")[0]), ["STOPPING"]);
+});
+
 Deno.test("the watchdog hears of a program that is alive, and of no other", async () => {
   const socket = new Socket();
   const manager = new ServiceManager(socket, 4);
