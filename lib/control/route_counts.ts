@@ -12,6 +12,7 @@ import {
   OTHER_ROW,
   type RouteCounters,
   type RouteRows,
+  type Since,
 } from "../edge/route_counters.ts";
 import { MAX_ROWS } from "../edge/rows.ts";
 import type { RouteConfig } from "./config_types.ts";
@@ -64,19 +65,23 @@ export class RouteCounts {
     };
   }
 
-  /** What was counted for each backend that a route names: in the same place each time, so who keeps it copies it. */
-  *backends(): Generator<readonly [name: string, counts: BackendCounts]> {
+  /**
+   * What was counted for each backend that a route names: in the same place each time, so who keeps it copies it.
+   *
+   * @param since `return` for those who take a name that was not there before for one that began at 0.
+   */
+  *backends(since: Since = "start"): Generator<readonly [name: string, counts: BackendCounts]> {
     const counts = new BackendReading();
-    for (const [name, row] of this.#backends.names()) yield [name, this.#counters.backend(row, counts)];
+    for (const [name, row] of this.#backends.names()) yield [name, this.#counters.backend(row, counts, since)];
     if (this.#backends.sharing > 0) yield [OTHERS, this.#counters.backend(OTHER_ROW, counts)];
   }
 
   /** Likewise for each host name pattern of an L7 route; one that was never asked for is left out. */
-  *hostnames(): Generator<readonly [name: string, counts: HostnameCounts]> {
+  *hostnames(since: Since = "start"): Generator<readonly [name: string, counts: HostnameCounts]> {
     const counts = new HostnameReading();
     for (const [name, row] of this.#hostnames.names()) {
       if (!this.#counters.hasRequests(row)) continue;
-      this.#counters.hostname(row, counts);
+      this.#counters.hostname(row, counts, since);
       if (counts.requests.count > 0) yield [name, counts];
     }
     if (this.#hostnames.sharing > 0) yield [OTHERS, this.#counters.hostname(OTHER_ROW, counts)];

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** How long a name that went keeps its row at least: until then somebody may be about to count there. */
+/** How long a name that went keeps its row at least: until then its counts go on where they stopped, should it return. */
 export const REST_MS = 60 * 60 * 1000;
 
 /** What a {@linkcode RowBook} works with. */

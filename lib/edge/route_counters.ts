@@ -125,6 +125,9 @@ function bucketOf(bounds: readonly number[], seconds: number): number {
   return bucket;
 }
 
+/** Since when: the start of the program, or the last time that the row's name came. */
+export type Since = "start" | "return";
+
 /** The counters of all writers: who gives out rows makes room for them, and reads. */
 export class RouteCounters {
   readonly memory: readonly RouteMemory[];
@@ -159,7 +162,7 @@ export class RouteCounters {
     for (const rows of this.#tables(kind)) rows.clear(row);
   }
 
-  /** Has a row begin anew for those who read it, though somebody may write it meanwhile. */
+  /** Has a row begin anew for those who read it since its `return`, though somebody may write it meanwhile. */
   restart(kind: keyof RouteRows, row: number): void {
     const reading = kind === "backend" ? new BackendReading() : new HostnameReading();
     reading.read(this.#tables(kind), row);
@@ -167,8 +170,8 @@ export class RouteCounters {
   }
 
   /** @param into Is overwritten; by default made anew. */
-  backend(row: number, into: BackendReading = new BackendReading()): BackendCounts {
-    into.read(this.#backends, row, this.#earlier.backend.get(row));
+  backend(row: number, into: BackendReading = new BackendReading(), since: Since = "start"): BackendCounts {
+    into.read(this.#backends, row, since === "return" ? this.#earlier.backend.get(row) : undefined);
     return into;
   }
 
@@ -178,8 +181,8 @@ export class RouteCounters {
   }
 
   /** @param into Is overwritten; by default made anew. */
-  hostname(row: number, into: HostnameReading = new HostnameReading()): HostnameCounts {
-    into.read(this.#hostnames, row, this.#earlier.hostname.get(row));
+  hostname(row: number, into: HostnameReading = new HostnameReading(), since: Since = "start"): HostnameCounts {
+    into.read(this.#hostnames, row, since === "return" ? this.#earlier.hostname.get(row) : undefined);
     return into;
   }
 

@@ -91,8 +91,8 @@ export class FamilyWriter {
   readonly #sum: Uint8Array;
   readonly #count: Uint8Array;
 
-  constructor(format: ExpositionFormat, name: FamilyName, capacity: number) {
-    this.#out = new ByteWriter(capacity);
+  constructor(format: ExpositionFormat, name: FamilyName, out: ByteWriter) {
+    this.#out = out;
     const { type, help } = FAMILIES[name];
     const whole = fullName(name);
     // In OpenMetrics the suffix is the sample's, and not the family's.
@@ -102,11 +102,6 @@ export class FamilyWriter {
     this.#bucket = encoder.encode(`${whole}_bucket{`);
     this.#sum = encoder.encode(`${whole}_sum{`);
     this.#count = encoder.encode(`${whole}_count{`);
-  }
-
-  /** All so far. */
-  get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#out.written;
   }
 
   /**
@@ -174,7 +169,8 @@ export class FamilyWriter {
 /**
  * Writes the families of which there is a series for each route.
  *
- * They are written side by side, so that what is counted of a route is read once, and follow each other in the end. For
+ * They are written side by side, so that what is counted of a route is read once: one where it stays, the others aside,
+ * to follow in the end. Of 30 MB that is one piece of memory, and 5 MB copied. For
  * what 10,000 backends have in one histogram prom-client takes 400 ms, template strings 90 ms (measured): the event loop
  * stands still meanwhile.
  *
@@ -189,36 +185,43 @@ export class FamilyWriter {
  */
 export class Exposition {
   readonly #format: ExpositionFormat;
-  readonly #capacities: Map<FamilyName, number>;
-  readonly #families: (readonly [FamilyName, FamilyWriter])[] = [];
+  readonly #capacities: Map<FamilyName | "all", number>;
+  readonly #out: ByteWriter;
+  readonly #aside: (readonly [FamilyName, ByteWriter])[] = [];
 
-  /** @param capacities How long each family was when it was last written, so that room is made once. It is kept up to date. */
-  constructor(format: ExpositionFormat, capacities = new Map<FamilyName, number>()) {
+  /** @param capacities How long what was written last was, so that room is made once. It is kept up to date. */
+  constructor(format: ExpositionFormat, capacities = new Map<FamilyName | "all", number>()) {
     this.#format = format;
     this.#capacities = capacities;
+    this.#out = this.#roomFor("all");
   }
 
-  /** Begins a family. */
+  /** Begins a family where it stays; the one before is over. */
   family(name: FamilyName): FamilyWriter {
-    const last = this.#capacities.get(name) ?? 0;
-    const writer = new FamilyWriter(this.#format, name, last + (last >> 4) + 64 * 1024);
-    this.#families.push([name, writer]);
-    return writer;
+    return new FamilyWriter(this.#format, name, this.#out);
   }
 
-  /** All families, in the order in which they were begun, and then a text. */
+  /** Begins a family that is written beside others: a short one, for it is copied in the end. */
+  familyAside(name: FamilyName): FamilyWriter {
+    const out = this.#roomFor(name);
+    this.#aside.push([name, out]);
+    return new FamilyWriter(this.#format, name, out);
+  }
+
+  /** All families, and then a text. */
   end(text: string): Uint8Array<ArrayBuffer> {
-    const last = encoder.encode(text);
-    const length = this.#families.reduce((sum, [, { bytes }]) => sum + bytes.length, last.length);
-    const all = new Uint8Array(length);
-    let at = 0;
-    for (const [name, { bytes }] of this.#families) {
-      this.#capacities.set(name, bytes.length);
-      all.set(bytes, at);
-      at += bytes.length;
+    for (const [name, { written }] of this.#aside) {
+      this.#capacities.set(name, written.length);
+      this.#out.put(written);
     }
-    all.set(last, at);
-    return all;
+    this.#out.put(encoder.encode(text));
+    this.#capacities.set("all", this.#out.length);
+    return this.#out.written;
+  }
+
+  #roomFor(what: FamilyName | "all"): ByteWriter {
+    const last = this.#capacities.get(what) ?? 0;
+    return new ByteWriter(last + (last >> 4) + 64 * 1024);
   }
 }
 

@@ -91,7 +91,7 @@ Deno.test("families that are written side by side follow each other, as long as 
     const exposition = new Exposition("text", capacities);
     const [first, second] = [
       exposition.family("backend_dial_errors_total"),
-      exposition.family("l7_responses_total"),
+      exposition.familyAside("l7_responses_total"),
     ];
     for (let i = 0; i < count; i++) {
       label.set("x".repeat(i % 2_000));

@@ -67,7 +67,7 @@ export class Metrics {
   #samples: Samples;
   #process = processSamples();
   /** Of the last scrape. */
-  readonly #capacities = new Map<FamilyName, number>();
+  readonly #capacities = new Map<FamilyName | "all", number>();
 
   constructor(sources: MetricSources) {
     this.#sources = sources;
@@ -198,7 +198,7 @@ function codeLabel(code: number | "other"): Uint8Array {
 
 function writeBackends(exposition: Exposition, { supervisor }: MetricSources): void {
   const durations = exposition.family("backend_dial_duration_seconds");
-  const errors = exposition.family("backend_dial_errors_total");
+  const errors = exposition.familyAside("backend_dial_errors_total");
   const label = new Label("backend");
   for (const [name, { dials, dialErrors }] of supervisor.routeCounts.backends()) {
     label.set(name);
@@ -208,9 +208,9 @@ function writeBackends(exposition: Exposition, { supervisor }: MetricSources): v
 }
 
 function writeHostnames(exposition: Exposition, { supervisor }: MetricSources): void {
-  const responses = exposition.family("l7_responses_total");
+  const responses = exposition.familyAside("l7_responses_total");
   const durations = exposition.family("l7_request_duration_seconds");
-  const blocks = exposition.family("l7_policy_blocks_total");
+  const blocks = exposition.familyAside("l7_policy_blocks_total");
   const label = new Label("hostname");
   for (const [name, { codes, requests, policyBlocks }] of supervisor.routeCounts.hostnames()) {
     label.set(name);

@@ -134,7 +134,7 @@ export function routeStats(
 ): Pick<Stats, "backends" | "hostnames"> {
   return {
     backends: tellBusiest<BackendCounts, MutableBackend>({
-      read: () => routeCounts.backends(),
+      read: () => routeCounts.backends("return"),
       weigh: ({ dials, dialErrors }) => dials.count + dialErrors,
       tell: (backend, { dials, dialErrors }) => ({ backend, dials: durations(dials), dialErrors }),
       add: (others, { dials, dialErrors }) => {
@@ -144,7 +144,7 @@ export function routeStats(
       others: OTHERS,
     }),
     hostnames: tellBusiest<HostnameCounts, MutableHostname>({
-      read: () => routeCounts.hostnames(),
+      read: () => routeCounts.hostnames("return"),
       weigh: ({ requests }) => requests.count,
       tell: (hostname, { requests, codes, policyBlocks }) => ({
         hostname,
