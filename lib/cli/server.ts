@@ -98,7 +98,6 @@ async function begin(
   }
 }
 
-<<<<<<< HEAD
 /**
  * Serves until the first signal, or until another process has taken its place, and then until all is drained; a signal
  * after that ends what is still open.
@@ -120,94 +119,6 @@ async function serve(
     supervisor.abort();
     aborted.resolve();
   };
-=======
-/** Loads what there is to serve, within the transaction that `prepare` opens, and binds its listeners and socket. */
-async function assemble(file: string, config: Config, store: Store, log: Log): Promise<Parts> {
-  const { state, seeded, differs } = store.prepare(config);
-  refuse(file, unservable(config, state));
-  const { geoipDb } = config.firewall;
-  const geoip = geoipDb === undefined ? undefined : GeoipFile.load(geoipDb);
-  const certificates = new CertificateFiles({
-    log,
-    events: {
-      changed: (name, certificate) => {
-        administration.renewCertificate(name, certificate)
-          .catch((error) => log.error("certificate_not_served", { error: messageOf(error) }));
-      },
-    },
-  });
-  for (const { addr, routes } of state.listeners) for (const route of routes) certificates.add(route, addr);
-  const supervisor = new Supervisor(config, state, { geoip: geoip?.bytes, certificates }, log);
-  const administration = new Administration({
-    config,
-    state,
-    store,
-    served: supervisor,
-    geoip: geoip?.file,
-    certificates,
-    log,
-  });
-  const internalError = (method: string, thrown: unknown) =>
-    log.error("internal_error", { method, stack: stackOf(thrown) });
-  const counted = { version, supervisor, administration, certificates };
-  const metrics = config.metrics && openMetrics(config.metrics, { ...counted, store, log });
-  const administered = { administration, version, stats: () => readStats(counted) };
-  const admin = config.grpc && await AdminServer.open(config.grpc.addr, administered, { internalError })
-    .catch((error) => {
-      metrics?.close();
-      throw error;
-    });
-  log.info("starting", { version, config: file, database: config.database.path });
-  if (seeded) log.info("database_seeded", { database: config.database.path });
-  if (differs) {
-    log.warn("config_differs", {
-      message:
-        "the database has other listeners, routes or firewall rules than the file; those of the database are used: " +
-        '"ctl diff" shows where',
-    });
-  }
-  return { log, supervisor, administration, certificates, admin, metrics };
-}
-
-/** Opens the endpoint of scrapers. @throws {ListenError} If its address cannot be bound. */
-function openMetrics(
-  { addr, path, dashboard }: NonNullable<Config["metrics"]>,
-  sources: MetricSources & StatsSources & ReadinessSources & { readonly log: Log },
-): MetricsEndpoint {
-  return new MetricsEndpoint({
-    addr,
-    path,
-    dashboard,
-    metrics: new Metrics(sources),
-    stats: () => readStats(sources),
-    notReady: () => notReady(sources),
-    failed: (thrown) => sources.log.error("internal_error", { method: "metrics", stack: stackOf(thrown) }),
-  });
-}
-
-/** What a database that has its own truth may lack of its configuration. */
-function unservable({ firewall }: Config, state: StoredState): ConfigProblem[] {
-  const problems: ConfigProblem[] = [];
-  if (state.listeners.length === 0) {
-    problems.push({ path: "listeners", message: "there is none, in the file or the database; add at least one" });
-  }
-  if (state.firewall.blockedCountries.length > 0 && firewall.geoipDb === undefined) {
-    problems.push({ path: "firewall.geoip_db", message: "is missing: the database blocks countries" });
-  }
-  return problems;
-}
-
-function refuse(file: string, problems: readonly ConfigProblem[]): void {
-  if (problems.length > 0) throw new ConfigError(file, problems);
-}
-
-/** Serves until the first signal, and then until all is drained; a second signal ends what is still open. */
-async function serve(parts: Parts): Promise<void> {
-  const { log, supervisor, administration, certificates, admin, metrics } = parts;
-  const stopping = Promise.withResolvers<void>();
-  let signals = 0;
-  const onStop = () => ++signals === 1 ? stopping.resolve() : supervisor.abort();
->>>>>>> state
   const onReload = () => {
     manager?.reloading();
     Promise.all([administration.reloadGeoip(), certificates.check()])

@@ -255,9 +255,11 @@ export const LOG_EVENTS = {
   },
   config_differs: {
     level: "warn",
-    message: "the database has other listeners, routes or firewall rules than the file; those of the database are used",
+    message:
+      "the database has other listeners, routes or firewall rules than the file; those of the database are used: " +
+      '"ctl diff" shows where',
     meaning: "The configuration file and the database differ; the database counts.",
-    remedy: "Nothing, where changes were made by `ctl`. To go by the file, stop the server and move the database away.",
+    remedy: "Nothing, where changes were made by `ctl`. To go by the file, `ctl apply --prune` it.",
     fields: {},
   },
   config: {

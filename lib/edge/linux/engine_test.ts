@@ -213,7 +213,14 @@ Deno.test({
     Deno.env.set("HANG_FOLDER", folder);
     const echo = startEcho();
     const faulty = new URL("./testdata/faulty_worker.ts", import.meta.url);
-    const engine = new EpollEngine(snapshotFor(echo.port), 2, new Counters(1, 4), new Recorder(), NOTHING_INHERITED, faulty);
+    const engine = new EpollEngine(
+      snapshotFor(echo.port),
+      2,
+      new Counters(1, 4),
+      new Recorder(),
+      NOTHING_INHERITED,
+      faulty,
+    );
     await engine.start();
     await engine.apply([]);
     const port = Number(engine.addresses[0]?.split(":")[1]);
