@@ -179,7 +179,7 @@ Then:
   mc-proxy check -c $data/config.toml
   systemctl enable --now mc-proxy.service mc-proxy-backup.timer
 or, where it runs already:
-  systemctl restart mc-proxy.service
+  systemctl reload mc-proxy.service
 EOF
   fi
 }

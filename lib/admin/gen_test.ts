@@ -110,7 +110,7 @@ Deno.test("the generated code has every message, enum and service of the .proto 
   assert.deepEqual(filesBelow(PROTO, ".proto"), Object.keys(FILES));
   assert.deepEqual(filesBelow(GEN, "_pb.ts"), Object.keys(FILES));
   const found = generated();
-  assert.equal(found["mc_proxy.v1.ProxyAdminService"]?.length, 14);
+  assert.equal(found["mc_proxy.v1.ProxyAdminService"]?.length, 16);
   assert.deepEqual(found, parsed(PROTO), OUTDATED);
 });
 
