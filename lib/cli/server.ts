@@ -118,8 +118,7 @@ async function assemble(file: string, config: Config, store: Store, log: Log): P
   if (differs) {
     log.warn("config_differs", {
       message:
-        "the database has other listeners, routes or firewall rules than the file; those of the database are used: " +
-        '"ctl diff" shows where',
+        "the database has other listeners, routes or firewall rules than the file; those of the database are used",
     });
   }
   return { log, supervisor, administration, certificates, admin, metrics };

@@ -12,11 +12,22 @@ import type { FirewallRule } from "../rules/firewall.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
 import { type CertificateFiles, certificateName, type ServedCertificate } from "./certificate_files.ts";
 import type { Certificate } from "./certificates.ts";
+import { formatConfig } from "./config_format.ts";
 import { readListenAddress } from "./config_values.ts";
 import type { Config, L7PolicyConfig, RouteConfig, StoredState } from "./config_types.ts";
 import type { GeoipFile, GeoipStatus } from "./geoip_file.ts";
 import type { Log, LogFields } from "./log.ts";
-import { formatConfig } from "./config_format.ts";
+import { quote } from "./quote.ts";
+import { Refusal } from "./refusal.ts";
+import {
+  type PolicyInput,
+  readHostname,
+  readMaxConnections,
+  readPolicy,
+  readRoute,
+  readRule,
+  type RouteInput,
+} from "./requests.ts";
 import {
   type Changed,
   countsOf,
@@ -30,17 +41,6 @@ import {
   sizeOf,
   withoutRemovals,
 } from "./plan.ts";
-import { quote } from "./quote.ts";
-import { Refusal } from "./refusal.ts";
-import {
-  type PolicyInput,
-  readHostname,
-  readMaxConnections,
-  readPolicy,
-  readRoute,
-  readRule,
-  type RouteInput,
-} from "./requests.ts";
 import type { RouteCounts } from "./route_counts.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
 import { checkPlannedFiles, readState, type StateInput } from "./state_request.ts";

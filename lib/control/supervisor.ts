@@ -6,17 +6,10 @@
 
 import type { EdgeChange } from "../edge/change.ts";
 import { Counters, type ListenerCounts } from "../edge/counters.ts";
-import {
-  type ConnectionEnd,
-  type Engine,
-  type EngineEvents,
-  ListenError,
-  type RequestEnd,
-  type ThreadCounts,
-} from "../edge/engine.ts";
+import type { ConnectionEnd, Engine, EngineEvents, RequestEnd, ThreadCounts } from "../edge/engine.ts";
 import { EpollEngine } from "../edge/linux/engine.ts";
 import { Libc, LibcError } from "../edge/linux/libc.ts";
-import { listen } from "../edge/listen.ts";
+import { listenProblem } from "../edge/listen.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
 import type { RouteRows } from "../edge/route_counters.ts";
 import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
@@ -216,13 +209,7 @@ export class Supervisor {
   /** Why an address cannot be listened on at this moment; `undefined` where it can. */
   listenProblem(addr: string): string | undefined {
     const { hostname, port } = bindingOf(addr);
-    try {
-      listen(addr, hostname, port).close();
-      return undefined;
-    } catch (error) {
-      if (error instanceof ListenError) return error.message;
-      throw error;
-    }
+    return listenProblem(addr, hostname, port);
   }
 
   /** Ends every open connection at once, so that a `stop` under way is soon over. */
@@ -308,6 +295,12 @@ function certificatesOf({ listeners }: StoredState, files: CertificateFiles): Ma
   return certificates;
 }
 
+function bindingOf(addr: string): { readonly hostname: string; readonly port: number } {
+  const parsed = parseListenAddress(addr);
+  if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
+  return { hostname: parsed.host || "::", port: parsed.port };
+}
+
 function listenerSnapshot(
   { addr, proxyProtocol, maxConnections, routes }: ListenerConfig,
   rowsOf: (route: RouteConfig) => RouteRows,
@@ -319,12 +312,6 @@ function listenerSnapshot(
     maxConnections,
     routes: routes.map((route) => routeSnapshot(route, rowsOf(route))),
   };
-}
-
-function bindingOf(addr: string): { readonly hostname: string; readonly port: number } {
-  const parsed = parseListenAddress(addr);
-  if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
-  return { hostname: parsed.host || "::", port: parsed.port };
 }
 
 function connectionFields(end: ConnectionEnd): LogFields {

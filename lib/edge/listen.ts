@@ -21,6 +21,17 @@ export function listen(addr: string, hostname: string, port: number): Deno.TcpLi
   return bind(addr, hostname, port, (options) => Deno.listen({ ...options, tcpBacklog: BACKLOG }));
 }
 
+/** Why an address cannot be listened on at this moment; `undefined` where it can. It is bound for that, and given back. */
+export function listenProblem(addr: string, hostname: string, port: number): string | undefined {
+  try {
+    listen(addr, hostname, port).close();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ListenError) return error.message;
+    throw error;
+  }
+}
+
 /**
  * Binds an address, as {@linkcode listen} does, for what `open` makes of it.
  *
