@@ -146,6 +146,7 @@ testEachEngine(
     const ping = await client.frame(TYPES.PING);
     assert.equal(await client.outcome(1), "200");
     await client.send(frame("PING", ACK, 0, ping.payload));
+    assert.deepEqual([...(await client.frame(TYPES.GOAWAY)).payload], [0, 0, 0, 1, 0, 0, 0, 0]);
     assert.equal(await client.end(), "closed");
     for (const silent of [silent1, silent2]) while (await silent.read(new Uint8Array(1000)) !== null);
     assert.equal((await l7.proxy.exit()).code, 0);
