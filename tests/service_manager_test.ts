@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Backend, sayHello } from "./harness/peers.ts";
 import { NotifySocket } from "./harness/notify_socket.ts";
 import { Proxy } from "./harness/proxy.ts";
+import { Succession } from "./harness/succession.ts";
 
 const onLinux = Deno.build.os === "linux";
 const HOURS_USEC = String(24 * 3600 * 1e6);
@@ -43,6 +44,34 @@ Deno.test({
       proxy.signal("SIGTERM");
       assert.equal((await proxy.exit()).code, 0);
       assert.deepEqual(proxy.log.seen.filter(({ event }) => event === "service_manager"), []);
+    });
+  },
+});
+
+Deno.test({
+  name: "systemd hears of a takeover from the new process alone, which goes on with the watchdog (needs Linux)",
+  ignore: !onLinux,
+  async fn() {
+    await withManager(async (folder, socket) => {
+      const manager = { NOTIFY_SOCKET: socket.path };
+      await using servers = await Succession.start([], {}, folder, {
+        ...manager,
+        WATCHDOG_USEC: "400000",
+      });
+      await socket.find("WATCHDOG");
+      // systemd tells the interval of its watchdog to the main process that it starts, and to no other.
+      const before = await servers.takeOver({ environment: manager });
+      const { pid } = servers.current;
+      await socket.datagrams.find(({ READY, MAINPID }) => READY === "1" && MAINPID === String(pid));
+      assert.equal((await before.exit()).code, 0);
+      const told = socket.datagrams.seen.length;
+      await socket.datagrams.find((datagram) =>
+        datagram["WATCHDOG"] === "1" && socket.datagrams.seen.indexOf(datagram) >= told
+      );
+      assert.deepEqual(socket.datagrams.seen.filter((datagram) => "STOPPING" in datagram), []);
+      servers.current.signal("SIGTERM");
+      await socket.find("STOPPING");
+      assert.equal((await servers.current.exit()).code, 0);
     });
   },
 });

@@ -26,6 +26,7 @@ export class Succession implements AsyncDisposable {
     routes: readonly Readonly<Record<string, unknown>>[],
     config: ProxyConfig = {},
     folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" }),
+    environment: Record<string, string> = {},
   ): Promise<Succession> {
     const succession = new Succession(folder, {
       database: { path: "mc-proxy.db" },
@@ -34,7 +35,7 @@ export class Succession implements AsyncDisposable {
       grpc: { addr: `${folder}/admin.sock` },
       ...config,
     });
-    await succession.run([]).event("ready");
+    await succession.run([], {}, environment).event("ready");
     return succession;
   }
 
