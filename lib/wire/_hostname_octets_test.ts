@@ -11,10 +11,15 @@ function read(text: string): string | undefined {
   return readHostname(bytes, 1, bytes.length - 1);
 }
 
+/** Of ASCII alone: "ÿ" in upper case is no octet any more. */
+function upperCased(text: string): string {
+  return text.replaceAll(/[a-z]+/g, (letters) => letters.toUpperCase());
+}
+
 Deno.test("octets are read as normalizeHostname reads their text, the first time and again", () => {
   const text = fc.oneof(fc.domain(), fc.uint8Array({ maxLength: 20 }).map((bytes) => latin1(bytes, 0, bytes.length)));
   fc.assert(fc.property(fc.array(text, { maxLength: 20 }), (texts) => {
-    for (const text of [...texts, ...texts, ...texts.map((text) => text.toUpperCase())]) {
+    for (const text of [...texts, ...texts, ...texts.map(upperCased)]) {
       assert.equal(read(text), normalizeHostname(text));
     }
   }));
