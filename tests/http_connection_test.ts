@@ -133,8 +133,8 @@ testEachEngine(
     await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr }]);
     const open = (alpn: string) => connectDenoTls(l7.proxy.address(), "a.test", l7.authority.cert, [alpn]);
     using first = await open("http/1.1");
-    using silent1 = await open("http/1.1");
-    using silent2 = await open("h2");
+    const silent1 = await open("http/1.1");
+    const silent2 = await open("h2");
     using client = await RawHttp2Client.connect(l7);
     l7.proxy.signal("SIGTERM");
     await l7.proxy.event("draining");
@@ -148,7 +148,10 @@ testEachEngine(
     await client.send(frame("PING", ACK, 0, ping.payload));
     assert.deepEqual([...(await client.frame(TYPES.GOAWAY)).payload], [0, 0, 0, 1, 0, 0, 0, 0]);
     assert.equal(await client.end(), "closed");
-    for (const silent of [silent1, silent2]) while (await silent.read(new Uint8Array(1000)) !== null);
+    for (const silent of [silent1, silent2]) {
+      while (await silent.read(new Uint8Array(1000)) !== null);
+      silent.close();
+    }
     assert.equal((await l7.proxy.exit()).code, 0);
     assert.deepEqual(l7.proxy.log.seen.filter(({ event }) => event === "drain_timeout"), []);
   },

@@ -39,7 +39,7 @@ export interface Accepted {
 const GOODBYE_MS = 2_000;
 
 /** How long a client may take to its first request while the program shuts down. */
-const FIRST_REQUEST_MS = 1_000;
+const FIRST_REQUEST_MS = 2_000;
 
 /** See the module. */
 export class HttpClient implements RequestHandler, ServerConnectionEvents, Expirable {
