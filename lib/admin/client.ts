@@ -42,7 +42,7 @@ import { violationsOf } from "./errors.ts";
 import { ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { methodDefinition } from "./grpc.ts";
 
-export type { Applied } from "../control/administration.ts";
+export type { Applied, ApplyOptions } from "../control/administration.ts";
 export type {
   Changed,
   ListenerChange,
