@@ -57,7 +57,10 @@ export function readState(input: StateInput): StateReading {
     routes.forEach((route, j) => {
       for (const key of ["tls_cert", "tls_key", "backend_ca"] as const) {
         if (route[key] === "" || isAbsolute(route[key])) continue;
-        problems.push({ path: `listeners[${i}].routes[${j}].${key}`, message: `${quote(route[key])} is no absolute path` });
+        problems.push({
+          path: `listeners[${i}].routes[${j}].${key}`,
+          message: `${quote(route[key])} is no absolute path`,
+        });
       }
     })
   );
