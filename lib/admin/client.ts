@@ -43,7 +43,7 @@ import type { HandoverRequest } from "../control/handover.ts";
 import { type BeginHandoverResponse, ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { methodDefinition } from "./grpc.ts";
 
-export type { Applied } from "../control/administration.ts";
+export type { Applied, ApplyOptions } from "../control/administration.ts";
 export type {
   Changed,
   ListenerChange,
