@@ -644,7 +644,7 @@ export class Administration {
     };
   }
 
-  /** Now and then the log has its turn: it holds so many lines. */
+  /** A line for each change. Now and then the log has its turn to be written, since it holds only so much. */
   async #auditPlan(plan: Plan): Promise<void> {
     for (const { before, after } of plan.listeners) {
       const about = { listener: (after ?? before)?.addr };
