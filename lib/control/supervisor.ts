@@ -6,19 +6,11 @@
 
 import type { EdgeChange } from "../edge/change.ts";
 import { Counters, type ListenerCounts } from "../edge/counters.ts";
-import {
-  type ConnectionEnd,
-  type Engine,
-  type EngineEvents,
-  ListenError,
-  type RequestEnd,
-  type SuppressedLines,
-  type ThreadCounts,
-} from "../edge/engine.ts";
+import type { ConnectionEnd, Engine, EngineEvents, RequestEnd, SuppressedLines, ThreadCounts } from "../edge/engine.ts";
 import { type Inheritance, NOTHING_INHERITED } from "../edge/inherited.ts";
 import { EpollEngine } from "../edge/linux/engine.ts";
 import { Libc, LibcError } from "../edge/linux/libc.ts";
-import { listenAlone } from "../edge/listen.ts";
+import { listenProblem } from "../edge/listen.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
 import type { RouteRows } from "../edge/route_counters.ts";
 import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
@@ -274,13 +266,7 @@ export class Supervisor {
   /** Why an address cannot be listened on at this moment; `undefined` where it can. */
   listenProblem(addr: string): string | undefined {
     const { hostname, port } = bindingOf(addr);
-    try {
-      listenAlone(addr, hostname, port).close();
-      return undefined;
-    } catch (error) {
-      if (error instanceof ListenError) return error.message;
-      throw error;
-    }
+    return listenProblem(addr, hostname, port);
   }
 
   /** Ends every open connection at once, so that a `stop` under way is soon over. */

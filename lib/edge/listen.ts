@@ -35,6 +35,17 @@ export function listen(addr: string, hostname: string, port: number, beside = fa
   return bind(addr, hostname, port, beside, (options) => Deno.listen({ ...options, tcpBacklog: BACKLOG }));
 }
 
+/** Why an address cannot be listened on at this moment; `undefined` where it can. It is bound for that, and given back. */
+export function listenProblem(addr: string, hostname: string, port: number): string | undefined {
+  try {
+    listenAlone(addr, hostname, port).close();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ListenError) return error.message;
+    throw error;
+  }
+}
+
 /** Listens on an address that no other process has, and lets none share it. @throws {ListenError} If that cannot be. */
 export function listenAlone(addr: string, hostname: string, port: number): Deno.TcpListener {
   return open(addr, hostname, port, (options) => Deno.listen({ ...options, reusePort: false, tcpBacklog: BACKLOG }));
