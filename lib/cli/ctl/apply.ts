@@ -71,7 +71,7 @@ function defineOfFile<Options = unknown>(
   let loaded: LoadedConfig | undefined;
   const load = (file = ""): LoadedConfig => loaded ??= loadConfig(file);
   define<Options>(
-    command.argument("<FILE>", "a configuration file; its paths are those of the server's host"),
+    command.argument("<FILE>", "a configuration file; it names the server where no option does"),
     context,
     {
       ...rest,
