@@ -152,6 +152,7 @@ export class ServiceManager {
   }
 
   #tell(assignments: Readonly<Record<string, string | number>>): void {
+    if (this.#isClosed) return;
     const lines = Object.entries(assignments).map(([name, value]) => `${name}=${value}`);
     this.#waiting.push(new TextEncoder().encode(lines.join("\n")));
     if (this.#retry === undefined) this.#flush();

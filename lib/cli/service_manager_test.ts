@@ -52,6 +52,17 @@ Deno.test("ready, reloading and stopping are told as sd_notify(3) has them", () 
   assert.deepEqual(socket.failures, []);
 });
 
+Deno.test("a process that was replaced tells nothing more, whatever signal it gets", () => {
+  const socket = new Socket();
+  const manager = new ServiceManager(socket, undefined);
+  manager.ready("Serving");
+  manager.close();
+  manager.reloading();
+  manager.reloaded();
+  manager.stopping("Stopping", 0);
+  assert.deepEqual(socket.received, ["READY=1\nSTATUS=Serving"]);
+});
+
 Deno.test("a process that takes another's place says that it is the main one", () => {
   const socket = new Socket();
   new ServiceManager(socket, undefined).ready("Serving", { isNewMain: true });
