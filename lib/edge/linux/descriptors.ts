@@ -7,7 +7,8 @@
  * @module
  */
 
-import { AF_UNIX, EAGAIN, errorName, Libc, MAX_DESCRIPTORS } from "./libc.ts";
+import { EAGAIN, errorName, Libc, MAX_DESCRIPTORS } from "./libc.ts";
+import { unixSockaddr } from "./sockaddr.ts";
 
 const MAX_PATH = 107; // octets; unix(7): sun_path holds 108 with the NUL at its end
 
@@ -95,10 +96,7 @@ function sockaddrOf(path: string): Uint8Array<ArrayBuffer> {
   if (octets.length > MAX_PATH) {
     throw new DescriptorError(`the path of a socket has ${MAX_PATH} octets at most: ${path}`);
   }
-  const sockaddr = new Uint8Array(2 + octets.length + 1);
-  sockaddr[0] = AF_UNIX;
-  sockaddr.set(octets, 2);
-  return sockaddr;
+  return unixSockaddr(octets);
 }
 
 function check(call: string, result: number): number {

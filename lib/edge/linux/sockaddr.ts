@@ -39,6 +39,11 @@ const MAX_UNIX_PATH = 108;
 export function encodeUnixSockaddr(path: string): Uint8Array<ArrayBuffer> | undefined {
   const octets = new TextEncoder().encode(path.startsWith("@") ? `\0${path.slice(1)}` : path);
   if (octets.length === 0 || octets.length > MAX_UNIX_PATH) return undefined;
+  return unixSockaddr(octets);
+}
+
+/** struct sockaddr_un of these octets, 1 to 108, which begin with a NUL where they are an abstract name. */
+export function unixSockaddr(octets: Uint8Array): Uint8Array<ArrayBuffer> {
   // A path need not end with a NUL here, unix(7) "Pathname sockets"; the name of an abstract one must not.
   const sockaddr = new Uint8Array(2 + octets.length);
   sockaddr[0] = AF_UNIX;
