@@ -7,6 +7,7 @@
 import {
   create,
   type DescMessage,
+  type DescMethodServerStreaming,
   type DescMethodUnary,
   type MessageInitShape,
   type MessageShape,
@@ -306,12 +307,8 @@ export class AdminClient implements Disposable {
    */
   async *watchStats({ intervalMs, signal }: WatchOptions = {}): AsyncGenerator<Stats, void> {
     if (signal?.aborted) return;
-    const method = methodDefinition(ProxyAdminService.method.watchStats);
-    const { path, requestSerialize, responseDeserialize } = method;
-    const request = create(ProxyAdminService.method.watchStats.input, {
-      ...intervalMs !== undefined && { interval: durationOf(intervalMs) },
-    });
-    const call = this.#client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request);
+    const request = { ...intervalMs !== undefined && { interval: durationOf(intervalMs) } };
+    const call = this.#stream(ProxyAdminService.method.watchStats, request);
     const silence = new Silence(call, (intervalMs ?? WATCH_INTERVAL_MS) + this.#timeoutMs);
     const onAbort = () => call.cancel();
     signal?.addEventListener("abort", onAbort);
@@ -342,10 +339,7 @@ export class AdminClient implements Disposable {
    * @param signal Ends it when it is aborted: the server carries on.
    */
   async *beginHandover(request: HandoverRequest, signal: AbortSignal): AsyncGenerator<BeginHandoverResponse, void> {
-    const method = methodDefinition(ProxyAdminService.method.beginHandover);
-    const { path, requestSerialize, responseDeserialize } = method;
-    const message = create(ProxyAdminService.method.beginHandover.input, request);
-    const call = this.#client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, message);
+    const call = this.#stream(ProxyAdminService.method.beginHandover, request);
     const onAbort = () => call.cancel();
     signal.addEventListener("abort", onAbort);
     try {
@@ -376,6 +370,15 @@ export class AdminClient implements Disposable {
     timeoutMs = this.#timeoutMs,
   ): Promise<MessageShape<O>> {
     return this.#unary(methodDefinition(method), create(method.input, request), timeoutMs);
+  }
+
+  #stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+  ): ClientReadableStream<MessageShape<O>> {
+    const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
+    const message = create(method.input, request);
+    return this.#client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, message);
   }
 
   #unary<Request, Response>(
