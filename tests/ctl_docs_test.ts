@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { ADDR, administered } from "./harness/admin.ts";
+import { codeBlocks } from "./harness/docs.ts";
 import { runProgram } from "./harness/proxy.ts";
 
 const PAGE = await Deno.readTextFile(new URL("../docs/CTL.md", import.meta.url));
 
 function blocks(language: string): string[] {
-  return Array.from(PAGE.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms")), ([, block]) => block ?? "");
+  return codeBlocks(PAGE, language);
 }
 
 Deno.test("the configuration in git of docs/CTL.md is applied as the page says", async () => {

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { connect } from "node:http2";
+import { codeBlocks } from "./harness/docs.ts";
 import { authority, HttpBackend, reflect, valuesOf } from "./harness/http.ts";
 import { Proxy, runProgram } from "./harness/proxy.ts";
 
 const PAGE = await Deno.readTextFile(new URL("../docs/HTTP.md", import.meta.url));
 
 function blocks(language: string): string[] {
-  return Array.from(PAGE.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms")), ([, block]) => block ?? "");
+  return codeBlocks(PAGE, language);
 }
 
 async function source(path: string): Promise<string> {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { shellQuote } from "../lib/cli/shell_word.ts";
 import { programCommand } from "../scripts/program.ts";
+import { shellLines } from "./harness/docs.ts";
 import { Proxy, runProgram } from "./harness/proxy.ts";
 import { isInstalled, runTool, type ToolResult } from "./harness/tools.ts";
 
@@ -21,7 +22,7 @@ function programIn(folder: string): string {
 /** The command lines of a document's examples. */
 function examples(document: string): string[] {
   const text = Deno.readTextFileSync(new URL(`../${document}`, import.meta.url));
-  return Array.from(text.matchAll(/^```sh\n(.*?)^```$/gms), ([, block = ""]) => block.trimEnd().split("\n")).flat();
+  return shellLines(text);
 }
 
 /** An empty root, and the script on it. */

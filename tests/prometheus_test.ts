@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { FAMILIES, type Family, type FamilyName, fullName, PROCESS_FAMILIES } from "../lib/control/metrics/families.ts";
+import { codeBlocks } from "./harness/docs.ts";
 import { administered } from "./harness/admin.ts";
 import { HttpBackend, L7, reflect } from "./harness/http.ts";
 import { METRICS, metricsUrl } from "./harness/metrics.ts";
@@ -56,10 +57,7 @@ function documentedExpressions(): string[] {
 }
 
 function blocks(language: string): string[] {
-  return Array.from(
-    DOCUMENT.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms")),
-    ([, block]) => block ?? "",
-  );
+  return codeBlocks(DOCUMENT, language);
 }
 
 function allExpressions(): string[] {

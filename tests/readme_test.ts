@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { buildMmdb } from "../lib/rules/testdata/build_mmdb.ts";
+import { codeBlocks, shellLines } from "./harness/docs.ts";
 import { administered } from "./harness/admin.ts";
 import { authority, HttpBackend, L7, reflect } from "./harness/http.ts";
 import { metricsUrl } from "./harness/metrics.ts";
@@ -11,17 +12,12 @@ const README = Deno.readTextFileSync(new URL("../README.md", import.meta.url));
 const RUN = "npx -y deno@2.9.6 task -q mc-proxy ";
 
 function blocks(language: string, text = README): string[] {
-  return Array.from(
-    text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms")),
-    ([, block]) => block ?? "",
-  );
+  return codeBlocks(text, language);
 }
 
 /** The command lines of the README that this test runs; the demo's are run by its own test. */
 function commands(): string[] {
-  return blocks("sh").flatMap((block) => block.trimEnd().split("\n")).filter((line) =>
-    line.startsWith(RUN) && !line.includes(" .dev/")
-  );
+  return shellLines(README).filter((line) => line.startsWith(RUN) && !line.includes(" .dev/"));
 }
 
 Deno.test("the README's configuration is sound, and its commands do what they say", async () => {
@@ -77,7 +73,7 @@ function isTakeover(line: string): boolean {
 /** The arguments of each takeover in docs/UPGRADE.md. */
 function takeovers(): string[] {
   const page = Deno.readTextFileSync(new URL("../docs/UPGRADE.md", import.meta.url));
-  return blocks("sh", page).flatMap((block) => block.trimEnd().split("\n")).map((line) => line.slice(RUN.length));
+  return shellLines(page).map((line) => line.slice(RUN.length));
 }
 
 Deno.test("the README's server without a route is made to serve by its commands, which print what it says", async () => {
@@ -130,7 +126,7 @@ Deno.test({
 
 Deno.test("the README's metrics are there, and so is its health check", async () => {
   const [, empty, metrics] = blocks("toml");
-  const curls = blocks("sh").flatMap((block) => block.trimEnd().split("\n")).filter((line) => line.includes(":9090"));
+  const curls = shellLines(README).filter((line) => line.includes(":9090"));
   assert.ok(empty !== undefined && metrics !== undefined && curls.length === 2);
   const folder = await Deno.makeTempDir({ prefix: "mc-proxy-" });
   const local = (text: string) => text.replaceAll("/srv/mc-proxy", folder).replaceAll(/":443"/g, '"127.0.0.1:0"');
@@ -236,7 +232,7 @@ Deno.test("the README's table of commands is that of --help", async () => {
 });
 
 Deno.test("the README's test command is the one that CI runs", async () => {
-  const lines = blocks("sh").flatMap((block) => block.trimEnd().split("\n"));
+  const lines = shellLines(README);
   const test = lines.find((line) => line.endsWith("task test"));
   assert.ok(test);
   const ci = await Deno.readTextFile(new URL("../.ci/run", import.meta.url));

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { AdminClient } from "../mod.ts";
+import { shellLines } from "./harness/docs.ts";
 import { Proxy, runProgram } from "./harness/proxy.ts";
 
 const PAGE = await Deno.readTextFile(new URL("../docs/RUNBOOK.md", import.meta.url));
 
 /** The lines of its shell blocks, in order. */
-const LINES = Array.from(PAGE.matchAll(/^```sh\n(.*?)^```$/gms), ([, block]) => block ?? "").join("").trimEnd().split(
-  "\n",
-);
+const LINES = shellLines(PAGE);
 
 /** What stands under a heading, up to the next of its level. */
 function section(heading: string): string {
