@@ -4,6 +4,7 @@
  * @module
  */
 
+import { formatted } from "./docs/formatted.ts";
 import { type EventSpec, type FieldSpec, LOG_EVENTS } from "../lib/control/log_events.ts";
 import { ROOT } from "./program.ts";
 
@@ -43,6 +44,5 @@ function fieldRows(fields: Readonly<Record<string, FieldSpec>>): string[] {
 }
 
 if (import.meta.main) {
-  await Deno.writeTextFile(FILE, withEvents(await Deno.readTextFile(FILE)));
-  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", FILE] }).output();
+  await Deno.writeTextFile(FILE, await formatted(withEvents(await Deno.readTextFile(FILE))));
 }
