@@ -7,11 +7,14 @@
 /** What an entry counts beside its octets (RFC 7541 §4.1). */
 export const ENTRY_OVERHEAD = 32;
 
+const NONE: string[] = [];
+
 /** Names and values, the newest first. No entry is smaller than 32, so a table of 4 KiB has at most 128. */
 export class DynamicTable {
   /** A ring: the entry with serial number `n`, from 0, is at `n % length`. */
-  readonly #names: string[];
-  readonly #values: string[];
+  #names: string[];
+  #values: string[];
+  readonly #most: number;
   readonly #onEvicted: ((serial: number, name: string, value: string) => void) | undefined;
   #inserted = 0;
   #count = 0;
@@ -20,9 +23,9 @@ export class DynamicTable {
 
   /** @param capacity The most that the size may ever be set to. */
   constructor(capacity: number, onEvicted?: (serial: number, name: string, value: string) => void) {
-    const places = Math.floor(capacity / ENTRY_OVERHEAD) + 1;
-    this.#names = new Array<string>(places).fill("");
-    this.#values = new Array<string>(places).fill("");
+    this.#most = Math.floor(capacity / ENTRY_OVERHEAD) + 1;
+    this.#names = NONE;
+    this.#values = NONE;
     this.#maxSize = capacity;
     this.#onEvicted = onEvicted;
   }
@@ -55,6 +58,7 @@ export class DynamicTable {
     const size = name.length + value.length + ENTRY_OVERHEAD;
     this.#makeRoom(size);
     if (size > this.#maxSize) return false;
+    if (this.#count === this.#names.length) this.#grow();
     const place = this.#inserted % this.#names.length;
     this.#names[place] = name;
     this.#values[place] = value;
@@ -71,6 +75,18 @@ export class DynamicTable {
 
   value(age: number): string {
     return this.#values[(this.#inserted - 1 - age) % this.#values.length] ?? "";
+  }
+
+  #grow(): void {
+    const old = this.#names;
+    const oldValues = this.#values;
+    const length = Math.min(Math.max(8, 2 * old.length), this.#most);
+    this.#names = new Array<string>(length).fill("");
+    this.#values = new Array<string>(length).fill("");
+    for (let serial = this.#inserted - this.#count; serial < this.#inserted; serial++) {
+      this.#names[serial % length] = old[serial % old.length] ?? "";
+      this.#values[serial % length] = oldValues[serial % old.length] ?? "";
+    }
   }
 
   #makeRoom(size: number): void {

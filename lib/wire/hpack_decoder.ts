@@ -24,6 +24,7 @@ export interface HeaderBlock {
 }
 
 /** Where a Huffman-coded string is decoded to. One for all connections: each is done with it before another's turn. */
+const NOTHING = new Uint8Array(0);
 let scratch = new Uint8Array(1024);
 
 /** Decodes the header blocks of one connection, one after the other. */
@@ -31,7 +32,7 @@ export class HpackDecoder {
   readonly #table: DynamicTable;
   readonly #maxTableSize: number;
   readonly #maxListSize: number;
-  #bytes: Uint8Array = new Uint8Array(0);
+  #bytes: Uint8Array = NOTHING;
   #at = 0;
 
   /**

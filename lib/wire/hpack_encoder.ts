@@ -42,23 +42,32 @@ const INDEXED = 0x40;
 const NOT_INDEXED = 0;
 const NEVER_INDEXED = 0x10;
 
-/** The entries of one name. */
-interface Entries {
-  /** The serial number of the newest. */
+/** All there is to know about a name: found with one look-up. */
+interface Name {
+  readonly secret: boolean;
+  readonly varies: boolean;
+  readonly staticName: number;
+  readonly staticValues: ReadonlyMap<string, number> | undefined;
+  /** The serial number of its newest entry, -1 where it has none, and that entry's value. */
   newest: number;
-  /** Serial numbers by value. */
-  readonly values: Map<string, number>;
+  value: string;
+  /** Of all its entries, where there is more than one. */
+  values: Map<string, number> | undefined;
 }
+
+/** How many names an encoder knows: beyond it, those without an entry are forgotten. */
+const MAX_NAMES = 256;
 
 /** Encodes the header blocks of one connection, one after the other. */
 export class HpackEncoder {
-  /** What is in the table, by name. Names and values are looked up apart: to join them would cost more than the rest. */
-  readonly #entries = new Map<string, Entries>();
+  readonly #names = new Map<string, Name>();
   readonly #table = new DynamicTable(MAX_TABLE_SIZE, (serial, name, value) => {
-    const entries = this.#entries.get(name);
-    if (entries === undefined) return;
-    if (entries.newest === serial) this.#entries.delete(name);
-    else if (entries.values.get(value) === serial) entries.values.delete(value);
+    const known = this.#names.get(name);
+    if (known === undefined) return;
+    if (known.values?.get(value) === serial) known.values.delete(value);
+    if (known.newest !== serial) return;
+    known.newest = -1;
+    known.values = undefined;
   });
   /** The smallest size, and the last, since the last block (RFC 7541 §4.2). */
   #smallest = MAX_TABLE_SIZE;
@@ -100,35 +109,48 @@ export class HpackEncoder {
   }
 
   #field(name: string, value: string, never: boolean, out: ByteWriter): void {
-    if (never || SECRETS.has(name) || (name === "cookie" && value.length < SHORT_COOKIE)) {
-      return this.#literal(NEVER_INDEXED, 4, name, value, out);
+    const known = this.#names.get(name) ?? this.#learn(name);
+    if (never || known.secret || (name === "cookie" && value.length < SHORT_COOKIE)) {
+      return this.#literal(NEVER_INDEXED, 4, known, name, value, out);
     }
-    const entries = this.#entries.get(name);
-    const varies = VARYING.has(name);
-    const serial = varies ? undefined : entries?.values.get(value);
-    const index = serial === undefined ? STATIC_VALUE_NUMBERS.get(name)?.get(value) : this.#index(serial);
+    if (!known.varies && known.newest >= 0) {
+      const serial = known.value === value ? known.newest : known.values?.get(value);
+      if (serial !== undefined) return integer(out, 0x80, 7, this.#index(serial));
+    }
+    const index = known.staticValues?.get(value);
     if (index !== undefined) return integer(out, 0x80, 7, index);
     // A name that is in no table yet enters it with its first value, and saves its octets from then on.
-    const named = entries !== undefined || STATIC_NAME_NUMBERS.has(name);
-    if ((varies && named) || name.length + value.length > this.#table.maxSize / 2) {
-      return this.#literal(NOT_INDEXED, 4, name, value, out);
+    const named = known.newest >= 0 || known.staticName > 0;
+    if ((known.varies && named) || name.length + value.length > this.#table.maxSize / 2) {
+      return this.#literal(NOT_INDEXED, 4, known, name, value, out);
     }
-    this.#literal(INDEXED, 6, name, value, out);
+    this.#literal(INDEXED, 6, known, name, value, out);
     if (!this.#table.insert(name, value)) return;
-    this.#inserted(name, value, this.#table.inserted - 1);
+    const serial = this.#table.inserted - 1;
+    if (known.newest >= 0) (known.values ??= new Map([[known.value, known.newest]])).set(value, serial);
+    known.newest = serial;
+    known.value = value;
   }
 
-  #inserted(name: string, value: string, serial: number): void {
-    const entries = this.#entries.get(name); // looked up anew: to make room, what there was may have been dropped
-    if (entries === undefined) this.#entries.set(name, { newest: serial, values: new Map([[value, serial]]) });
-    else {
-      entries.newest = serial;
-      entries.values.set(value, serial);
+  #learn(name: string): Name {
+    if (this.#names.size >= MAX_NAMES) {
+      for (const [other, { newest }] of this.#names) if (newest < 0) this.#names.delete(other);
     }
+    const known = {
+      secret: SECRETS.has(name),
+      varies: VARYING.has(name),
+      staticName: STATIC_NAME_NUMBERS.get(name) ?? 0,
+      staticValues: STATIC_VALUE_NUMBERS.get(name),
+      newest: -1,
+      value: "",
+      values: undefined,
+    };
+    this.#names.set(name, known);
+    return known;
   }
 
-  #literal(kind: number, prefix: number, name: string, value: string, out: ByteWriter): void {
-    const index = STATIC_NAME_NUMBERS.get(name) ?? this.#newestOf(name);
+  #literal(kind: number, prefix: number, known: Name, name: string, value: string, out: ByteWriter): void {
+    const index = known.staticName > 0 ? known.staticName : known.newest >= 0 ? this.#index(known.newest) : 0;
     integer(out, kind, prefix, index);
     if (index === 0) this.#string(name, out);
     this.#string(value, out);
@@ -144,11 +166,6 @@ export class HpackEncoder {
       integer(out, 0, 7, text.length);
       out.latin1(text);
     }
-  }
-
-  #newestOf(name: string): number {
-    const entries = this.#entries.get(name);
-    return entries === undefined ? 0 : this.#index(entries.newest);
   }
 
   #index(serial: number): number {

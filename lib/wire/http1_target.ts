@@ -68,6 +68,19 @@ export function parseTarget(method: string, target: string, host: string | undef
  * ```
  */
 export function authorityHost(authority: string): string | undefined {
+  const known = KNOWN.get(authority);
+  if (known !== undefined) return known;
+  const host = readHost(authority);
+  if (host !== undefined && authority.length < 260) {
+    if (KNOWN.size >= 1024) KNOWN.clear();
+    KNOWN.set(authority, host);
+  }
+  return host;
+}
+
+const KNOWN = new Map<string, string>();
+
+function readHost(authority: string): string | undefined {
   return parseHostPort(hasPort(authority) ? authority : `${authority}:0`)?.host;
 }
 

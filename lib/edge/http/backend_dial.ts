@@ -37,6 +37,11 @@ export interface DialOptions {
   readonly fault: FaultReport;
 }
 
+/** Connects with what the runtime has. */
+export function dialWithDeno(options: DialOptions, done: (result: Dialled | Error) => void): void {
+  dialBackend(options).then(done, (error) => done(error instanceof Error ? error : new Error(String(error))));
+}
+
 /**
  * Connects within `connectMs`, trying the addresses in turn, each for its share of the time that is left.
  *

@@ -6,7 +6,8 @@
 
 import type { Endpoint } from "../../wire/socket_address.ts";
 import type { Deadlines, Expirable } from "../deadlines.ts";
-import { addressKey, type BackendSettings, dialBackend, type Dialled } from "./backend_dial.ts";
+import { turnTime } from "../turn.ts";
+import { addressKey, type BackendSettings, type Dialled, type DialOptions } from "./backend_dial.ts";
 import { DialError } from "./dial_error.ts";
 import { HEAD_LIMITS } from "./head_limits.ts";
 import { Http1ClientConnection } from "./http1_client.ts";
@@ -35,8 +36,12 @@ export interface Requester extends ClientStreamEvents {
   unavailable(error: DialError | "overloaded"): void;
 }
 
+/** Connects, and tells what came of it, once. */
+export type Dial = (options: DialOptions, done: (result: Dialled | Error) => void) => void;
+
 /** What a pool is of. */
 export interface PoolOptions {
+  readonly dial: Dial;
   readonly settings: BackendSettings;
   /** What goes before everything else on a connection: a PROXY header. */
   readonly prefix: Uint8Array | undefined;
@@ -190,7 +195,7 @@ export class BackendPool {
     const wanted = http1 || websocket ? this.#waiting.size : 1;
     const room = MAX_CONNECTIONS - this.#connections.length - this.#dialling;
     const more = Math.min(wanted - this.#dialling, room, this.#unserved());
-    for (let i = 0; i < more; i++) void this.#dial(websocket && (backendTls || backendProtocol === ""));
+    for (let i = 0; i < more; i++) this.#dial(websocket && (backendTls || backendProtocol === ""));
   }
 
   /** How many wait for more than a connection's first words. */
@@ -222,24 +227,23 @@ export class BackendPool {
     }
   }
 
-  async #dial(http1Only: boolean): Promise<void> {
-    const { settings, prefix, connectMs, addresses, fault } = this.#options;
+  #dial(http1Only: boolean): void {
+    const { settings, prefix, connectMs, addresses, fault, dial } = this.#options;
     this.#dialling++;
-    const startedAt = performance.now();
-    try {
-      const dialled = await dialBackend({ settings, addresses: addresses(), prefix, http1Only, connectMs, fault });
+    const startedAt = turnTime();
+    dial({ settings, addresses: addresses(), prefix, http1Only, connectMs, fault }, (result) => {
       this.#dialling--;
-      this.#options.dialled((performance.now() - startedAt) / 1000);
-      dialled.transport.contained(() => this.#add(dialled))();
-    } catch (error) {
-      this.#dialling--;
-      if (error instanceof DialError) this.#options.dialFailed();
-      else fault(error);
-      const told = error instanceof DialError ? error : new DialError("unreachable", "a fault of the proxy's own");
+      if (!(result instanceof Error)) {
+        this.#options.dialled((turnTime() - startedAt) / 1000);
+        return result.transport.contained(() => this.#add(result))();
+      }
+      if (result instanceof DialError) this.#options.dialFailed();
+      else fault(result);
+      const told = result instanceof DialError ? result : new DialError("unreachable", "a fault of the proxy's own");
       // Each dial was for one request, but the last one that fails leaves no hope to the others.
       const [first] = this.#waiting;
       this.#refuseWaiting(told, (requester) => this.#dialling === 0 || requester === first?.requester);
-    }
+    });
   }
 
   #add(dialled: Dialled): void {

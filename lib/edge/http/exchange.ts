@@ -266,6 +266,8 @@ export class Exchange implements StreamEvents, Expirable {
     if (this.#over) return;
     this.#over = true;
     this.client.deadlines.clear(this);
+    const isSwitched = this.head.protocol !== undefined;
+    if (!isSwitched && this.client.onlyCounted(this.#status, turnTime() - this.#startedAt)) return;
     this.client.requestEnded(this.#report(error));
   }
 

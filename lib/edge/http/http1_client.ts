@@ -4,6 +4,7 @@
  * @module
  */
 
+import { atTurnEnd } from "../turn.ts";
 import { type HeadLimits, parseResponseHead, type ResponseHead } from "../../wire/http1_head.ts";
 import { Http1ClientStream, type Http1ClientStreamOwner } from "./http1_client_stream.ts";
 import { Http1Connection } from "./http1_connection.ts";
@@ -101,7 +102,7 @@ export class Http1ClientConnection extends Http1Connection implements ClientConn
   /** Nothing was written of a request. Nobody listens to its stream before `request` returns. */
   #takeBack(stream: Http1ClientStream, detail: string): void {
     stream.hold();
-    queueMicrotask(this.transport.contained(() => {
+    atTurnEnd(this.transport.contained(() => {
       if (this.#stream !== stream) return;
       this.#stream = undefined;
       this.#reading = "idle";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { atTurnEnd } from "../turn.ts";
 import { ByteWriter } from "../../wire/byte_writer.ts";
 import { encodeChunkEnd, encodeChunkHeader } from "../../wire/http1_encode.ts";
 import { HIGH_WATER, type Transport } from "./transport.ts";
@@ -52,7 +53,7 @@ export class Http1Output {
   open(): ByteWriter {
     if (!this.#isScheduled) {
       this.#isScheduled = true;
-      queueMicrotask(this.#flushScheduled);
+      atTurnEnd(this.#flushScheduled);
     }
     return this.#writer ??= spare.pop() ?? new ByteWriter(1024);
   }
@@ -81,7 +82,10 @@ export class Http1Output {
   flush(): void {
     const writer = this.#writer;
     if (writer !== undefined) {
-      if (writer.length > 0) this.#transport.write(writer.taken());
+      if (writer.length > 0) {
+        if (this.#transport.writeView === undefined) this.#transport.write(writer.taken());
+        else this.#transport.writeView(writer.written);
+      }
       this.#release(writer);
     }
     this.#tell();

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { startTimer, stopTimer, type Timer } from "../turn.ts";
 import { type HeaderBlock, HpackError } from "../../wire/hpack_decoder.ts";
 import * as h2 from "../../wire/http2_frames.ts";
 import type { ErrorCode } from "../../wire/http2_frames.ts";
@@ -61,7 +62,7 @@ export abstract class Http2Connection implements TransportEvents {
   #growth = 0;
   #sawSettings = false;
   #paused = false;
-  #linger: ReturnType<typeof setTimeout> | undefined;
+  #linger: Timer | undefined;
   /** No frame is read or written any more. */
   protected over = false;
 
@@ -162,7 +163,7 @@ export abstract class Http2Connection implements TransportEvents {
   }
 
   closed(error: string | undefined): void {
-    clearTimeout(this.#linger);
+    stopTimer(this.#linger);
     this.#finish(error ?? "the connection was closed", error);
   }
 
@@ -179,7 +180,7 @@ export abstract class Http2Connection implements TransportEvents {
 
   /** Ends the connection at once, and every stream with it. */
   protected destroy(detail: string): void {
-    clearTimeout(this.#linger);
+    stopTimer(this.#linger);
     this.#finish(detail, detail);
     this.transport.destroy();
   }
@@ -202,7 +203,7 @@ export abstract class Http2Connection implements TransportEvents {
     this.transport.end();
     // Unread bytes would have the system reset the connection, and what was sent last be lost.
     if (this.#paused) this.transport.resume();
-    this.#linger = setTimeout(() => this.transport.destroy(), LINGER_MS);
+    this.#linger = startTimer(() => this.transport.destroy(), LINGER_MS);
   }
 
   #finish(detail: string, error: string | undefined): void {

@@ -23,15 +23,22 @@ type NameKind = "ordinary" | "host" | "te" | "connection" | "";
  * Names are checked once: those that were right are remembered, as many and as long as there are in sound traffic. Those
  * that belong to a single connection of HTTP/1.1 are known from the start (RFC 9113 §8.2.2).
  */
-const KNOWN_NAMES = new Map<string, NameKind>([
-  ["connection", "connection"],
-  ["keep-alive", "connection"],
-  ["proxy-connection", "connection"],
-  ["transfer-encoding", "connection"],
-  ["upgrade", "connection"],
-  ["te", "te"],
-  ["host", "host"],
+interface KnownName {
+  readonly kind: NameKind;
+  /** The last value of it that was found sound: most come again and again, as the very same string of a table. */
+  sound: string;
+}
+const known = (kind: NameKind): KnownName => ({ kind, sound: "" });
+const KNOWN_NAMES = new Map<string, KnownName>([
+  ["connection", known("connection")],
+  ["keep-alive", known("connection")],
+  ["proxy-connection", known("connection")],
+  ["transfer-encoding", known("connection")],
+  ["upgrade", known("connection")],
+  ["te", known("te")],
+  ["host", known("host")],
 ]);
+const NO_NAME = known("");
 const MAX_KNOWN_NAMES = 1024;
 const MAX_KNOWN_LENGTH = 40;
 
@@ -135,9 +142,13 @@ function readFields(fields: FieldList, start: number): { list: FieldList; host: 
   for (let i = start; i < fields.length; i += 2) {
     const name = fields[i] ?? "";
     const value = fields[i + 1] ?? "";
-    const kind = KNOWN_NAMES.get(name) ?? newNameKind(name);
+    const known = KNOWN_NAMES.get(name) ?? newName(name);
+    const { kind } = known;
     if (kind === "") return { malformed: "bad_field_name" };
-    if (!isFieldValue(value)) return { malformed: "bad_field_value" };
+    if (value !== known.sound) {
+      if (!isFieldValue(value)) return { malformed: "bad_field_value" };
+      if (value.length <= 256) known.sound = value;
+    }
     if (kind === "connection") return { malformed: "connection_specific_field" };
     if (kind === "te" && value !== "trailers") return { malformed: "te_other_than_trailers" };
     if (kind === "host") {
@@ -149,10 +160,11 @@ function readFields(fields: FieldList, start: number): { list: FieldList; host: 
 }
 
 /** A token without upper-case letters. */
-function newNameKind(name: string): NameKind {
-  if (!isToken(name) || /[A-Z]/.test(name)) return "";
-  if (KNOWN_NAMES.size < MAX_KNOWN_NAMES && name.length <= MAX_KNOWN_LENGTH) KNOWN_NAMES.set(name, "ordinary");
-  return "ordinary";
+function newName(name: string): KnownName {
+  if (!isToken(name) || /[A-Z]/.test(name)) return NO_NAME;
+  const ordinary = known("ordinary");
+  if (KNOWN_NAMES.size < MAX_KNOWN_NAMES && name.length <= MAX_KNOWN_LENGTH) KNOWN_NAMES.set(name, ordinary);
+  return ordinary;
 }
 
 /** RFC 3986 §3.1. Which it is makes no difference: proxies before us may have ended TLS. */

@@ -18,10 +18,12 @@ const MAX_BLOCK_FRAMES = 64;
 const HEADER_TABLE_SIZE = 4096;
 
 /** See the module. Each block is decoded, whatever stream it is for: the table of the connection depends on it. */
+const EMPTY = new ByteWriter(0);
+
 export class HeaderBlocks {
   readonly #decoder = new HpackDecoder(HEADER_TABLE_SIZE, MAX_HEADER_LIST);
   /** The block that has begun, and is kept until its end has come. */
-  #block = new ByteWriter(0);
+  #block = EMPTY;
   #frames = 0;
   /** Of which stream: 0 where none has begun. */
   stream = 0;
@@ -38,6 +40,7 @@ export class HeaderBlocks {
     this.stream = stream;
     this.endsStream = endsStream;
     this.#frames = 1;
+    this.#block = new ByteWriter(fragment.length);
     this.#block.put(fragment);
   }
 
@@ -55,7 +58,7 @@ export class HeaderBlocks {
   end(): HeaderBlock | undefined {
     const block = this.#block.written;
     this.stream = 0;
-    this.#block = new ByteWriter(0);
+    this.#block = EMPTY;
     return this.#decoder.decode(block);
   }
 }

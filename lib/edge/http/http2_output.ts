@@ -4,6 +4,7 @@
  * @module
  */
 
+import { atNextTurnEnd, atTurnEnd } from "../turn.ts";
 import { ByteWriter } from "../../wire/byte_writer.ts";
 import type { FieldList } from "../../wire/field_list.ts";
 import { HpackEncoder } from "../../wire/hpack_encoder.ts";
@@ -16,6 +17,8 @@ const SPARE: ByteWriter[] = [];
 const MAX_SPARE = 16;
 const MAX_SPARE_LENGTH = 512 * 1024;
 const NOTHING = new ByteWriter(0);
+const EARLY = 64 * 1024;
+const RECORD = 16 * 1024;
 
 /** See the module. */
 export class Http2Output {
@@ -27,6 +30,7 @@ export class Http2Output {
   /** Where the last frame of DATA begins that has not been flushed, or -1. */
   #lastData = -1;
   #scheduled = false;
+  #isBulk = false;
   readonly #flushScheduled: () => void;
   #stopped = false;
 
@@ -40,6 +44,15 @@ export class Http2Output {
     this.#flushed = flushed;
     this.#flushScheduled = transport.contained(() => {
       this.#scheduled = false;
+      // In the midst of a large body, what is left over goes with what comes next: alone it would be a record for itself.
+      if (this.#isBulk && this.#written.length < RECORD) {
+        this.#isBulk = false;
+        this.#scheduled = true;
+        atNextTurnEnd(this.#flushScheduled);
+        this.#flushed();
+        return;
+      }
+      this.#isBulk = false;
       this.flush();
     });
   }
@@ -108,6 +121,16 @@ export class Http2Output {
     h2.writeFrameHeader(this.#out, bytes.length, h2.DATA, 0, id);
     this.#out.put(bytes);
     this.#flushSoon();
+    // What is large leaves at once, while it is in the cache, and before it is a backlog.
+    if (this.#written.length >= EARLY && this.#transport.writeView !== undefined && !this.#stopped) {
+      const written = this.#written;
+      const whole = written.length - written.length % RECORD; // what is cut off would be a record of a few octets
+      this.#transport.writeView(written.bytes.subarray(0, whole));
+      written.bytes.copyWithin(0, whole, written.length);
+      written.length -= whole;
+      this.#lastData = -1;
+      this.#isBulk = true;
+    }
   }
 
   /** Ends a stream: on its DATA, where that was the last to be written and is still here. */
@@ -155,10 +178,17 @@ export class Http2Output {
     if (written === NOTHING || this.#stopped) return;
     this.#written = NOTHING;
     this.#lastData = -1;
-    const bytes = written.taken();
-    if (SPARE.length < MAX_SPARE && written.bytes.length <= MAX_SPARE_LENGTH) SPARE.push(written);
-    this.#transport.write(bytes);
+    this.#write(written);
     this.#flushed();
+  }
+
+  #write(written: ByteWriter): void {
+    if (this.#transport.writeView === undefined) this.#transport.write(written.taken());
+    else {
+      this.#transport.writeView(written.written);
+      written.clear();
+    }
+    if (SPARE.length < MAX_SPARE && written.bytes.length <= MAX_SPARE_LENGTH) SPARE.push(written);
   }
 
   /** Sends nothing any more. */
@@ -169,6 +199,6 @@ export class Http2Output {
   #flushSoon(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
-    queueMicrotask(this.#flushScheduled);
+    atTurnEnd(this.#flushScheduled);
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { startTimer, stopTimer, type Timer } from "../turn.ts";
 import type { HeaderBlock } from "../../wire/hpack_decoder.ts";
 import * as h2 from "../../wire/http2_frames.ts";
 import { Http2Connection } from "./http2_connection.ts";
@@ -102,10 +103,10 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   #draining = false;
   /** Streams above this number came after the last word. */
   #refusedAbove = h2.MAX_WINDOW;
-  #drainTimer: ReturnType<typeof setTimeout> | undefined;
+  #drainTimer: Timer | undefined;
 
   constructor(transport: Transport, handler: RequestHandler, events: ServerConnectionEvents) {
-    super(transport, { windowSize: RECEIVE_WINDOW, creditsAtOnce: false, huffman: true });
+    super(transport, { windowSize: RECEIVE_WINDOW, creditsAtOnce: false, huffman: false });
     this.#handler = handler;
     this.#events = events;
     this.begin([
@@ -153,7 +154,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
     this.#draining = true;
     this.output.goAway(h2.MAX_WINDOW, "NO_ERROR");
     this.output.ping(0, new Uint8Array(8));
-    this.#drainTimer = setTimeout(this.transport.contained(() => this.#lastWord()), DRAIN_PING_MS);
+    this.#drainTimer = startTimer(this.transport.contained(() => this.#lastWord()), DRAIN_PING_MS);
   }
 
   abort(): void {
@@ -166,7 +167,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
 
   #lastWord(): void {
     if (this.over || this.#refusedAbove !== h2.MAX_WINDOW) return;
-    clearTimeout(this.#drainTimer);
+    stopTimer(this.#drainTimer);
     this.#refusedAbove = this.#lastStream;
     this.output.goAway(this.#lastStream, "NO_ERROR");
     if (this.streams.size === 0) this.endInOrder();
@@ -258,7 +259,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   }
 
   protected connectionClosed(error: string | undefined): void {
-    clearTimeout(this.#drainTimer);
+    stopTimer(this.#drainTimer);
     this.#active = 0;
     this.#events.closed(error);
   }

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Duplex } from "node:stream";
-import { type SecureContext, TLSSocket } from "node:tls";
+import { turnTime } from "../turn.ts";
+import type { ClientTls } from "./client_tls.ts";
 import type { HttpPolicy } from "../../rules/http_policy.ts";
 import { encodeProxyHeaderV2 } from "../../wire/proxy_protocol.ts";
 import { formatIpAddress } from "../../wire/ip_address.ts";
@@ -20,8 +20,6 @@ import { Http1ServerConnection } from "./http1_server.ts";
 import { Http2ServerConnection } from "./http2_server.ts";
 import type { RequestHandler, RequestHead, ServerConnection, ServerConnectionEvents, ServerStream } from "./message.ts";
 import type { HttpService, ServedRoute } from "./service.ts";
-import { SocketTransport } from "./socket_transport.ts";
-import { type TlsSource, tlsSource } from "./tls_source.ts";
 
 /** A connection whose ClientHello was read, and nothing more. */
 export interface Accepted {
@@ -45,16 +43,13 @@ const FIRST_REQUEST_MS = 2_000;
 export class HttpClient implements RequestHandler, ServerConnectionEvents, Expirable {
   readonly #service: HttpService;
   readonly #accepted: Accepted;
-  readonly #socket: Duplex;
   readonly #ended: (end: ConnectionEnd) => void;
-  readonly #source: TlsSource;
-  readonly #tls: TLSSocket;
+  readonly #tls: ClientTls;
   readonly address: string;
   readonly #name: string;
-  readonly #startedAt = performance.now();
+  readonly #startedAt = turnTime();
   #protocol: HttpProtocol | undefined;
   #connection: ServerConnection | undefined;
-  #transport: SocketTransport | undefined;
   /** Connections to backends that tell this client's address. */
   readonly #pools = new Map<string, BackendPool>();
   #requests = 0;
@@ -69,31 +64,29 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   deadline = 0;
   slot = -1;
 
-  /** @param socket Nothing was read from it. */
   constructor(
     service: HttpService,
-    socket: Duplex,
+    tls: ClientTls,
     accepted: Accepted,
-    secureContext: SecureContext,
     ended: (end: ConnectionEnd) => void,
   ) {
     this.#service = service;
     this.#accepted = accepted;
-    this.#socket = socket;
     this.#ended = ended;
     this.address = formatIpAddress(accepted.client.address);
     this.#name = formatEndpoint(accepted.client);
     service.deadlines.set(this, service.timeouts.helloMs);
-    socket.on("error", () => {}); // told by the TLS socket too
-    this.#source = tlsSource(socket);
-    this.#tls = new TLSSocket(socket as never, {
-      isServer: true,
-      secureContext,
-      ALPNProtocols: ["h2", "http/1.1"],
-    });
-    this.#tls.on("error", this.#onTlsError);
-    this.#tls.once("secure", this.#onSecure);
-    this.#tls.once("close", this.#onTlsClose);
+    this.#tls = tls;
+    tls.handshake(
+      {
+        secured: (protocol) => this.contain(() => this.#begin(protocol)),
+        failed: (detail) => {
+          if (this.#protocol === undefined) this.#finish("tls_failed", detail);
+        },
+      },
+      service.counting(accepted.listener),
+      this.#fault,
+    );
   }
 
   get deadlines(): Deadlines {
@@ -174,6 +167,14 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     });
   }
 
+  /** Counts a request that nobody is told of. @returns Whether that is so. */
+  onlyCounted(status: number, durationMs: number): boolean {
+    if (this.#service.reportsRequests) return false;
+    const { listener, route } = this.#accepted;
+    this.#service.countRequest(listener, route, { status, durationMs });
+    return true;
+  }
+
   requestEnded(end: Omit<RequestEnd, "listener" | "route" | "client" | "protocol">): void {
     const { listener, route } = this.#accepted;
     this.#service.countRequest(listener, route, end);
@@ -240,25 +241,13 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     this.#connection?.drain();
   }
 
-  readonly #onTlsError = (error: Error): void => {
-    if (this.#protocol === undefined) this.#finish("tls_failed", error.message);
-  };
-
-  readonly #onTlsClose = (): void => {
-    if (this.#protocol === undefined) this.#finish("tls_failed", "the client closed the connection");
-  };
-
-  readonly #onSecure = (): void => this.contain(() => this.#begin());
-
-  #begin(): void {
+  #begin(protocol: HttpProtocol): void {
     if (this.#over) return;
-    this.#protocol = this.#tls.alpnProtocol === "h2" ? "h2" : "http/1.1";
+    this.#protocol = protocol;
     this.deadlines.set(this, this.#draining ? FIRST_REQUEST_MS : this.timeouts.helloMs);
-    const counting = this.#service.counting(this.#accepted.listener);
-    this.#transport = new SocketTransport(this.#tls, this.#source, counting, this.#fault);
     const connection: ServerConnection = this.#protocol === "h2"
-      ? new Http2ServerConnection(this.#transport, this, this)
-      : new Http1ServerConnection(this.#transport, this, this, { limits: HEAD_LIMITS });
+      ? new Http2ServerConnection(this.#tls, this, this)
+      : new Http1ServerConnection(this.#tls, this, this, { limits: HEAD_LIMITS });
     this.#connection = connection;
   }
 
@@ -289,9 +278,9 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
       serverName,
       route,
       backend: undefined,
-      bytesIn: this.#transport?.bytesRead ?? 0,
-      bytesOut: this.#transport?.bytesWritten ?? 0,
-      durationMs: performance.now() - this.#startedAt,
+      bytesIn: this.#tls.bytesRead,
+      bytesOut: this.#tls.bytesWritten,
+      durationMs: turnTime() - this.#startedAt,
       end,
       detail,
       ...this.#protocol && { http: { protocol: this.#protocol, requests: this.#requests } },
@@ -306,6 +295,5 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
       this.#service.fault(thrown);
     }
     this.#tls.destroy();
-    this.#socket.destroy();
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { startTimer, stopTimer, type Timer } from "../turn.ts";
 import type { Transport } from "./transport.ts";
 
 const LINGER_MS = 5000;
@@ -19,7 +20,7 @@ export class Lingering {
   readonly #transport: Transport;
   readonly #ms: number;
   readonly #expired: () => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   #backlog = 0;
   #dropped = 0;
 
@@ -32,7 +33,7 @@ export class Lingering {
 
   begin(): void {
     this.#backlog = this.#transport.backlog;
-    this.#timer = setTimeout(this.#transport.contained(() => this.#check()), this.#ms);
+    this.#timer = startTimer(this.#transport.contained(() => this.#check()), this.#ms);
   }
 
   /** So many octets came that nobody reads. */
@@ -42,7 +43,7 @@ export class Lingering {
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    stopTimer(this.#timer);
   }
 
   /** A slow reader has time as long as it reads. */

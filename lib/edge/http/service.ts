@@ -6,6 +6,10 @@
 
 import type { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext } from "node:tls";
+import type { ClientTls } from "./client_tls.ts";
+import { NodeTls } from "./node_tls.ts";
+import { dialWithDeno } from "./backend_dial.ts";
+import type { Dial } from "./backend_pool.ts";
 import type { HttpPolicy } from "../../rules/http_policy.ts";
 import { RouteTable } from "../../rules/route_table.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
@@ -29,6 +33,9 @@ export interface ServiceOptions {
   readonly deadlines: Deadlines;
   /** Decides which requests that could not be read are reported. */
   readonly suppression: Suppression;
+  /** Where they are not the runtime's. */
+  readonly makeContext?: (pem: CertificateSnapshot) => unknown;
+  readonly dial?: Dial;
   requestEnded(end: RequestEnd): void;
   dialFailed(backend: string): void;
   /** A fault of ours that ended one connection: its stack. */
@@ -37,7 +44,7 @@ export interface ServiceOptions {
 
 interface Certificate {
   readonly pem: CertificateSnapshot;
-  context: SecureContext | undefined;
+  context: unknown;
 }
 
 interface SharedPool {
@@ -79,26 +86,37 @@ export class HttpService {
     return this.#clients.size;
   }
 
-  /**
-   * Serves a connection.
-   *
-   * @param socket Nothing was read from it.
-   * @param ended Told once.
-   */
+  /** Serves a connection. */
   take(socket: Duplex, accepted: Accepted, ended: (end: ConnectionEnd) => void): void {
+    const tls = (context: unknown) => new NodeTls(socket, context as SecureContext);
+    this.takeTls(tls, () => socket.destroy(), accepted, ended);
+  }
+
+  /** @param makeTls Over a connection of which nothing was read. @param destroy Ends one that there is no context for. */
+  takeTls(
+    makeTls: (context: unknown) => ClientTls,
+    destroy: () => void,
+    accepted: Accepted,
+    ended: (end: ConnectionEnd) => void,
+  ): void {
     const route = this.#listeners[accepted.listener]?.routes.get(accepted.route);
     const context = route && isHttp(route) ? this.secureContextOf(route) : undefined;
     if (context === undefined) { // removed a moment ago, or its files have never been sound
-      socket.destroy();
+      destroy();
       const addr = this.listenerAddr(accepted.listener);
       return ended(route === undefined ? refused(addr, accepted, "no_route") : refused(addr, accepted, "tls_failed"));
     }
+    let isEnded = false;
     try {
-      const client = new HttpClient(this, socket, accepted, context, ended);
+      const client = new HttpClient(this, makeTls(context), accepted, (end) => {
+        isEnded = true;
+        ended(end);
+      });
+      if (isEnded) return;
       this.#clients.add(client);
       if (this.#drained !== undefined) client.drain();
     } catch (thrown) {
-      socket.destroy();
+      destroy();
       this.fault(thrown);
       ended(refused(this.listenerAddr(accepted.listener), accepted, "internal_error"));
     }
@@ -135,10 +153,11 @@ export class HttpService {
   }
 
   /** What the TLS of a route needs; `undefined` where its certificate is missing. It is made when it is first used. */
-  secureContextOf({ http }: ServedRoute): SecureContext | undefined {
+  secureContextOf({ http }: ServedRoute): unknown {
     const certificate = this.#certificates.get(http.certificate);
     if (certificate === undefined) return undefined;
-    return certificate.context ??= createSecureContext({ ...certificate.pem, minVersion: "TLSv1.2" });
+    return certificate.context ??= this.#options.makeContext?.(certificate.pem) ??
+      createSecureContext({ ...certificate.pem, minVersion: "TLSv1.2" });
   }
 
   /** What connections to a route's backend have in common. */
@@ -164,6 +183,7 @@ export class HttpService {
     return new BackendPool({
       settings: { ...route.http, name },
       prefix,
+      dial: this.#options.dial ?? dialWithDeno,
       connectMs: this.timeouts.connectMs,
       deadlines: this.deadlines,
       addresses: () => this.#backends.get(name) ?? [],

@@ -33,6 +33,8 @@ export interface Transport {
   start(events: TransportEvents): void;
   /** Takes the bytes for itself: they must not be changed any more. */
   write(bytes: Uint8Array<ArrayBuffer>): void;
+  /** Where there is this: like `write`, but what does not leave at once is copied, and the bytes stay the caller's. */
+  writeView?(bytes: Uint8Array<ArrayBuffer>): void;
   /** Stops reading, so that the peer has to wait, until `resume`. */
   pause(): void;
   resume(): void;

@@ -12,7 +12,7 @@ import type { RouteTable } from "../../rules/route_table.ts";
 import { CompactEndpoint } from "./compact_endpoint.ts";
 import { Connection } from "./connection.ts";
 import type { EdgeWorker } from "./edge_worker.ts";
-import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPOLLIN, errorName, IPPROTO_TCP, TCP_QUICKACK } from "./libc.ts";
+import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPOLLIN, errorName, IPPROTO_TCP, TCP_NODELAY, TCP_QUICKACK } from "./libc.ts";
 import type { Handler } from "./loop.ts";
 import { decodeAddress, decodePort, SOCKADDR_LENGTH } from "./sockaddr.ts";
 
@@ -133,6 +133,7 @@ export class Acceptor implements Expirable, ChangeableListener {
    */
   #setAcknowledging(): void {
     for (const { fd } of this.#sockets) {
+      this.worker.libc.enable(fd, IPPROTO_TCP, TCP_NODELAY);
       if (this.#proxyProtocol) this.worker.libc.enable(fd, IPPROTO_TCP, TCP_QUICKACK);
       else this.worker.libc.disable(fd, IPPROTO_TCP, TCP_QUICKACK);
     }

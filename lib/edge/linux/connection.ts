@@ -11,7 +11,7 @@ import type { RouteSnapshot } from "../snapshot.ts";
 import { type ClientHelloProgress, newClientHelloProgress, parseClientHello } from "../../wire/client_hello.ts";
 import { encodeProxyHeaderV2, parseProxyHeader } from "../../wire/proxy_protocol.ts";
 import type { IpAddress } from "../../wire/ip_address.ts";
-import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
+import type { Endpoint } from "../../wire/socket_address.ts";
 import { CompactEndpoint } from "./compact_endpoint.ts";
 import { dialFailure, dialNext } from "./dial.ts";
 import {
@@ -285,14 +285,14 @@ export class Connection implements Expirable {
   #handOver(): void {
     this.state = "ended";
     this.worker.deadlines.clear(this);
-    this.worker.handOver(this, formatEndpoint(this.destination ?? this.#ownAddress(this.client)));
+    this.worker.handOver(this);
   }
 
   /** Sends a PROXY header, to share a segment with the ClientHello; whether the connection lives on. */
   #sendProxyHeader(): boolean {
     const { client, backend, serverName: authority } = this;
     const source = this.source.endpoint;
-    const destination = this.destination ?? this.#ownAddress(client);
+    const destination = this.destination ?? this.ownAddress(client);
     const header = encodeProxyHeaderV2({ source, destination, authority });
     const sent = this.worker.libc.sendMore(backend.fd, header, header.length);
     if (sent === header.length) return true; // the buffer of a new socket takes far more
@@ -300,7 +300,7 @@ export class Connection implements Expirable {
     return false;
   }
 
-  #ownAddress(side: Side): Endpoint {
+  ownAddress(side: { fd: number }): Endpoint {
     const sockaddr = new Uint8Array(SOCKADDR_LENGTH);
     this.worker.libc.getsockname(side.fd, sockaddr);
     return decodeSockaddr(sockaddr);

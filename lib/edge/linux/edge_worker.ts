@@ -9,9 +9,14 @@ import { applyChange, type Serving } from "../change.ts";
 import { Counters, type CounterWriter, isRejection, type RejectReason } from "../counters.ts";
 import { Deadlines } from "../deadlines.ts";
 import { type End, refusal } from "../end.ts";
-import type { ConnectionEnd } from "../engine.ts";
+import type { ConnectionEnd, RequestEnd } from "../engine.ts";
 import { makeFirewall } from "../firewall.ts";
 import type { EdgeTimeouts, RouteSnapshot } from "../snapshot.ts";
+import { atTurnEnd, beginTurn, endTurn, hasNext, takeOver } from "../turn.ts";
+import { HttpService } from "../http/service.ts";
+import { TlsContext } from "./libssl.ts";
+import { TlsTransport } from "./tls_transport.ts";
+import { dialInLoop } from "./fd_transport.ts";
 import { Suppression } from "../suppression.ts";
 import { stackOf } from "../thrown.ts";
 import type { Firewall } from "../../rules/firewall.ts";
@@ -49,6 +54,8 @@ export class EdgeWorker implements Serving {
   readonly #owner: number;
   readonly #reportsEnds: boolean;
   readonly #suppression: Suppression;
+  readonly http: HttpService;
+  #requests: RequestEnd[] = [];
   #later: Side[] = [];
   #ends: ConnectionEnd[] = [];
   #endsSince = 0;
@@ -59,6 +66,7 @@ export class EdgeWorker implements Serving {
   constructor(setup: WorkerSetup, report: (message: FromWorker) => void) {
     const { index, snapshot, shared, listeners } = setup;
     this.report = report;
+    takeOver(this.deadlines);
     this.counters = new Counters(snapshot.listeners.length, shared.writers, shared.counters).writer(index);
     this.firewall = makeFirewall(snapshot.firewall, shared.rates && { buffer: shared.rates, owner: index + 1 });
     this.timeouts = snapshot.timeouts;
@@ -70,6 +78,19 @@ export class EdgeWorker implements Serving {
       deadlines: this.deadlines,
       now: () => this.deadlines.now,
       report: (lines) => report({ kind: "suppressed", lines }),
+    });
+    this.http = new HttpService(snapshot, {
+      counters: this.counters,
+      deadlines: this.deadlines,
+      suppression: this.#suppression,
+      makeContext: (pem) => new TlsContext(pem),
+      dial: (options, done) => dialInLoop(this, options, done),
+      requestEnded: (end) => {
+        this.#requests.push(end);
+        this.#reportEnds(this.#requests.length >= REPORT_COUNT);
+      },
+      dialFailed: (backend) => report({ kind: "dial_failed", backend }),
+      internalError: (stack) => report({ kind: "internal_error", stack }),
     });
     this.#mark(this.loop.fd, this.#owner);
     this.listeners = snapshot.listeners.map((listener, i) => new Acceptor(this, i, listener, listeners[i] ?? []));
@@ -93,8 +114,10 @@ export class EdgeWorker implements Serving {
       const count = this.loop.wait(this.#patienceMs());
       this.deadlines.advance(this.libc.now());
       this.loop.dispatch(count);
+      beginTurn();
+      endTurn();
       if (this.#later.length > 0) this.#serveLater();
-      if (this.#ends.length > 0) this.#reportEnds(false);
+      if (this.#ends.length + this.#requests.length > 0) this.#reportEnds(false);
     }
     return this.#wakes;
   }
@@ -104,6 +127,7 @@ export class EdgeWorker implements Serving {
     switch (message.kind) {
       case "change":
         for (const change of message.changes) applyChange(this, change);
+        this.http.apply(message.changes);
         this.report({ kind: "acknowledged", sequence: message.sequence });
         return true;
       case "accept":
@@ -112,6 +136,8 @@ export class EdgeWorker implements Serving {
       case "stop":
         for (const acceptor of this.listeners) acceptor.stop(message.takesQueued);
         this.#stopped = true;
+        void this.http.drain();
+        endTurn();
         this.report({ kind: "stopped" });
         this.#reportDrained();
         return true;
@@ -119,6 +145,8 @@ export class EdgeWorker implements Serving {
         for (const handler of this.loop.handlers()) {
           if (handler instanceof Side) handler.connection.finish({ reason: "shutdown" });
         }
+        this.http.abort();
+        endTurn();
         return true;
       case "exit":
         return false;
@@ -146,13 +174,13 @@ export class EdgeWorker implements Serving {
   }
 
   /** Has `side` own a descriptor. Should this thread die, the others know whose it was. */
-  own(side: Side, fd: number): void {
+  own(side: { fd: number }, fd: number): void {
     side.fd = fd;
     this.#mark(fd, this.#owner);
   }
 
   /** Closes what `side` owns, with a reset in place of FIN if asked to. */
-  closeSocket(side: Side, reset: boolean): void {
+  closeSocket(side: Handler, reset: boolean): void {
     if (side.fd < 0) return;
     this.loop.forget(side);
     this.#mark(side.fd, 0);
@@ -167,22 +195,43 @@ export class EdgeWorker implements Serving {
   }
 
   /** Gives a connection to whoever serves HTTP. It is counted and reported there. */
-  handOver(connection: Connection, destination: string): void {
+  handOver(connection: Connection): void {
     const { client, acceptor, source, serverName, route } = connection;
     const { fd } = client;
-    this.loop.remove(client);
-    client.fd = -1; // its owner, should a thread die, is told by the engine
-    this.#open--;
-    const handed = {
-      fd,
+    if (client.generation !== 0) this.loop.remove(client);
+    client.fd = -1;
+    const accepted = {
       listener: acceptor.index,
-      client: formatEndpoint(source.endpoint),
-      destination,
+      client: source.endpoint,
+      get destination() {
+        return connection.destination ?? connection.ownAddress({ fd });
+      },
       serverName,
       route: route?.hostname ?? "",
     };
-    this.report({ kind: "handed_over", connection: handed });
+    this.http.takeTls(
+      (context) => new TlsTransport(this, fd, context as TlsContext),
+      () => {
+        this.#mark(fd, 0);
+        this.libc.reset(fd);
+      },
+      accepted,
+      (end) => this.#httpEnded(acceptor, end),
+    );
+  }
+
+  #httpEnded(acceptor: Acceptor, end: ConnectionEnd): void {
+    const isRefused = isRejection(end.end);
+    if (isRefused) this.counters.reject(acceptor.index, end.end as RejectReason);
+    this.counters.close(acceptor.index);
+    this.#open--;
+    if (this.#reportsEnds) this.#addEnd(end);
     this.#reportDrained();
+  }
+
+  /** Behind what is under way: whoever calls is not told from within its call. */
+  later2(task: () => void): void {
+    atTurnEnd(task);
   }
 
   /** Counts and reports a connection that is over. */
@@ -238,8 +287,8 @@ export class EdgeWorker implements Serving {
   }
 
   #patienceMs(): number {
-    if (this.#later.length > 0) return 0;
-    if (this.#ends.length > 0) return REPORT_MS;
+    if (this.#later.length > 0 || hasNext()) return 0;
+    if (this.#ends.length + this.#requests.length > 0) return REPORT_MS;
     return this.deadlines.size > 0 ? this.deadlines.tickMs : -1;
   }
 
@@ -252,15 +301,16 @@ export class EdgeWorker implements Serving {
   }
 
   #addEnd(end: ConnectionEnd): void {
-    if (this.#ends.length === 0) this.#endsSince = this.deadlines.now;
+    if (this.#ends.length + this.#requests.length === 0) this.#endsSince = this.deadlines.now;
     this.#ends.push(end);
     if (this.#ends.length >= REPORT_COUNT) this.#reportEnds(true);
   }
 
   #reportEnds(now: boolean): void {
     if (!now && this.deadlines.now - this.#endsSince < REPORT_MS) return;
-    this.report({ kind: "ended", ends: this.#ends });
+    this.report({ kind: "ended", ends: this.#ends, requests: this.#requests });
     this.#ends = [];
+    this.#requests = [];
   }
 
   #reportDrained(): void {

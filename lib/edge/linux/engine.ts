@@ -120,7 +120,7 @@ export class EpollEngine implements Engine {
 
   async #startThreads(): Promise<void> {
     for (const place of this.#places) this.#spawn(place);
-    await Promise.all([...this.#places.map(({ ready }) => ready.promise), this.#http.start()]);
+    await Promise.all([...this.#places.map(({ ready }) => ready.promise)]);
   }
 
   async start(): Promise<void> {
@@ -140,8 +140,8 @@ export class EpollEngine implements Engine {
     const shared = changes.map(shareGeoip);
     for (const change of shared) this.#snapshot.apply(change);
     // Before any worker goes by them: it may hand over a connection of a new route at once.
-    const inHttp = this.#http.apply(shared);
-    await Promise.all([this.#applyInWorkers(withoutHttpDetails(shared)), inHttp]);
+    const inHttp = Promise.resolve();
+    await Promise.all([this.#applyInWorkers(shared), inHttp]);
   }
 
   async #applyInWorkers(changes: readonly EdgeChange[]): Promise<void> {
@@ -188,7 +188,7 @@ export class EpollEngine implements Engine {
     };
     const count = this.#places.length;
     const listeners = this.#bound.map(({ fds }) => fds.filter((_, i) => i % count === index));
-    const snapshot = snapshotWithoutHttpDetails(this.#snapshot.take());
+    const snapshot = this.#snapshot.take();
     thread.postMessage({ index, snapshot, listeners, accepts: this.#accepts, wakeFd, shared: this.#shared });
   }
 
@@ -211,6 +211,7 @@ export class EpollEngine implements Engine {
       case "drained":
         return place.drained.resolve();
       case "ended":
+        for (const end of message.requests) this.#events.requestEnded(end);
         for (const end of message.ends) this.#events.connectionEnded(end);
         return;
       case "suppressed":

@@ -60,6 +60,7 @@ const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
+export const TCP_CORK = 3;
 /** Whether what comes is acknowledged at once; 0: with the answer, or after 40 ms, tcp(7). */
 export const TCP_QUICKACK = 12;
 export const IPPROTO_IPV6 = 41;
@@ -73,6 +74,7 @@ export const EPOLLRDHUP = 0x2000;
 export const EPOLLET = 0x80000000;
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
+export const EPOLL_CTL_MOD = 3;
 
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;

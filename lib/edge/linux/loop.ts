@@ -4,7 +4,7 @@
  * @module
  */
 
-import { EINTR, EPOLL_CTL_ADD, EPOLL_CTL_DEL, errorName, type Libc } from "./libc.ts";
+import { EINTR, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, errorName, type Libc } from "./libc.ts";
 
 /** Whoever owns a descriptor in the set. The fields belong to {@linkcode Loop} once it is added. */
 export interface Handler {
@@ -56,6 +56,14 @@ export class Loop {
     if (this.#libc.epollCtl(this.fd, EPOLL_CTL_ADD, handler.fd, this.#event) < 0) return false;
     this.#handlers[handler.fd] = handler;
     return true;
+  }
+
+  /** Asks for other events. */
+  change(handler: Handler, events: number): void {
+    this.#eventView.setUint32(0, events, true);
+    this.#eventView.setInt32(DATA, handler.fd, true);
+    this.#eventView.setInt32(DATA + 4, handler.generation, true);
+    this.#libc.epollCtl(this.fd, EPOLL_CTL_MOD, handler.fd, this.#event);
   }
 
   /** Takes a descriptor out that stays open. */

@@ -57,7 +57,7 @@ export type FromWorker =
   | { readonly kind: "stopped" }
   /** It accepts no more and has no connection left. */
   | { readonly kind: "drained" }
-  | { readonly kind: "ended"; readonly ends: readonly ConnectionEnd[] }
+  | { readonly kind: "ended"; readonly ends: readonly ConnectionEnd[]; readonly requests: readonly RequestEnd[] }
   | { readonly kind: "suppressed"; readonly lines: readonly SuppressedLines[] }
   /** A connection of an L7 route, which is the worker's no more. */
   | { readonly kind: "handed_over"; readonly connection: HandedOver }
