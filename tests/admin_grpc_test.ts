@@ -22,7 +22,7 @@ import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { ADDR, administered } from "./harness/admin.ts";
 import { Backend, readExactly, sayHello } from "./harness/peers.ts";
 
-const PROTO = fileURLToPath(new URL("../proto/", import.meta.url));
+const PROTO = fileURLToPath(new URL("../proto", import.meta.url));
 const OPTIONS: Options = { enums: String, defaults: true, includeDirs: [PROTO] };
 
 /** A client of one service, made from its .proto file. */

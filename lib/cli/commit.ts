@@ -20,7 +20,7 @@ export const COMMIT_FILE = "out/commit";
  * @returns `undefined` where there is neither, or it may not be read.
  */
 export function readCommit(
-  { root = new URL("../../", import.meta.url), isBinary = Deno.build.standalone }: {
+  { root = new URL("../..", import.meta.url), isBinary = Deno.build.standalone }: {
     readonly root?: URL;
     readonly isBinary?: boolean;
   } = {},

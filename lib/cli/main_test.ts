@@ -5,7 +5,7 @@ import { parseConfig } from "../control/config.ts";
 import { Store } from "../control/store/store.ts";
 import { main, makeProgram } from "./main.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = new URL("../..", import.meta.url).pathname;
 
 const folder = await Deno.makeTempDir();
 addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));

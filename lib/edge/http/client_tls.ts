@@ -5,7 +5,7 @@
  */
 
 import type { HttpProtocol } from "../engine.ts";
-import type { Counting } from "./socket_transport.ts";
+import type { Counting } from "../portable/socket_transport.ts";
 import type { FaultReport, Transport } from "./transport.ts";
 
 export interface ClientTlsEvents {

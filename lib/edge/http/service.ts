@@ -7,9 +7,9 @@
 import type { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { ClientTls } from "./client_tls.ts";
-import { NodeTls } from "./node_tls.ts";
-import { dialWithDeno } from "./backend_dial.ts";
-import type { Dial } from "./backend_pool.ts";
+import { NodeTls } from "../portable/node_tls.ts";
+import { dialWithDeno } from "../portable/backend_dial.ts";
+import type { Dial } from "./backend/pool.ts";
 import type { HttpPolicy } from "../../rules/http_policy.ts";
 import { RouteTable } from "../../rules/route_table.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
@@ -20,9 +20,9 @@ import type { ConnectionEnd, EndReason, RequestEnd } from "../engine.ts";
 import type { Suppression } from "../suppression.ts";
 import { stackOf } from "../thrown.ts";
 import type { CertificateSnapshot, EdgeSnapshot, EdgeTimeouts, HttpRoute, RouteSnapshot } from "../snapshot.ts";
-import { BackendPool } from "./backend_pool.ts";
-import { type Accepted, HttpClient } from "./http_client.ts";
-import type { Counting } from "./socket_transport.ts";
+import { BackendPool } from "./backend/pool.ts";
+import { type Accepted, HttpClient } from "./client_connection.ts";
+import type { Counting } from "../portable/socket_transport.ts";
 
 /** An L7 route. */
 export type ServedRoute = RouteSnapshot & { readonly http: HttpRoute };

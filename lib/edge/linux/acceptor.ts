@@ -12,7 +12,18 @@ import type { RouteTable } from "../../rules/route_table.ts";
 import { CompactEndpoint } from "./compact_endpoint.ts";
 import { Connection } from "./connection.ts";
 import type { EdgeWorker } from "./edge_worker.ts";
-import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPOLLIN, errorName, IPPROTO_TCP, TCP_NODELAY, TCP_QUICKACK } from "./libc.ts";
+import {
+  EAGAIN,
+  EMFILE,
+  ENFILE,
+  ENOBUFS,
+  ENOMEM,
+  EPOLLIN,
+  errorName,
+  IPPROTO_TCP,
+  TCP_NODELAY,
+  TCP_QUICKACK,
+} from "./libc.ts";
 import type { Handler } from "./loop.ts";
 import { decodeAddress, decodePort, SOCKADDR_LENGTH } from "./sockaddr.ts";
 

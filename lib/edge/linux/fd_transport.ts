@@ -4,8 +4,8 @@
  * @module
  */
 
-import { addressKey, type Dialled, type DialOptions } from "../http/backend_dial.ts";
-import { DialError } from "../http/dial_error.ts";
+import { addressKey, type Dialled, type DialOptions } from "../portable/backend_dial.ts";
+import { DialError } from "../http/backend/dial_error.ts";
 import { startTimer, stopTimer } from "../turn.ts";
 import type { EdgeWorker } from "./edge_worker.ts";
 import { EAGAIN, ECONNREFUSED, EINPROGRESS, EPOLLOUT, errorName, IPPROTO_TCP, TCP_NODELAY } from "./libc.ts";

@@ -109,7 +109,12 @@ export class TlsContext {
     if (context === null) throw new Error("SSL_CTX_new");
     this.#context = context;
     ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, null);
-    ssl.SSL_CTX_ctrl(context, SSL_CTRL_MODE, MODE_PARTIAL_WRITE | MODE_MOVING_WRITE_BUFFER | (Deno.env.get("NOREL") ? 0 : MODE_RELEASE_BUFFERS), null);
+    ssl.SSL_CTX_ctrl(
+      context,
+      SSL_CTRL_MODE,
+      MODE_PARTIAL_WRITE | MODE_MOVING_WRITE_BUFFER | (Deno.env.get("NOREL") ? 0 : MODE_RELEASE_BUFFERS),
+      null,
+    );
     ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_SESS_CACHE_MODE, 0, null);
     ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_READ_AHEAD, 1, null);
     ssl.SSL_CTX_set_options(

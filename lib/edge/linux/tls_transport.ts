@@ -5,7 +5,7 @@
  */
 
 import type { ClientTls, ClientTlsEvents } from "../http/client_tls.ts";
-import type { Counting } from "../http/socket_transport.ts";
+import type { Counting } from "../portable/socket_transport.ts";
 import type { FaultReport } from "../http/transport.ts";
 import type { EdgeWorker } from "./edge_worker.ts";
 import { EPOLLIN, IPPROTO_TCP, TCP_CORK } from "./libc.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Http1ClientConnection } from "../http1_client.ts";
+import { Http1ClientConnection } from "../http1/client.ts";
 import type { ClientStreamEvents, HttpStream, RequestHead } from "../message.ts";
 import { FakeTransport } from "./fake_transport.ts";
 import { addData } from "./server_peer.ts";

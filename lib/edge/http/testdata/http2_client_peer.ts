@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Http2ClientConnection } from "../http2_client.ts";
+import { Http2ClientConnection } from "../http2/client.ts";
 import type { ClientStreamEvents, RequestHead } from "../message.ts";
 import { requestHead, type SentRequest } from "./client_peer.ts";
 import { Http2Peer, settings } from "./http2_peer.ts";

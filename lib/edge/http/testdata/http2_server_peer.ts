@@ -6,7 +6,7 @@
 
 import type { FieldList } from "../../../wire/field_list.ts";
 import * as h2 from "../../../wire/http2_frames.ts";
-import { Http2ServerConnection } from "../http2_server.ts";
+import { Http2ServerConnection } from "../http2/server.ts";
 import { Http2Peer, joined, settings, SETTINGS_ACK } from "./http2_peer.ts";
 import { addData, type SeenRequest, type ServerPeerOptions } from "./server_peer.ts";
 

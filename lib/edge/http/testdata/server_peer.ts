@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Http1ServerConnection } from "../http1_server.ts";
+import { Http1ServerConnection } from "../http1/server.ts";
 import type { RequestHead, ServerStream } from "../message.ts";
 import { FakeTransport, latin1 } from "./fake_transport.ts";
 

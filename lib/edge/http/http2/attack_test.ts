@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import * as h2 from "../../../wire/http2_frames.ts";
+import { MAX_CONCURRENT_STREAMS } from "./server.ts";
+import {
+  data,
+  frame,
+  type Http2Peer,
+  joined,
+  ping,
+  reset,
+  settings,
+  SETTINGS_ACK,
+  uint32,
+  windowUpdate,
+} from "../testdata/http2_peer.ts";
+import { Http2ServerPeer, requestFields } from "../testdata/http2_server_peer.ts";
+
+const OK = { status: 200, fields: [], neverIndexed: undefined };
+
+/** Frames that a peer may send, but not for ever; stream 1 is open. */
+const FLOODS: Readonly<Record<string, (peer: Http2Peer) => Uint8Array>> = {
+  "SETTINGS (CVE-2019-9515)": () => settings(),
+  "acknowledgements of SETTINGS": () => SETTINGS_ACK,
+  "PING (CVE-2019-9512)": () => ping(),
+  "acknowledgements of PING": () => ping("12345678", h2.ACK),
+  "empty DATA (CVE-2019-9518)": () => data(1, ""),
+  "DATA of padding alone": () => frame(h2.DATA, h2.PADDED, 1, "\x02\0\0"),
+  "PRIORITY (CVE-2019-9513)": () => frame(h2.PRIORITY, 0, 3, uint32(1, 0).subarray(0, 5)),
+  "WINDOW_UPDATE of the connection": () => windowUpdate(0, 1),
+  "WINDOW_UPDATE of a stream": () => windowUpdate(1, 1),
+  "RST_STREAM of streams that are over": () => reset(3),
+  "frames of an unknown type": () => frame(99, 0, 0),
+  "GOAWAY": () => frame(h2.GOAWAY, 0, 0, uint32(0, 0)),
+};
+
+for (const [what, make] of Object.entries(FLOODS)) {
+  Deno.test(`a flood of ${what} ends the connection, and little is kept of it`, async () => {
+    using peer = await Http2ServerPeer.open();
+    peer.send(peer.headers(3, requestFields()), reset(3));
+    peer.request(5, "POST");
+    const one = make(peer).slice();
+    if (one[8] === 1) one[8] = 5; // the stream that is open
+    const many = joined(...Array.from({ length: 100 }, () => one));
+    for (let i = 0; i < 200; i++) peer.send(many);
+    assert.match((await peer.told()).at(-1) ?? "", /^GOAWAY 5 ENHANCE_YOUR_CALM$/);
+    assert.equal(peer.log.at(-1), "closed ENHANCE_YOUR_CALM: too many frames to no purpose");
+  });
+}
+
+Deno.test("answers of a client that reads nothing wait in bounds, whatever it asks for", async () => {
+  let held = 0;
+  using peer = await Http2ServerPeer.open({ [h2.SETTINGS_INITIAL_WINDOW_SIZE]: 2 ** 31 - 1 }, {
+    onRequest: ({ stream }) => {
+      stream.respond({ ...OK, fields: ["x-large", "y".repeat(4000)] }, true);
+      held++;
+    },
+  });
+  peer.transport.stall();
+  for (let i = 0; i < 2000; i++) {
+    peer.send(peer.headers(1 + 2 * i, requestFields()));
+    if (i % 20 === 0) await peer.told();
+  }
+  assert.ok(peer.transport.isPaused);
+  assert.ok(peer.transport.backlog < 1024 * 1024, `${peer.transport.backlog}`);
+  assert.ok(held < 400 && peer.transport.unread > 10_000, `${held} ${peer.transport.unread}`);
+  while (peer.transport.unread > 0) {
+    peer.transport.drain();
+    await peer.told();
+  }
+  assert.equal(held, 2000, "it is read on from");
+});
+
+Deno.test("rapid reset (CVE-2023-44487) ends the connection", async () => {
+  using peer = await Http2ServerPeer.open();
+  for (let id = 1; id < 10_000 && !peer.transport.isEnded; id += 2) {
+    peer.send(peer.headers(id, requestFields()), reset(id));
+  }
+  assert.equal((await peer.told()).at(-1), "GOAWAY 1001 ENHANCE_YOUR_CALM");
+  assert.equal(peer.requests.length, 501);
+});
+
+Deno.test("having the server reset its streams (CVE-2025-8671) ends the connection", async () => {
+  const ways = [windowUpdate(1, 0), windowUpdate(1, 2 ** 31 - 1), data(1, "more than its content-length")];
+  for (const way of ways) {
+    using peer = await Http2ServerPeer.open();
+    for (let id = 1; id < 10_000 && !peer.transport.isEnded; id += 2) {
+      const frame = way.slice();
+      frame.set(uint32(id), 5);
+      peer.send(peer.headers(id, requestFields("POST", ["content-length", "1"]), h2.END_HEADERS), frame);
+    }
+    assert.equal((await peer.told()).at(-1), "GOAWAY 1001 ENHANCE_YOUR_CALM");
+  }
+});
+
+Deno.test("a client that often gives up what it asked for, but not most of it, is served on", async () => {
+  using peer = await Http2ServerPeer.open({}, { onEnd: ({ stream }) => stream.respond(OK, true) });
+  for (let id = 1; id < 6000; id += 6) {
+    peer.send(peer.headers(id, requestFields("POST"), h2.END_HEADERS), reset(id));
+    peer.send(peer.headers(id + 2, requestFields()), peer.headers(id + 4, requestFields()));
+  }
+  assert.ok(!(await peer.told()).some((line) => line.startsWith("GOAWAY")));
+  assert.equal(peer.requests.length, 3000);
+});
+
+Deno.test("a flood of CONTINUATION (CVE-2024-27316) ends the connection, empty, short or long", async () => {
+  for (const [size, most] of [[0, 64], [1, 64], [16_384, 4]] as const) {
+    using peer = await Http2ServerPeer.open();
+    peer.send(frame(h2.HEADERS, 0, 1, peer.block(requestFields())));
+    let sent = 0;
+    for (; sent < 10_000 && !peer.transport.isEnded; sent++) {
+      peer.send(frame(h2.CONTINUATION, 0, 1, new Uint8Array(size)));
+    }
+    assert.ok(sent <= most, `${sent}`);
+    assert.deepEqual(await peer.told(), ["GOAWAY 0 ENHANCE_YOUR_CALM"]);
+  }
+});
+
+Deno.test("a header bomb is answered with 431, and the next request as ever", async () => {
+  using peer = await Http2ServerPeer.open({}, { onEnd: ({ stream }) => stream.respond(OK, true) });
+  peer.send(peer.headers(1, requestFields("GET", ["x-bomb", "y".repeat(1900)])));
+  const bomb = peer.block(requestFields());
+  peer.send(frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, 3, joined(bomb, new Uint8Array(16_000).fill(0xbe))));
+  peer.request(5);
+  assert.deepEqual(await peer.told(), [
+    "HEADERS 1 end :status 200",
+    "HEADERS 3 end :status 431, content-length 0, x-request-id id-1",
+    "HEADERS 5 end :status 200",
+  ]);
+});
+
+Deno.test("requests without end that are malformed, too large or too many end the connection", async () => {
+  const kinds: readonly ((peer: Http2Peer, id: number) => Uint8Array)[] = [
+    (peer, id) => peer.headers(id, requestFields("GET", ["X", "y"])),
+    (peer, id) => peer.headers(id, requestFields("POST"), h2.END_HEADERS), // never answered
+  ];
+  for (const kind of kinds) {
+    using peer = await Http2ServerPeer.open();
+    for (let id = 1; id < 40_000 && !peer.transport.isEnded; id += 2) peer.send(kind(peer, id));
+    assert.match((await peer.told()).at(-1) ?? "", /ENHANCE_YOUR_CALM$/);
+    assert.ok(peer.requests.length <= MAX_CONCURRENT_STREAMS);
+  }
+});
+
+Deno.test("SETTINGS of more entries than there are settings by far end the connection", async () => {
+  using peer = await Http2ServerPeer.open();
+  peer.send(frame(h2.SETTINGS, 0, 0, new Uint8Array(65 * 6)));
+  assert.deepEqual(await peer.told(), ["GOAWAY 0 ENHANCE_YOUR_CALM"]);
+});
+
+Deno.test("a client that credits every little piece that it is sent is no attacker", async () => {
+  using peer = await Http2ServerPeer.open();
+  const { stream } = peer.request(1);
+  stream.respond(OK, false);
+  for (let i = 0; i < 20_000; i++) {
+    stream.sendData(new Uint8Array(50));
+    peer.send(windowUpdate(0, 50), windowUpdate(1, 50), ping());
+    if (i % 100 === 0) await peer.told();
+  }
+  assert.ok(!peer.transport.isEnded);
+});
+
+Deno.test("a client that grants an octet at a time (CVE-2019-9511) is one", async () => {
+  using peer = await Http2ServerPeer.open({ [h2.SETTINGS_INITIAL_WINDOW_SIZE]: 0 });
+  const { stream } = peer.request(1);
+  stream.respond(OK, false);
+  stream.sendData(new Uint8Array(100_000));
+  for (let i = 0; i < 20_000 && !peer.transport.isEnded; i++) peer.send(windowUpdate(1, 1));
+  assert.equal((await peer.told()).at(-1), "GOAWAY 1 ENHANCE_YOUR_CALM");
+});
+
+Deno.test("with a window of 0 no more is kept than was given, and an end of the stream frees it", async () => {
+  using peer = await Http2ServerPeer.open({ [h2.SETTINGS_INITIAL_WINDOW_SIZE]: 0 });
+  const request = peer.request(1);
+  request.stream.respond(OK, false);
+  for (let i = 0; i < 1000; i++) request.stream.sendData(new Uint8Array(60));
+  assert.equal(request.sent, 0);
+  peer.send(reset(1), windowUpdate(0, 100_000));
+  assert.deepEqual(await peer.told(), ["HEADERS 1 :status 200"]);
+  assert.equal(request.events.at(-1), "failed reset: the client reset the stream: CANCEL");
+});

@@ -1,0 +1,37 @@
+/**
+ * A limit to frames that do nothing useful.
+ *
+ * @module
+ */
+
+import { Http2Error } from "../../../wire/http2_frames.ts";
+
+/** So many at once, and so many a second, are taken for chatter, more for an attack. */
+const BURST = 10_000;
+const PER_SECOND = 100;
+
+/** How many of them each useful frame makes good: a receiver may well credit each piece twice, and ask after its way. */
+const PER_USEFUL = 4;
+
+/**
+ * See the module: a leaky bucket, of which a connection that also does something is never full (CVE-2019-9512, 9515,
+ * 9518).
+ */
+export class NoiseLimit {
+  #level = 0;
+  #since = performance.now();
+
+  /** Counts a frame that does nothing useful by itself. @throws {Http2Error} If there are too many. */
+  count(): void {
+    if (++this.#level < BURST) return;
+    const now = performance.now();
+    this.#level = Math.max(0, this.#level - (now - this.#since) * PER_SECOND / 1000);
+    this.#since = now;
+    if (this.#level >= BURST) throw new Http2Error("ENHANCE_YOUR_CALM", "too many frames to no purpose");
+  }
+
+  /** A frame did something useful. */
+  useful(): void {
+    this.#level = Math.max(0, this.#level - PER_USEFUL);
+  }
+}

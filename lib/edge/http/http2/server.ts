@@ -1,0 +1,270 @@
+/**
+ * A client's HTTP/2 connection.
+ *
+ * @module
+ */
+
+import { startTimer, stopTimer, type Timer } from "../../turn.ts";
+import type { HeaderBlock } from "../../../wire/hpack_decoder.ts";
+import * as h2 from "../../../wire/http2_frames.ts";
+import { Http2Connection } from "./connection.ts";
+import { readRequestHead } from "./head.ts";
+import { MAX_HEADER_LIST } from "./header_blocks.ts";
+import { Http2Stream } from "./stream.ts";
+import type {
+  RequestHandler,
+  ResponseHead,
+  ServerConnection,
+  ServerConnectionEvents,
+  ServerStream,
+  StreamEvents,
+} from "../message.ts";
+import type { Transport } from "../transport.ts";
+
+/** Requests of one connection at once. */
+export const MAX_CONCURRENT_STREAMS = 128;
+
+/** What all uploads of one connection together may have us hold. */
+const RECEIVE_WINDOW = 2 * 1024 * 1024;
+
+/**
+ * A client that resets more than half of its requests before they are answered, or has us reset them by breaking rules,
+ * and so many, makes work for nothing (CVE-2023-44487, CVE-2025-8671).
+ */
+const MAX_EARLY_RESETS = 500;
+
+/** How long a client may take to acknowledge that the connection is about to end. */
+const DRAIN_PING_MS = 1_000;
+
+const NO_EVENTS: StreamEvents = {
+  data: () => {},
+  trailers: () => {},
+  end: () => {},
+  failed: () => {},
+  sent: () => {},
+};
+
+/** One request of a client. */
+class Http2ServerStream extends Http2Stream implements ServerStream {
+  events: StreamEvents = NO_EVENTS;
+  /** Whether bytes go both ways for as long as either side likes (RFC 8441). */
+  readonly #tunnel: boolean;
+  #responded = false;
+
+  constructor(connection: Http2Connection, id: number, tunnel: boolean) {
+    super(connection, id, connection.sendFlow.initialWindow);
+    this.#tunnel = tunnel;
+  }
+
+  protected get receiver(): StreamEvents {
+    return this.events;
+  }
+
+  /** Whether the answer has begun. */
+  get responded(): boolean {
+    return this.#responded;
+  }
+
+  inform({ status, fields, neverIndexed }: ResponseHead): void {
+    if (this.closed || this.#responded) return;
+    this.connection.output.headers(this.id, [[":status", String(status)], fields], false, neverIndexed);
+  }
+
+  respond({ status, fields, neverIndexed }: ResponseHead, end: boolean): void {
+    if (this.closed || this.#responded) return;
+    this.#responded = true;
+    this.connection.output.headers(this.id, [[":status", String(status)], fields], end, neverIndexed);
+    if (end) this.endedWithHead();
+  }
+
+  /** RFC 9113 §8.1: a client that is still sending when its answer is whole is told that it may stop. */
+  protected localEnd(): void {
+    if (this.remoteEnded || this.#tunnel) return;
+    this.connection.reset(this.id, "NO_ERROR");
+    this.close();
+  }
+}
+
+/** See the module. */
+export class Http2ServerConnection extends Http2Connection implements ServerConnection {
+  readonly #handler: RequestHandler;
+  readonly #events: ServerConnectionEvents;
+  /** What of the preface has come. */
+  #prefaceSeen = 0;
+  #lastStream = 0;
+  /** How many heads have come to their end, and had when we looked last. */
+  #heads = 0;
+  #headsTold = 0;
+  /** Whether the owner knows of a head that has not ended. */
+  #headTold = false;
+  #requests = 0;
+  #earlyResets = 0;
+  #active = 0;
+  #draining = false;
+  /** Streams above this number came after the last word. */
+  #refusedAbove = h2.MAX_WINDOW;
+  #drainTimer: Timer | undefined;
+
+  constructor(transport: Transport, handler: RequestHandler, events: ServerConnectionEvents) {
+    super(transport, { windowSize: RECEIVE_WINDOW, creditsAtOnce: false, huffman: false });
+    this.#handler = handler;
+    this.#events = events;
+    this.begin([
+      [h2.SETTINGS_MAX_CONCURRENT_STREAMS, MAX_CONCURRENT_STREAMS],
+      [h2.SETTINGS_MAX_HEADER_LIST_SIZE, MAX_HEADER_LIST],
+      [h2.SETTINGS_ENABLE_CONNECT_PROTOCOL, 1],
+    ]);
+    transport.start(this);
+  }
+
+  get active(): number {
+    return this.#active;
+  }
+
+  override received(bytes: Uint8Array): void {
+    if (this.#prefaceSeen < h2.PREFACE.length) {
+      const taken = Math.min(bytes.length, h2.PREFACE.length - this.#prefaceSeen);
+      for (let i = 0; i < taken; i++) {
+        if (bytes[i] !== h2.PREFACE[this.#prefaceSeen + i]) return this.fail("PROTOCOL_ERROR", "no HTTP/2 preface");
+      }
+      this.#prefaceSeen += taken;
+      if (taken === bytes.length) return;
+      bytes = bytes.subarray(taken);
+    }
+    super.received(bytes);
+    this.#watchHead();
+  }
+
+  /** Tells of a head that has begun and not ended: a frame of it in part, or a block that waits for CONTINUATION. */
+  #watchHead(): void {
+    if (this.over) return;
+    const isNew = this.#heads !== this.#headsTold;
+    this.#headsTold = this.#heads;
+    if (this.isHeadPending && (isNew || !this.#headTold)) this.#events.headBegun();
+    else if (!this.isHeadPending && this.#headTold) this.#events.headEnded();
+    this.#headTold = this.isHeadPending;
+  }
+
+  /**
+   * Says first that the connection will end, and only when the client has heard that, with which request: none that is
+   * on its way is lost (RFC 9113 §6.8).
+   */
+  drain(): void {
+    if (this.#draining || this.over) return;
+    this.#draining = true;
+    this.output.goAway(h2.MAX_WINDOW, "NO_ERROR");
+    this.output.ping(0, new Uint8Array(8));
+    this.#drainTimer = startTimer(this.transport.contained(() => this.#lastWord()), DRAIN_PING_MS);
+  }
+
+  abort(): void {
+    this.destroy("the server is shutting down");
+  }
+
+  protected override pong(): void {
+    if (this.#draining) this.#lastWord();
+  }
+
+  #lastWord(): void {
+    if (this.over || this.#refusedAbove !== h2.MAX_WINDOW) return;
+    stopTimer(this.#drainTimer);
+    this.#refusedAbove = this.#lastStream;
+    this.output.goAway(this.#lastStream, "NO_ERROR");
+    if (this.streams.size === 0) this.endInOrder();
+  }
+
+  protected get lastPeerStream(): number {
+    return Math.min(this.#lastStream, this.#refusedAbove);
+  }
+
+  protected isIdle(id: number): boolean {
+    return id % 2 === 0 || id > this.#lastStream;
+  }
+
+  protected headers(id: number, block: HeaderBlock | undefined, end: boolean): void {
+    this.#heads++;
+    if (id % 2 === 0) throw h2.breach("a request with an even stream number");
+    if (id > this.#lastStream) return this.#onRequest(id, block, end);
+    const stream = this.streams.get(id);
+    if (stream === undefined) return this.headersOnClosed(id);
+    this.trailers(stream, block, end);
+  }
+
+  #onRequest(id: number, block: HeaderBlock | undefined, end: boolean): void {
+    this.#lastStream = id;
+    this.#requests++;
+    if (id > this.#refusedAbove || this.streams.size >= MAX_CONCURRENT_STREAMS) {
+      this.noise.count();
+      return this.reset(id, "REFUSED_STREAM");
+    }
+    const head = block && readRequestHead(block);
+    if (head === undefined) return this.#answerTooLarge(id, end);
+    if ("malformed" in head) return this.#refuseRequest(id, head.malformed);
+    if (end && head.contentLength !== undefined && head.contentLength > 0) {
+      return this.#refuseRequest(id, "body_missing");
+    }
+    const stream = new Http2ServerStream(this, id, head.protocol !== undefined);
+    stream.expect(head.contentLength);
+    stream.remoteEnded = end;
+    this.streams.set(id, stream);
+    this.noise.useful();
+    this.#active++;
+    this.#events.activity(this.#active);
+    this.#handler.request(stream, head, end);
+  }
+
+  /** RFC 9113 §10.5.1, RFC 6585 §5. */
+  #answerTooLarge(id: number, end: boolean): void {
+    this.noise.count();
+    const requestId = this.#handler.malformed("header_list_too_large", 431);
+    this.output.headers(id, [[":status", "431"], ["content-length", "0"], ["x-request-id", requestId]], true);
+    if (!end) this.reset(id, "NO_ERROR");
+  }
+
+  /** RFC 9113 §8.1.1. */
+  #refuseRequest(id: number, rule: string): void {
+    this.noise.count();
+    this.reset(id, "PROTOCOL_ERROR");
+    this.#handler.malformed(rule, undefined);
+  }
+
+  protected streamReset(stream: Http2Stream, code: number): void {
+    const early = isUnanswered(stream);
+    stream.fail({ kind: "reset", detail: `the client reset the stream: ${h2.errorCodeName(code)}` });
+    if (early) this.#countEarlyReset();
+  }
+
+  protected override refuse(stream: Http2Stream, rule: string, code?: h2.ErrorCode): void {
+    const early = isUnanswered(stream);
+    super.refuse(stream, rule, code);
+    if (early) this.#countEarlyReset();
+  }
+
+  #countEarlyReset(): void {
+    this.#earlyResets++;
+    if (this.#earlyResets > MAX_EARLY_RESETS && this.#earlyResets * 2 > this.#requests) {
+      throw new h2.Http2Error("ENHANCE_YOUR_CALM", "requests are made only to be reset");
+    }
+  }
+
+  /** A client that says so opens no more; it need not be answered. */
+  protected goAway(): void {}
+
+  protected settingsReceived(): void {}
+
+  protected streamClosed(): void {
+    this.#active--;
+    this.#events.activity(this.#active);
+    if (this.#draining && this.streams.size === 0 && this.#refusedAbove !== h2.MAX_WINDOW) this.endInOrder();
+  }
+
+  protected connectionClosed(error: string | undefined): void {
+    stopTimer(this.#drainTimer);
+    this.#active = 0;
+    this.#events.closed(error);
+  }
+}
+
+function isUnanswered(stream: Http2Stream): boolean {
+  return stream instanceof Http2ServerStream && !stream.responded;
+}

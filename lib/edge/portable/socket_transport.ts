@@ -1,0 +1,105 @@
+/**
+ * A socket of node:tls as a transport.
+ *
+ * @module
+ */
+
+import type { Duplex } from "node:stream";
+import type { TlsSource } from "./tls_source.ts";
+import { endForFault, type FaultReport, type Transport, type TransportEvents } from "../http/transport.ts";
+
+/** Counts what passes, as it does. */
+export interface Counting {
+  read(bytes: number): void;
+  written(bytes: number): void;
+}
+
+/** See the module. The socket's `error` events are taken from the moment of construction. */
+export class SocketTransport implements Transport {
+  readonly #socket: Duplex;
+  readonly #source: TlsSource;
+  readonly #counting: Counting;
+  readonly #fault: FaultReport;
+  bytesRead = 0;
+  bytesWritten = 0;
+  #events: TransportEvents | undefined;
+  #error: string | undefined;
+  #destroyed = false;
+
+  /**
+   * @param socket With `allowHalfOpen`, and nothing read from it.
+   * @param source What is under it.
+   */
+  constructor(socket: Duplex, source: TlsSource, counting: Counting, fault: FaultReport) {
+    this.#socket = socket;
+    this.#source = source;
+    this.#counting = counting;
+    this.#fault = fault;
+    socket.on("error", (error: Error) => this.#error ??= error.message);
+    socket.on("close", () => this.#closed());
+  }
+
+  get backlog(): number {
+    return this.#socket.writableLength;
+  }
+
+  start(events: TransportEvents): void {
+    this.#events = events;
+    this.#socket.on("data", (bytes: Uint8Array) => {
+      if (this.#destroyed) return;
+      this.bytesRead += bytes.length;
+      this.#counting.read(bytes.length);
+      this.#contain(() => events.received(bytes));
+    });
+    this.#socket.on("end", () => {
+      if (!this.#destroyed) this.#contain(() => events.ended());
+    });
+    this.#socket.on("drain", () => {
+      if (!this.#destroyed) this.#contain(() => events.drained());
+    });
+  }
+
+  write(bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.#destroyed || !this.#socket.writable) return;
+    this.bytesWritten += bytes.length;
+    this.#counting.written(bytes.length);
+    this.#socket.write(bytes);
+  }
+
+  pause(): void {
+    this.#socket.pause();
+    if (!this.#destroyed) this.#source.hold();
+  }
+
+  resume(): void {
+    if (!this.#destroyed) this.#source.release();
+    this.#socket.resume();
+  }
+
+  end(): void {
+    if (!this.#destroyed) this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#destroyed = true;
+    this.#socket.destroy();
+  }
+
+  contained(action: () => void): () => void {
+    return () => this.#contain(action);
+  }
+
+  #closed(): void {
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    this.#contain(() => this.#events?.closed(this.#error));
+  }
+
+  #contain(action: () => void): void {
+    try {
+      action();
+    } catch (thrown) {
+      endForFault(this, this.#events, this.#fault, thrown);
+    }
+  }
+}
