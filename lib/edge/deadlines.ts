@@ -6,12 +6,24 @@
 
 /** Something that can be too late. The fields belong to {@linkcode Deadlines}. */
 export interface Expirable {
-  /** In ms of `performance.now()`. */
+  /** In ms of the clock of its thread. */
   deadline: number;
   /** Its place in the wheel, -1 for none. */
   slot: number;
   /** Called once when the deadline has passed, at most one tick late. */
   expire(): void;
+}
+
+/** A time-out of its own, for what has more than one. */
+export class Timer implements Expirable {
+  deadline = 0;
+  slot = -1;
+  readonly expire: () => void;
+
+  /** @param expire Contains its own faults: whatever it throws would end the thread. */
+  constructor(expire: () => void) {
+    this.expire = expire;
+  }
 }
 
 const SLOTS = 512;

@@ -4,24 +4,39 @@
  * @module
  */
 
-import { turnTime } from "../turn.ts";
-import type { ClientTls } from "./client_tls.ts";
 import type { HttpPolicy } from "../../rules/http_policy.ts";
 import { encodeProxyHeaderV2 } from "../../wire/proxy_protocol.ts";
 import { formatIpAddress } from "../../wire/ip_address.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
-import type { Deadlines, Expirable } from "../deadlines.ts";
-import type { ConnectionEnd, EndReason, HttpProtocol, RequestEnd } from "../engine.ts";
+import type { Expirable } from "../deadlines.ts";
+import type { EndReason, HttpProtocol, RequestEnd } from "../engine.ts";
+import type { End } from "../end.ts";
 import type { EdgeTimeouts } from "../snapshot.ts";
 import type { BackendPool } from "./backend/pool.ts";
-import { Exchange } from "./exchange.ts";
+import type { ByteCounting, ClientTls, HandshakeEvents } from "./client_tls.ts";
+import { Exchange, type ExchangeClient } from "./exchange.ts";
 import { HEAD_LIMITS } from "./head_limits.ts";
 import { Http1ServerConnection } from "./http1/server.ts";
 import { Http2ServerConnection } from "./http2/server.ts";
 import type { RequestHandler, RequestHead, ServerConnection, ServerConnectionEvents, ServerStream } from "./message.ts";
-import type { HttpService, ServedRoute } from "./service.ts";
+import type { ServedRoute } from "./served_route.ts";
+import type { Turn } from "./turn.ts";
 
-/** A connection whose ClientHello was read, and nothing more. */
+/** How a client's connection ended, and what it was. */
+export interface HttpEnd extends End {
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly durationMs: number;
+  /** `undefined` where there was no handshake. */
+  readonly http: { readonly protocol: HttpProtocol; readonly requests: number } | undefined;
+}
+
+/** The end of a connection that nothing was read from. */
+export function refusedEnd(reason: EndReason, detail?: string): HttpEnd {
+  return { reason, ...detail !== undefined && { detail }, bytesIn: 0, bytesOut: 0, durationMs: 0, http: undefined };
+}
+
+/** Whose connection it is. */
 export interface Accepted {
   /** The listener's place in the snapshot. */
   readonly listener: number;
@@ -31,6 +46,27 @@ export interface Accepted {
   readonly serverName: string | undefined;
   /** The host name pattern of its route. */
   readonly route: string;
+  /** Told once, when it is over. */
+  ended(end: HttpEnd): void;
+}
+
+/** What a client's connection needs to know, and whom it tells. */
+export interface ClientService {
+  readonly turn: Turn;
+  readonly timeouts: EdgeTimeouts;
+  readonly reportsRequests: boolean;
+  routeFor(listener: number, pattern: string, hostname: string | undefined): ServedRoute | undefined;
+  poolKey(route: ServedRoute): string;
+  sharedPool(route: ServedRoute): BackendPool;
+  makePool(route: ServedRoute, prefix: Uint8Array<ArrayBuffer>): BackendPool;
+  listenerAddr(listener: number): string;
+  counting(listener: number): ByteCounting;
+  countRequest(listener: number, pattern: string, request: Pick<RequestEnd, "status" | "durationMs">): void;
+  countPolicyBlock(route: ServedRoute, policy: HttpPolicy): void;
+  requestEnded(end: RequestEnd): void;
+  suppressesMalformed(listener: number, route: string, status: number, client: string): boolean;
+  fault(thrown: unknown): void;
+  forget(client: HttpClient): void;
 }
 
 /** How long an idle client may take to hear that its connection ends, so that no request of it is lost. */
@@ -40,18 +76,16 @@ const GOODBYE_MS = 2_000;
 const FIRST_REQUEST_MS = 2_000;
 
 /** See the module. */
-export class HttpClient implements RequestHandler, ServerConnectionEvents, Expirable {
-  readonly #service: HttpService;
+export class HttpClient implements RequestHandler, ServerConnectionEvents, HandshakeEvents, ExchangeClient, Expirable {
+  readonly #service: ClientService;
   readonly #accepted: Accepted;
-  readonly #ended: (end: ConnectionEnd) => void;
   readonly #tls: ClientTls;
-  readonly address: string;
-  readonly #name: string;
-  readonly #startedAt = turnTime();
+  readonly #startedAt: number;
+  #address: string | undefined;
   #protocol: HttpProtocol | undefined;
   #connection: ServerConnection | undefined;
-  /** Connections to backends that tell this client's address. */
-  readonly #pools = new Map<string, BackendPool>();
+  /** Connections to backends that tell this client's address, where there are any. */
+  #pools: Map<string, BackendPool> | undefined;
   #requests = 0;
   #draining = false;
   /** A head has begun, and its end is yet to come. */
@@ -64,33 +98,34 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   deadline = 0;
   slot = -1;
 
-  constructor(
-    service: HttpService,
-    tls: ClientTls,
-    accepted: Accepted,
-    ended: (end: ConnectionEnd) => void,
-  ) {
+  constructor(service: ClientService, tls: ClientTls, accepted: Accepted) {
     this.#service = service;
     this.#accepted = accepted;
-    this.#ended = ended;
-    this.address = formatIpAddress(accepted.client.address);
-    this.#name = formatEndpoint(accepted.client);
-    service.deadlines.set(this, service.timeouts.helloMs);
     this.#tls = tls;
-    tls.handshake(
-      {
-        secured: (protocol) => this.contain(() => this.#begin(protocol)),
-        failed: (detail) => {
-          if (this.#protocol === undefined) this.#finish("tls_failed", detail);
-        },
-      },
-      service.counting(accepted.listener),
-      this.#fault,
-    );
+    this.#startedAt = service.turn.now;
+    service.turn.deadlines.set(this, service.timeouts.helloMs);
+    tls.handshake(this, service.counting(accepted.listener), (thrown) => this.#fault(thrown));
   }
 
-  get deadlines(): Deadlines {
-    return this.#service.deadlines;
+  secured(protocol: HttpProtocol): void {
+    this.contain(() => this.#begin(protocol));
+  }
+
+  failed(detail: string): void {
+    if (this.#protocol === undefined) this.#finish("tls_failed", detail);
+  }
+
+  get turn(): Turn {
+    return this.#service.turn;
+  }
+
+  /** The real client's IP address. */
+  get address(): string {
+    return this.#address ??= formatIpAddress(this.#accepted.client.address);
+  }
+
+  get #name(): string {
+    return formatEndpoint(this.#accepted.client);
   }
 
   get timeouts(): EdgeTimeouts {
@@ -111,6 +146,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   poolFor(route: ServedRoute): BackendPool {
     if (!route.sendProxyProtocol) return this.#service.sharedPool(route);
     const key = this.#service.poolKey(route);
+    this.#pools ??= new Map();
     let pool = this.#pools.get(key);
     if (pool === undefined) {
       const { client: source, destination, serverName: authority } = this.#accepted;
@@ -124,7 +160,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   drain(): void {
     this.#draining = true;
     if (this.#requests > 0) this.#dismiss();
-    else if (this.#connection !== undefined) this.deadlines.set(this, FIRST_REQUEST_MS);
+    else if (this.#connection !== undefined) this.turn.deadlines.set(this, FIRST_REQUEST_MS);
   }
 
   /** Ends it at once. */
@@ -195,7 +231,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   headBegun(): void {
     if (this.#requests === 0 || this.#idle) return; // its time runs already
     this.#inHead = true;
-    this.deadlines.set(this, this.timeouts.helloMs);
+    this.turn.deadlines.set(this, this.timeouts.helloMs);
   }
 
   headEnded(): void {
@@ -206,8 +242,8 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
 
   activity(active: number): void {
     if (this.#inHead || this.#over || (this.#idle && active === 0)) return;
-    if (active > 0) this.deadlines.clear(this);
-    else this.deadlines.set(this, this.timeouts.idleMs);
+    if (active > 0) this.turn.deadlines.clear(this);
+    else this.turn.deadlines.set(this, this.timeouts.idleMs);
   }
 
   closed(error: string | undefined): void {
@@ -224,13 +260,13 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     if (this.#protocol === undefined) return this.#finish("tls_timeout", undefined);
     if (this.#requests === 0) {
       if (!this.#draining || this.#dismissed) return this.#finish("idle_timeout", "no request");
-      this.deadlines.set(this, GOODBYE_MS);
+      this.turn.deadlines.set(this, GOODBYE_MS);
       return this.#dismiss();
     }
     if (this.#inHead) return this.#finish("idle_timeout", "a request without the end of its head");
     if (this.#idle) return this.#finish("idle_timeout", undefined);
     this.#idle = true;
-    this.deadlines.set(this, GOODBYE_MS);
+    this.turn.deadlines.set(this, GOODBYE_MS);
     this.#connection?.drain();
   }
 
@@ -244,7 +280,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
   #begin(protocol: HttpProtocol): void {
     if (this.#over) return;
     this.#protocol = protocol;
-    this.deadlines.set(this, this.#draining ? FIRST_REQUEST_MS : this.timeouts.helloMs);
+    this.turn.deadlines.set(this, this.#draining ? FIRST_REQUEST_MS : this.timeouts.helloMs);
     const connection: ServerConnection = this.#protocol === "h2"
       ? new Http2ServerConnection(this.#tls, this, this)
       : new Http1ServerConnection(this.#tls, this, this, { limits: HEAD_LIMITS });
@@ -260,30 +296,24 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Expir
     }
   }
 
-  readonly #fault = (thrown: unknown): void => {
+  #fault(thrown: unknown): void {
     this.#service.fault(thrown);
     this.#finish("internal_error", undefined);
-  };
+  }
 
   #finish(end: EndReason, detail: string | undefined): void {
     if (this.#over) return;
     this.#over = true;
-    this.deadlines.clear(this);
+    this.turn.deadlines.clear(this);
     if (end !== "closed" && end !== "client_reset") this.#destroy();
-    for (const pool of this.#pools.values()) pool.close();
-    const { listener, serverName, route } = this.#accepted;
-    this.#ended({
-      listener: this.#service.listenerAddr(listener),
-      client: this.#name,
-      serverName,
-      route,
-      backend: undefined,
+    if (this.#pools !== undefined) { for (const pool of this.#pools.values()) pool.close(); }
+    this.#accepted.ended({
+      reason: end,
+      ...detail !== undefined && { detail },
       bytesIn: this.#tls.bytesRead,
       bytesOut: this.#tls.bytesWritten,
-      durationMs: turnTime() - this.#startedAt,
-      end,
-      detail,
-      ...this.#protocol && { http: { protocol: this.#protocol, requests: this.#requests } },
+      durationMs: this.turn.now - this.#startedAt,
+      http: this.#protocol && { protocol: this.#protocol, requests: this.#requests },
     });
     this.#service.forget(this);
   }

@@ -5,19 +5,19 @@
  */
 
 import type { FieldList } from "../../wire/field_list.ts";
-import { refusingPolicy } from "../../rules/http_policy.ts";
+import { type HttpPolicy, refusingPolicy } from "../../rules/http_policy.ts";
 import { fieldValue } from "../../wire/http_fields.ts";
 import type { Expirable } from "../deadlines.ts";
-import type { RequestEnd } from "../engine.ts";
-import { turnTime } from "../turn_clock.ts";
+import type { HttpProtocol, RequestEnd } from "../engine.ts";
+import type { EdgeTimeouts } from "../snapshot.ts";
 import { readAuthority } from "./authority.ts";
-import type { Requester, Waiter } from "./backend/pool.ts";
+import type { BackendPool, Requester, Waiter } from "./backend/pool.ts";
 import type { DialError } from "./backend/dial_error.ts";
-import type { HttpClient } from "./client_connection.ts";
 import { answerWithError, type ErrorStatus, grpcStatusOf, isGrpc } from "./error_page.ts";
 import { forwardedRequest, forwardedResponse, requestIdOf } from "./forwarding.ts";
 import type { HttpStream, RequestHead, ResponseHead, ServerStream, StreamEvents, StreamFailure } from "./message.ts";
-import type { ServedRoute } from "./service.ts";
+import type { ServedRoute } from "./served_route.ts";
+import type { Turn } from "./turn.ts";
 
 /** What is told of a client that left before it was answered, as in nginx's log. */
 const CLIENT_LEFT = 499;
@@ -32,13 +32,32 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT"
 const MAX_LOGGED_PATH = 1_024;
 const MAX_LOGGED_USER_AGENT = 256;
 
+/** What a request needs of the connection that it came on. */
+export interface ExchangeClient {
+  readonly turn: Turn;
+  readonly timeouts: EdgeTimeouts;
+  /** The real client's IP address. */
+  readonly address: string;
+  readonly protocol: HttpProtocol;
+  /** The connection's route as it is now, where `hostname` is one of its names (RFC 9110 §7.4). */
+  routeFor(hostname: string | undefined): ServedRoute | undefined;
+  /** Where requests of `route` are sent. */
+  poolFor(route: ServedRoute): BackendPool;
+  policyBlocked(route: ServedRoute, policy: HttpPolicy): void;
+  /** Counts a request that nobody is told of. @returns Whether that is so. */
+  onlyCounted(status: number, durationMs: number): boolean;
+  requestEnded(end: Omit<RequestEnd, "listener" | "route" | "client" | "protocol">): void;
+  /** Does something that is this connection's alone: a fault in it ends it, and no other. */
+  contain(action: () => void): void;
+}
+
 /**
  * See the module. It is itself what the client's stream tells of the request's body; `Answer` is what the backend's tells.
  *
  * Flow control is end to end: bytes of either side are credited to it once they have left for the other.
  */
 export class Exchange implements StreamEvents, Expirable {
-  readonly client: HttpClient;
+  readonly client: ExchangeClient;
   readonly stream: ServerStream;
   readonly head: RequestHead;
   readonly #requestId: string;
@@ -65,20 +84,20 @@ export class Exchange implements StreamEvents, Expirable {
   deadline = 0;
   slot = -1;
 
-  constructor(client: HttpClient, stream: ServerStream, head: RequestHead, end: boolean) {
+  constructor(client: ExchangeClient, stream: ServerStream, head: RequestHead, end: boolean) {
     this.client = client;
     this.stream = stream;
     this.head = head;
     this.#requestEnded = end;
     this.#requestId = requestIdOf(head.fields);
-    this.#startedAt = turnTime();
+    this.#startedAt = this.client.turn.now;
     stream.events = this;
   }
 
   /** Answers the request, or forwards it. */
   begin(): void {
     const { head } = this;
-    this.client.deadlines.set(this, this.client.timeouts.idleMs, this.#startedAt);
+    this.client.turn.deadlines.set(this, this.client.timeouts.idleMs, this.#startedAt);
     if (head.method === "CONNECT" && head.protocol !== "websocket") return this.#refuse(405, "CONNECT");
     const route = this.#route();
     if (route === undefined) return this.#refuse(421, "the authority is not of the connection's route");
@@ -135,7 +154,7 @@ export class Exchange implements StreamEvents, Expirable {
 
   /** The request is on its way. */
   sending(answer: Answer): void {
-    this.#sentAt = turnTime();
+    this.#sentAt = this.client.turn.now;
     const stream = answer.stream;
     if (stream === undefined) return;
     // What is sent is credited at once, and then more may come before all that was kept has gone.
@@ -159,7 +178,7 @@ export class Exchange implements StreamEvents, Expirable {
 
   response(head: ResponseHead, end: boolean): void {
     this.#progress();
-    this.#backendMs = turnTime() - this.#sentAt;
+    this.#backendMs = this.client.turn.now - this.#sentAt;
     this.#status = head.status;
     this.#noteOutcome(head.fields);
     this.stream.respond(forwardedResponse(head), end);
@@ -259,15 +278,15 @@ export class Exchange implements StreamEvents, Expirable {
   }
 
   #progress(): void {
-    this.client.deadlines.extend(this, this.client.timeouts.idleMs);
+    this.client.turn.deadlines.extend(this, this.client.timeouts.idleMs);
   }
 
   #finish(error: string | undefined): void {
     if (this.#over) return;
     this.#over = true;
-    this.client.deadlines.clear(this);
+    this.client.turn.deadlines.clear(this);
     const isSwitched = this.head.protocol !== undefined;
-    if (!isSwitched && this.client.onlyCounted(this.#status, turnTime() - this.#startedAt)) return;
+    if (!isSwitched && this.client.onlyCounted(this.#status, this.client.turn.now - this.#startedAt)) return;
     this.client.requestEnded(this.#report(error));
   }
 
@@ -286,7 +305,7 @@ export class Exchange implements StreamEvents, Expirable {
       grpcStatus: this.#grpcStatus,
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
-      durationMs: turnTime() - this.#startedAt,
+      durationMs: this.client.turn.now - this.#startedAt,
       backendMs: this.#backendMs,
       error,
     };

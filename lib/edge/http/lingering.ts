@@ -4,7 +4,7 @@
  * @module
  */
 
-import { startTimer, stopTimer, type Timer } from "../turn.ts";
+import type { Expirable } from "../deadlines.ts";
 import type { Transport } from "./transport.ts";
 
 const LINGER_MS = 5000;
@@ -16,11 +16,12 @@ const LINGER_BYTES = 16 * 1024 * 1024;
  * Waits until the peer has read what it was sent, and closes: a connection that is closed while octets come in is
  * reset, and the reset can take away what the peer has not read (RFC 9112 §9.6).
  */
-export class Lingering {
+export class Lingering implements Expirable {
   readonly #transport: Transport;
   readonly #ms: number;
   readonly #expired: () => void;
-  #timer: Timer | undefined;
+  deadline = 0;
+  slot = -1;
   #backlog = 0;
   #dropped = 0;
 
@@ -33,7 +34,7 @@ export class Lingering {
 
   begin(): void {
     this.#backlog = this.#transport.backlog;
-    this.#timer = startTimer(this.#transport.contained(() => this.#check()), this.#ms);
+    this.#transport.turn.deadlines.set(this, this.#ms);
   }
 
   /** So many octets came that nobody reads. */
@@ -43,13 +44,16 @@ export class Lingering {
   }
 
   stop(): void {
-    stopTimer(this.#timer);
+    this.#transport.turn.deadlines.clear(this);
   }
 
   /** A slow reader has time as long as it reads. */
-  #check(): void {
-    const { backlog } = this.#transport;
-    if (backlog < this.#backlog) this.begin();
-    else this.#expired();
+  expire(): void {
+    try {
+      if (this.#transport.backlog < this.#backlog) this.begin();
+      else this.#expired();
+    } catch (thrown) {
+      this.#transport.fault(thrown);
+    }
   }
 }

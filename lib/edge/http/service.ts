@@ -4,47 +4,50 @@
  * @module
  */
 
-import type { Duplex } from "node:stream";
-import { createSecureContext, type SecureContext } from "node:tls";
-import type { ClientTls } from "./client_tls.ts";
-import { NodeTls } from "../portable/node_tls.ts";
-import { dialWithDeno } from "../portable/backend_dial.ts";
-import type { Dial } from "./backend/pool.ts";
 import type { HttpPolicy } from "../../rules/http_policy.ts";
 import { RouteTable } from "../../rules/route_table.ts";
-import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
+import type { Endpoint } from "../../wire/socket_address.ts";
 import type { EdgeChange } from "../change.ts";
 import type { CounterWriter } from "../counters.ts";
-import type { Deadlines } from "../deadlines.ts";
-import type { ConnectionEnd, EndReason, RequestEnd } from "../engine.ts";
+import type { RequestEnd } from "../engine.ts";
+import type { CertificateSnapshot, EdgeSnapshot, EdgeTimeouts, RouteSnapshot } from "../snapshot.ts";
 import type { Suppression } from "../suppression.ts";
-import { stackOf } from "../thrown.ts";
-import type { CertificateSnapshot, EdgeSnapshot, EdgeTimeouts, HttpRoute, RouteSnapshot } from "../snapshot.ts";
+import { messageOf, stackOf } from "../thrown.ts";
+import type { Dial } from "./backend/dial.ts";
 import { BackendPool } from "./backend/pool.ts";
-import { type Accepted, HttpClient } from "./client_connection.ts";
-import type { Counting } from "../portable/socket_transport.ts";
-
-/** An L7 route. */
-export type ServedRoute = RouteSnapshot & { readonly http: HttpRoute };
+import { type Accepted, type ClientService, HttpClient, type HttpEnd, refusedEnd } from "./client_connection.ts";
+import type { ByteCounting, ClientTls, ServerTlsContext } from "./client_tls.ts";
+import { isServed, type ServedRoute } from "./served_route.ts";
+import type { Turn } from "./turn.ts";
 
 /** What a service is given beside a snapshot. */
-export interface ServiceOptions {
+export interface ServiceOptions<Context extends ServerTlsContext> {
   readonly counters: CounterWriter;
-  readonly deadlines: Deadlines;
+  readonly turn: Turn;
   /** Decides which requests that could not be read are reported. */
   readonly suppression: Suppression;
-  /** Where they are not the runtime's. */
-  readonly makeContext?: (pem: CertificateSnapshot) => unknown;
-  readonly dial?: Dial;
+  /** Connects to backends. */
+  readonly dial: Dial;
+  /** @throws {Error} Where the library takes the certificate or its key for unsound. */
+  makeContext(pem: CertificateSnapshot): Context;
   requestEnded(end: RequestEnd): void;
   dialFailed(backend: string): void;
   /** A fault of ours that ended one connection: its stack. */
   internalError(stack: string): void;
 }
 
-interface Certificate {
+/** A client's connection of an L7 route, of which nothing was read. */
+export interface Incoming<Context extends ServerTlsContext> extends Accepted {
+  /** Begins TLS on it. It is the service's from now on. */
+  secure(context: Context): ClientTls;
+  /** Ends it: there is nothing to begin TLS with. */
+  refuse(): void;
+}
+
+interface Certificate<Context> {
   readonly pem: CertificateSnapshot;
-  context: unknown;
+  /** Made when it is first used. */
+  context: Context | undefined;
 }
 
 interface SharedPool {
@@ -53,27 +56,34 @@ interface SharedPool {
 }
 
 /** See the module. */
-export class HttpService {
-  readonly deadlines: Deadlines;
+export class HttpService<Context extends ServerTlsContext = ServerTlsContext> implements ClientService {
+  readonly turn: Turn;
   readonly timeouts: EdgeTimeouts;
   /** Whether anyone wants to know of requests that ended. */
   readonly reportsRequests: boolean;
-  readonly #options: ServiceOptions;
+  readonly #options: ServiceOptions<Context>;
   readonly #listeners: readonly { readonly addr: string; readonly routes: RouteTable<RouteSnapshot> }[];
+  readonly #countings: readonly ByteCounting[];
   readonly #backends: Map<string, readonly Endpoint[]>;
   /** Connections to backends, by what they have in common. */
   readonly #pools = new Map<string, SharedPool>();
   readonly #keys = new WeakMap<RouteSnapshot, string>();
-  readonly #certificates = new Map<string, Certificate>();
+  readonly #certificates = new Map<string, Certificate<Context>>();
   readonly #clients = new Set<HttpClient>();
-  #drained: PromiseWithResolvers<void> | undefined;
+  #draining = false;
+  #drained: (() => void) | undefined;
 
-  constructor(snapshot: EdgeSnapshot, options: ServiceOptions) {
+  constructor(snapshot: EdgeSnapshot, options: ServiceOptions<Context>) {
     this.#options = options;
-    this.deadlines = options.deadlines;
+    this.turn = options.turn;
     this.timeouts = snapshot.timeouts;
     this.reportsRequests = snapshot.reportsRequests;
     this.#listeners = snapshot.listeners.map(({ addr }) => ({ addr, routes: new RouteTable<RouteSnapshot>() }));
+    const { counters } = options;
+    this.#countings = snapshot.listeners.map((_, listener) => ({
+      read: (bytes) => counters.bytesIn(listener, bytes),
+      written: (bytes) => counters.bytesOut(listener, bytes),
+    }));
     this.#backends = new Map(snapshot.backends);
     for (const [name, pem] of snapshot.certificates) this.#certificates.set(name, { pem, context: undefined });
     for (const [listener, { routes }] of snapshot.listeners.entries()) {
@@ -87,39 +97,29 @@ export class HttpService {
   }
 
   /** Serves a connection. */
-  take(socket: Duplex, accepted: Accepted, ended: (end: ConnectionEnd) => void): void {
-    const tls = (context: unknown) => new NodeTls(socket, context as SecureContext);
-    this.takeTls(tls, () => socket.destroy(), accepted, ended);
+  take(incoming: Incoming<Context>): void {
+    const route = this.#listeners[incoming.listener]?.routes.get(incoming.route);
+    if (route === undefined || !isServed(route)) return this.#refuse(incoming, refusedEnd("no_route")); // removed a moment ago
+    let context: Context | undefined;
+    try {
+      context = this.#contextOf(route);
+    } catch (thrown) {
+      return this.#refuse(incoming, refusedEnd("tls_failed", messageOf(thrown)));
+    }
+    if (context === undefined) return this.#refuse(incoming, refusedEnd("tls_failed", "the route has no certificate"));
+    try {
+      const client = new HttpClient(this, incoming.secure(context), incoming);
+      this.#clients.add(client);
+      if (this.#draining) client.drain();
+    } catch (thrown) {
+      this.fault(thrown);
+      this.#refuse(incoming, refusedEnd("internal_error"));
+    }
   }
 
-  /** @param makeTls Over a connection of which nothing was read. @param destroy Ends one that there is no context for. */
-  takeTls(
-    makeTls: (context: unknown) => ClientTls,
-    destroy: () => void,
-    accepted: Accepted,
-    ended: (end: ConnectionEnd) => void,
-  ): void {
-    const route = this.#listeners[accepted.listener]?.routes.get(accepted.route);
-    const context = route && isHttp(route) ? this.secureContextOf(route) : undefined;
-    if (context === undefined) { // removed a moment ago, or its files have never been sound
-      destroy();
-      const addr = this.listenerAddr(accepted.listener);
-      return ended(route === undefined ? refused(addr, accepted, "no_route") : refused(addr, accepted, "tls_failed"));
-    }
-    let isEnded = false;
-    try {
-      const client = new HttpClient(this, makeTls(context), accepted, (end) => {
-        isEnded = true;
-        ended(end);
-      });
-      if (isEnded) return;
-      this.#clients.add(client);
-      if (this.#drained !== undefined) client.drain();
-    } catch (thrown) {
-      destroy();
-      this.fault(thrown);
-      ended(refused(this.listenerAddr(accepted.listener), accepted, "internal_error"));
-    }
+  #refuse(incoming: Incoming<Context>, end: HttpEnd): void {
+    incoming.refuse();
+    incoming.ended(end);
   }
 
   /** Makes those of the changes that concern HTTP. */
@@ -127,12 +127,12 @@ export class HttpService {
     for (const change of changes) this.#apply(change);
   }
 
-  /** Has every connection end when its requests are answered; resolves when none is open. */
-  async drain(): Promise<void> {
-    this.#drained ??= Promise.withResolvers();
+  /** Has every connection end when its requests are answered. @param drained Told once none is open. */
+  drain(drained?: () => void): void {
+    this.#draining = true;
+    this.#drained = drained;
     for (const client of [...this.#clients]) client.drain();
-    if (this.#clients.size === 0) this.#drained.resolve();
-    await this.#drained.promise;
+    if (this.#clients.size === 0) this.#drained?.();
   }
 
   /** Ends every connection at once. */
@@ -149,15 +149,13 @@ export class HttpService {
    */
   routeFor(listener: number, pattern: string, hostname: string | undefined): ServedRoute | undefined {
     const route = this.#listeners[listener]?.routes.lookup(hostname);
-    return route !== undefined && route.hostname === pattern && isHttp(route) ? route : undefined;
+    return route !== undefined && route.hostname === pattern && isServed(route) ? route : undefined;
   }
 
-  /** What the TLS of a route needs; `undefined` where its certificate is missing. It is made when it is first used. */
-  secureContextOf({ http }: ServedRoute): unknown {
+  #contextOf({ http }: ServedRoute): Context | undefined {
     const certificate = this.#certificates.get(http.certificate);
     if (certificate === undefined) return undefined;
-    return certificate.context ??= this.#options.makeContext?.(certificate.pem) ??
-      createSecureContext({ ...certificate.pem, minVersion: "TLSv1.2" });
+    return certificate.context ??= this.#options.makeContext(certificate.pem);
   }
 
   /** What connections to a route's backend have in common. */
@@ -177,15 +175,15 @@ export class HttpService {
     return shared.pool;
   }
 
-  makePool(route: ServedRoute, prefix?: Uint8Array): BackendPool {
+  makePool(route: ServedRoute, prefix?: Uint8Array<ArrayBuffer>): BackendPool {
     const { backend: name, rows } = route;
     const { routes: counters } = this.#options.counters;
     return new BackendPool({
       settings: { ...route.http, name },
       prefix,
-      dial: this.#options.dial ?? dialWithDeno,
+      dial: this.#options.dial,
       connectMs: this.timeouts.connectMs,
-      deadlines: this.deadlines,
+      turn: this.turn,
       addresses: () => this.#backends.get(name) ?? [],
       dialled: (seconds) => counters.dialled(rows.backend, seconds),
       dialFailed: () => {
@@ -200,12 +198,10 @@ export class HttpService {
     return this.#listeners[listener]?.addr ?? "";
   }
 
-  counting(listener: number): Counting {
-    const { counters } = this.#options;
-    return {
-      read: (bytes) => counters.bytesIn(listener, bytes),
-      written: (bytes) => counters.bytesOut(listener, bytes),
-    };
+  counting(listener: number): ByteCounting {
+    const counting = this.#countings[listener];
+    if (counting === undefined) throw new RangeError(`no listener number ${listener}`);
+    return counting;
   }
 
   /** Counts a request that is over, by the pattern of its route; that of a route which was removed has no place. */
@@ -241,7 +237,7 @@ export class HttpService {
 
   forget(client: HttpClient): void {
     this.#clients.delete(client);
-    if (this.#clients.size === 0) this.#drained?.resolve();
+    if (this.#clients.size === 0 && this.#draining) this.#drained?.();
   }
 
   // ---- Changes -------------------------------------------------------------------------------------------------------
@@ -261,14 +257,19 @@ export class HttpService {
       case "remove_route":
         return this.#removeRoute(change.listener, change.hostname);
       case "set_certificate":
+        this.#forgetCertificate(change.name);
         this.#certificates.set(change.name, { pem: change.certificate, context: undefined });
         return;
       case "remove_certificate":
-        this.#certificates.delete(change.name);
-        return;
+        return this.#forgetCertificate(change.name);
       default: // of the rest, nothing is decided here
         return;
     }
+  }
+
+  #forgetCertificate(name: string): void {
+    this.#certificates.get(name)?.context?.free();
+    this.#certificates.delete(name);
   }
 
   #setRoute(listener: number, route: RouteSnapshot): void {
@@ -277,7 +278,7 @@ export class HttpService {
     const old = routes.get(route.hostname);
     // Routes of L4 too: a name that has one of its own is not served by a wildcard of L7.
     routes.set(route.hostname, route);
-    if (isHttp(route) && !route.sendProxyProtocol) this.#usePool(route);
+    if (isServed(route) && !route.sendProxyProtocol) this.#usePool(route);
     if (old !== undefined) this.#releasePool(old);
   }
 
@@ -296,30 +297,11 @@ export class HttpService {
   }
 
   #releasePool(route: RouteSnapshot): void {
-    if (!isHttp(route) || route.sendProxyProtocol) return;
+    if (!isServed(route) || route.sendProxyProtocol) return;
     const key = this.poolKey(route);
     const shared = this.#pools.get(key);
     if (shared === undefined || --shared.users > 0) return;
     this.#pools.delete(key);
     shared.pool.close();
   }
-}
-
-function isHttp(route: RouteSnapshot): route is ServedRoute {
-  return route.http !== undefined;
-}
-
-function refused(listener: string, { client, serverName, route }: Accepted, end: EndReason): ConnectionEnd {
-  return {
-    listener,
-    client: formatEndpoint(client),
-    serverName,
-    route,
-    backend: undefined,
-    bytesIn: 0,
-    bytesOut: 0,
-    durationMs: 0,
-    end,
-    detail: end === "tls_failed" ? "the route has no certificate" : undefined,
-  };
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Turn } from "./turn.ts";
+
 /** What a transport tells its owner, never from within a call of the owner. */
 export interface TransportEvents {
   /** @param bytes Valid during the call only. */
@@ -20,21 +22,21 @@ export interface TransportEvents {
 export const HIGH_WATER = 128 * 1024;
 
 /**
- * Is told of what was thrown in an event, or in what is `contained`: a fault of ours. The transport is destroyed then, and
+ * Is told of what was thrown in an event, a time-out or a task of a turn: a fault of ours. The transport is destroyed then, and
  * its owner told that it is closed: whatever is left half-done is that of one connection.
  */
 export type FaultReport = (thrown: unknown) => void;
 
 /** See the module. Nothing is told before `start`. */
 export interface Transport {
+  /** Of the thread that it is in. */
+  readonly turn: Turn;
   /** How many bytes were written and have not left. */
   readonly backlog: number;
   /** Tells `events` from now on. */
   start(events: TransportEvents): void;
-  /** Takes the bytes for itself: they must not be changed any more. */
+  /** Sends bytes, which stay the caller's: what does not leave at once is copied. */
   write(bytes: Uint8Array<ArrayBuffer>): void;
-  /** Where there is this: like `write`, but what does not leave at once is copied, and the bytes stay the caller's. */
-  writeView?(bytes: Uint8Array<ArrayBuffer>): void;
   /** Stops reading, so that the peer has to wait, until `resume`. */
   pause(): void;
   resume(): void;
@@ -42,8 +44,8 @@ export interface Transport {
   end(): void;
   /** Ends it at once. Nothing is told after it. */
   destroy(): void;
-  /** `action` for a timer, or for the end of the turn: a fault in it is dealt with as one in an event. */
-  contained(action: () => void): () => void;
+  /** Ends it for what was thrown outside of an event, by a time-out or at the end of a turn: see {@linkcode FaultReport}. */
+  fault(thrown: unknown): void;
 }
 
 /** Ends a transport for a fault of ours. */

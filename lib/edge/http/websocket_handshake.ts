@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHash, randomBytes } from "node:crypto";
+import { sha1 } from "../sha1.ts";
 import type { FieldList } from "../../wire/field_list.ts";
 import { fieldValue, listIncludes } from "../../wire/http_fields.ts";
 
@@ -20,7 +20,7 @@ export function isWebSocketKey(text: string): boolean {
 
 /** Makes a Sec-WebSocket-Key, which is to be a new one for each connection (RFC 6455 §4.1). */
 export function newWebSocketKey(): string {
-  return randomBytes(16).toString("base64");
+  return crypto.getRandomValues(new Uint8Array(16)).toBase64();
 }
 
 /**
@@ -33,7 +33,7 @@ export function newWebSocketKey(): string {
  * ```
  */
 export function webSocketAccept(key: string): string {
-  return createHash("sha1").update(key + GUID).digest("base64");
+  return sha1(key + GUID).toBase64();
 }
 
 /**

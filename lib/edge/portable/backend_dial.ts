@@ -7,39 +7,26 @@
 import { formatIpAddress } from "../../wire/ip_address.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
 import { BufferPool } from "../buffer_pool.ts";
-import type { HttpRoute } from "../snapshot.ts";
+import {
+  addressKey,
+  alpnOf,
+  type Dial,
+  type Dialled,
+  type DialOptions,
+  noProtocol,
+  serverNameOf,
+} from "../http/backend/dial.ts";
+import { DialError } from "../http/backend/dial_error.ts";
+import type { Transport } from "../http/transport.ts";
+import type { Turn } from "../http/turn.ts";
 import { connectPrivateTls } from "./backend_tls.ts";
 import { ConnTransport } from "./conn_transport.ts";
-import { DialError } from "../http/backend/dial_error.ts";
-import type { FaultReport, Transport } from "../http/transport.ts";
 
-/** How a backend is reached, beside its addresses. */
-export type BackendSettings =
-  & Pick<HttpRoute, "backendTls" | "backendProtocol" | "backendCa" | "backendServerName">
-  & { /** `host:port`. */ readonly name: string };
-
-/** An open connection, and what is spoken on it. */
-export interface Dialled {
-  readonly transport: Transport;
-  readonly protocol: "h2" | "http/1.1";
-  readonly address: string;
-}
-
-/** What a dial needs. */
-export interface DialOptions {
-  readonly settings: BackendSettings;
-  readonly addresses: readonly Endpoint[];
-  /** What goes before everything else: a PROXY header. */
-  readonly prefix: Uint8Array | undefined;
-  /** Only HTTP/1.1: the connection is to carry a WebSocket that HTTP/2 cannot. */
-  readonly http1Only: boolean;
-  readonly connectMs: number;
-  readonly fault: FaultReport;
-}
-
-/** Connects with what the runtime has. */
-export function dialWithDeno(options: DialOptions, done: (result: Dialled | Error) => void): void {
-  dialBackend(options).then(done, (error) => done(error instanceof Error ? error : new Error(String(error))));
+/** Makes what connects with what the runtime has. */
+export function runtimeDial(turn: Turn): Dial {
+  return (options, done) => {
+    dialBackend(turn, options).then(done, (error) => done(error instanceof Error ? error : new Error(String(error))));
+  };
 }
 
 /**
@@ -47,14 +34,14 @@ export function dialWithDeno(options: DialOptions, done: (result: Dialled | Erro
  *
  * @throws {DialError} If none answers.
  */
-export async function dialBackend(options: DialOptions): Promise<Dialled> {
+async function dialBackend(turn: Turn, options: DialOptions): Promise<Dialled> {
   const { addresses, connectMs } = options;
   const giveUpAt = performance.now() + connectMs;
   let failure = new DialError("unresolved", "the backend's name has no address");
   for (const [i, endpoint] of addresses.entries()) {
     const share = (giveUpAt - performance.now()) / (addresses.length - i);
     try {
-      return await connectWithin(share, endpoint, options);
+      return await connectWithin(turn, share, endpoint, options);
     } catch (error) {
       failure = asDialError(error);
     }
@@ -62,11 +49,7 @@ export async function dialBackend(options: DialOptions): Promise<Dialled> {
   throw failure;
 }
 
-const NO_HTTP1 = "the backend does not speak HTTP/1.1 over TLS";
-/** Some say so by what they choose, some by an alert (RFC 7301 §3.2). */
-const NO_HTTP2 = 'the backend does not speak HTTP/2 over TLS; set backend_protocol = "http1"';
-
-async function connectWithin(ms: number, endpoint: Endpoint, options: DialOptions): Promise<Dialled> {
+async function connectWithin(turn: Turn, ms: number, endpoint: Endpoint, options: DialOptions): Promise<Dialled> {
   const controller = new AbortController();
   const { signal } = controller;
   const timer = setTimeout(() => controller.abort(), Math.max(ms, 1));
@@ -79,18 +62,19 @@ async function connectWithin(ms: number, endpoint: Endpoint, options: DialOption
         prefix: options.prefix,
         signal,
         fault: options.fault,
+        turn,
       })
-      : await connect(endpoint, options, signal);
+      : await connect(turn, endpoint, options, signal);
     if (backendTls && backendProtocol === "h2" && alpnProtocol !== "h2") {
       transport.destroy();
-      throw new DialError("tls", NO_HTTP2);
+      throw noProtocol(options.settings);
     }
     const h2 = backendTls ? alpnProtocol === "h2" : backendProtocol !== "http1" && !options.http1Only;
     return { transport, protocol: h2 ? "h2" : "http/1.1", address: addressKey(endpoint) };
   } catch (error) {
     if (signal.aborted) throw new DialError("timeout", "the backend does not answer");
     if (error instanceof Error && /no.?application.?protocol/i.test(error.message)) {
-      throw new DialError("tls", options.settings.backendProtocol === "h2" ? NO_HTTP2 : NO_HTTP1);
+      throw noProtocol(options.settings);
     }
     throw error;
   } finally {
@@ -101,6 +85,7 @@ async function connectWithin(ms: number, endpoint: Endpoint, options: DialOption
 const buffers = new BufferPool();
 
 async function connect(
+  turn: Turn,
   { address, port }: Endpoint,
   options: DialOptions,
   signal: AbortSignal,
@@ -113,13 +98,13 @@ async function connect(
     conn.setNoDelay(true);
     if (options.prefix !== undefined) await writeAll(conn, options.prefix);
     if (!options.settings.backendTls) {
-      return { transport: new ConnTransport(conn, buffers, options.fault), alpnProtocol: null };
+      return { transport: new ConnTransport(turn, conn, buffers, options.fault), alpnProtocol: null };
     }
     const { name: hostname, alpnProtocols } = tlsOf(options);
     const tls = await Deno.startTls(conn, { hostname, alpnProtocols });
     conn = tls;
     const { alpnProtocol } = await tls.handshake();
-    return { transport: new ConnTransport(tls, buffers, options.fault), alpnProtocol };
+    return { transport: new ConnTransport(turn, tls, buffers, options.fault), alpnProtocol };
   } catch (error) {
     try {
       if (!signal.aborted) conn?.close();
@@ -133,25 +118,7 @@ async function connect(
 }
 
 function tlsOf({ settings, http1Only }: DialOptions): { name: string; alpnProtocols: string[] } {
-  return {
-    name: settings.backendServerName || hostOfName(settings.name),
-    alpnProtocols: alpnOf(settings, http1Only),
-  };
-}
-
-/** What tells an address from others. */
-export function addressKey({ address, port }: Endpoint): string {
-  return `${formatIpAddress(address)} ${port}`;
-}
-
-function alpnOf({ backendProtocol }: BackendSettings, http1Only: boolean): string[] {
-  if (http1Only || backendProtocol === "http1") return ["http/1.1"];
-  return backendProtocol === "h2" ? ["h2"] : ["h2", "http/1.1"];
-}
-
-/** The host of `host:port`, without brackets. */
-function hostOfName(name: string): string {
-  return name.slice(0, name.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
+  return { name: serverNameOf(settings), alpnProtocols: [...alpnOf(settings, http1Only)] };
 }
 
 async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {

@@ -16,6 +16,7 @@ import { DialError } from "../http/backend/dial_error.ts";
 import { SocketTransport } from "./socket_transport.ts";
 import { tlsSource } from "./tls_source.ts";
 import type { FaultReport } from "../http/transport.ts";
+import type { Turn } from "../http/turn.ts";
 
 /** What the handshake needs. */
 export interface PrivateTls {
@@ -27,6 +28,7 @@ export interface PrivateTls {
   /** What goes in clear before the handshake: a PROXY header. */
   readonly prefix: Uint8Array | undefined;
   readonly signal: AbortSignal;
+  readonly turn: Turn;
   readonly fault: FaultReport;
 }
 
@@ -39,7 +41,7 @@ const UNCOUNTED = { read() {}, written() {} };
  */
 export async function connectPrivateTls(
   { address, port }: Endpoint,
-  { ca, name, alpnProtocols, prefix, signal, fault }: PrivateTls,
+  { ca, name, alpnProtocols, prefix, signal, fault, turn }: PrivateTls,
 ): Promise<{ transport: SocketTransport; alpnProtocol: string | undefined }> {
   const socket = connectTcp({ host: formatIpAddress(address), port, noDelay: true, allowHalfOpen: true });
   socket.on("error", () => {}); // told where it is awaited
@@ -59,7 +61,10 @@ export async function connectPrivateTls(
       throw new DialError("tls", error instanceof Error ? error.message : String(error));
     }
     const { alpnProtocol } = tls;
-    return { transport: new SocketTransport(tls, source, UNCOUNTED, fault), alpnProtocol: alpnProtocol || undefined };
+    return {
+      transport: new SocketTransport(turn, tls, source, UNCOUNTED, fault),
+      alpnProtocol: alpnProtocol || undefined,
+    };
   } catch (error) {
     socket.destroy();
     throw error;

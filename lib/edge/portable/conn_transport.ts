@@ -6,10 +6,12 @@
 
 import type { BufferPool } from "../buffer_pool.ts";
 import { messageOf } from "../thrown.ts";
+import type { Turn } from "../http/turn.ts";
 import { endForFault, type FaultReport, HIGH_WATER, type Transport, type TransportEvents } from "../http/transport.ts";
 
 /** See the module. Plain, or TLS as a client. */
 export class ConnTransport implements Transport {
+  readonly turn: Turn;
   readonly #conn: Deno.Conn;
   readonly #pool: BufferPool;
   readonly #fault: FaultReport;
@@ -24,7 +26,8 @@ export class ConnTransport implements Transport {
   #over = false;
   #resumed: PromiseWithResolvers<void> | undefined;
 
-  constructor(conn: Deno.Conn, pool: BufferPool, fault: FaultReport) {
+  constructor(turn: Turn, conn: Deno.Conn, pool: BufferPool, fault: FaultReport) {
+    this.turn = turn;
     this.#conn = conn;
     this.#pool = pool;
     this.#fault = fault;
@@ -41,7 +44,7 @@ export class ConnTransport implements Transport {
 
   write(bytes: Uint8Array<ArrayBuffer>): void {
     if (this.#over || this.#ending) return;
-    this.#queue.push(bytes);
+    this.#queue.push(bytes.slice());
     this.#backlog += bytes.length;
     if (!this.#writing) void this.#drain();
   }
@@ -67,8 +70,9 @@ export class ConnTransport implements Transport {
     this.#conn.close();
   }
 
-  contained(action: () => void): () => void {
-    return () => this.#contain(action);
+  fault(thrown: unknown): void {
+    if (this.#over) this.#fault(thrown);
+    else endForFault(this, this.#events, this.#fault, thrown);
   }
 
   async #read(events: TransportEvents): Promise<void> {

@@ -10,12 +10,14 @@ import type { Endpoint } from "../../wire/socket_address.ts";
 import { parseIpAddress } from "../../wire/ip_address.ts";
 import type { Expirable } from "../deadlines.ts";
 import { BLOCKED, type End } from "../end.ts";
-import type { ConnectionEnd, EndReason } from "../engine.ts";
+import type { EndReason } from "../engine.ts";
+import type { HttpEnd } from "../http/client_connection.ts";
 import type { RouteSnapshot } from "../snapshot.ts";
 import { stackOf } from "../thrown.ts";
 import { ConnDuplex } from "./conn_duplex.ts";
 import { dial, type DialAttempt } from "./dial.ts";
 import type { Listener, PortableEngine } from "./engine.ts";
+import { NodeTls } from "./node_tls.ts";
 import { relay, writeAll } from "./relay.ts";
 
 /** Which way bytes go: `in` from client to backend, `out` from backend to client. */
@@ -48,7 +50,7 @@ export class Connection implements Expirable {
 
   /** L7: who serves HTTP closes the socket, and tells what became of it. */
   handedOver = false;
-  httpEnd: ConnectionEnd | undefined;
+  httpEnd: HttpEnd | undefined;
 
   /** How it ended; `undefined` while it lives. */
   ended: End | undefined;
@@ -169,11 +171,18 @@ async function serveHttp(connection: Connection, route: RouteSnapshot): Promise<
   const duplex = new ConnDuplex(socket, connection.received.slice());
   connection.releaseBuffer();
   connection.handedOver = true;
-  const accepted = { listener: listener.index, client, destination, serverName, route: route.hostname };
-  const ended = await new Promise<ConnectionEnd>((resolve) => engine.http.take(duplex, accepted, resolve));
-  connection.httpEnd = ended;
-  const { end: reason, detail } = ended;
-  return detail === undefined ? { reason } : { reason, detail };
+  const end = Promise.withResolvers<HttpEnd>();
+  engine.http.take({
+    listener: listener.index,
+    client,
+    destination,
+    serverName,
+    route: route.hostname,
+    secure: (context) => new NodeTls(engine.turn, duplex, context),
+    refuse: () => void duplex.destroy(),
+    ended: end.resolve,
+  });
+  return connection.httpEnd = await end.promise;
 }
 
 /** Reads the PROXY header that must come first, and takes the client's address from it. */

@@ -15,6 +15,9 @@ import { Suppression } from "../suppression.ts";
 import { messageOf, stackOf } from "../thrown.ts";
 import { BufferPool } from "../buffer_pool.ts";
 import { HttpService } from "../http/service.ts";
+import { runtimeDial } from "./backend_dial.ts";
+import { NodeTlsContext } from "./node_tls.ts";
+import { EventLoopTurn } from "./turn.ts";
 import { applyChange, type ChangeableListener, type EdgeChange, routeTable, type Serving } from "../change.ts";
 import { Connection, endpointOf, serveConnection } from "./connection.ts";
 import { Backend } from "./dial.ts";
@@ -57,7 +60,8 @@ export class PortableEngine implements Engine, Serving {
   readonly backends: Map<string, Backend>;
   readonly deadlines = new TimedDeadlines();
   readonly pool = new BufferPool();
-  readonly http: HttpService;
+  readonly turn = new EventLoopTurn(this.deadlines);
+  readonly http: HttpService<NodeTlsContext>;
   readonly open = new Set<Connection>();
   readonly listeners: readonly Listener[];
   readonly #reportsEnds: boolean;
@@ -97,8 +101,10 @@ export class PortableEngine implements Engine, Serving {
     });
     this.http = new HttpService(snapshot, {
       counters,
-      deadlines: this.deadlines,
+      turn: this.turn,
       suppression: this.#suppression,
+      dial: runtimeDial(this.turn),
+      makeContext: (pem) => new NodeTlsContext(pem),
       requestEnded: (end) => events.requestEnded(end),
       dialFailed: (backend) => events.dialFailed(backend),
       internalError: (stack) => events.internalError(stack),
@@ -142,7 +148,7 @@ export class PortableEngine implements Engine, Serving {
     this.#stopped = true;
     for (const { socket } of this.listeners) socket?.close();
     await Promise.all(this.#accepting); // the kernel's socket lives until the `accept` that waits on it is over
-    void this.http.drain();
+    this.http.drain();
     this.#closed = true;
     this.#drainedIfClear();
   }

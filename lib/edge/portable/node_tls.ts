@@ -1,34 +1,54 @@
 /**
- * TLS of node's, as the portable engine uses it.
+ * The TLS of clients, from node:tls.
  *
  * @module
  */
 
 import type { Duplex } from "node:stream";
-import { type SecureContext, TLSSocket } from "node:tls";
-import type { ClientTls, ClientTlsEvents } from "../http/client_tls.ts";
-import { type Counting, SocketTransport } from "./socket_transport.ts";
-import { tlsSource } from "./tls_source.ts";
+import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
+import type { ByteCounting, ClientTls, HandshakeEvents, ServerTlsContext } from "../http/client_tls.ts";
 import type { FaultReport, TransportEvents } from "../http/transport.ts";
+import type { Turn } from "../http/turn.ts";
+import type { CertificateSnapshot } from "../snapshot.ts";
+import { SocketTransport } from "./socket_transport.ts";
+import { tlsSource } from "./tls_source.ts";
 
+/** A certificate and its key as node:tls has them. */
+export class NodeTlsContext implements ServerTlsContext {
+  readonly secure: SecureContext;
+
+  /** @throws {Error} If they are not sound, or do not belong together. */
+  constructor({ cert, key }: CertificateSnapshot) {
+    this.secure = createSecureContext({ cert, key, minVersion: "TLSv1.2" });
+  }
+
+  free(): void {}
+}
+
+/** See the module. */
 export class NodeTls implements ClientTls {
+  readonly turn: Turn;
   readonly #socket: Duplex;
-  readonly #context: SecureContext;
+  readonly #context: NodeTlsContext;
   #tls: TLSSocket | undefined;
   #transport: SocketTransport | undefined;
+  #fault: FaultReport | undefined;
 
-  constructor(socket: Duplex, context: SecureContext) {
+  /** @param socket Nothing was read from it. */
+  constructor(turn: Turn, socket: Duplex, context: NodeTlsContext) {
+    this.turn = turn;
     this.#socket = socket;
     this.#context = context;
   }
 
-  handshake(events: ClientTlsEvents, counting: Counting, fault: FaultReport): void {
+  handshake(events: HandshakeEvents, counting: ByteCounting, fault: FaultReport): void {
     const socket = this.#socket;
-    socket.on("error", () => {});
+    this.#fault = fault;
+    socket.on("error", () => {}); // told by the TLS on it
     const source = tlsSource(socket);
     const tls = new TLSSocket(socket as never, {
       isServer: true,
-      secureContext: this.#context,
+      secureContext: this.#context.secure,
       ALPNProtocols: ["h2", "http/1.1"],
     });
     this.#tls = tls;
@@ -41,7 +61,7 @@ export class NodeTls implements ClientTls {
     });
     tls.once("secure", () => {
       secured = true;
-      this.#transport = new SocketTransport(tls, source, counting, fault);
+      this.#transport = new SocketTransport(this.turn, tls, source, counting, fault);
       events.secured(tls.alpnProtocol === "h2" ? "h2" : "http/1.1");
     });
   }
@@ -49,33 +69,43 @@ export class NodeTls implements ClientTls {
   get bytesRead(): number {
     return this.#transport?.bytesRead ?? 0;
   }
+
   get bytesWritten(): number {
     return this.#transport?.bytesWritten ?? 0;
   }
+
   get backlog(): number {
     return this.#transport?.backlog ?? 0;
   }
+
   start(events: TransportEvents): void {
     this.#transport?.start(events);
   }
+
   write(bytes: Uint8Array<ArrayBuffer>): void {
     this.#transport?.write(bytes);
   }
+
   pause(): void {
     this.#transport?.pause();
   }
+
   resume(): void {
     this.#transport?.resume();
   }
+
   end(): void {
     this.#transport?.end();
   }
+
   destroy(): void {
     this.#transport?.destroy();
     this.#tls?.destroy();
     this.#socket.destroy();
   }
-  contained(action: () => void): () => void {
-    return this.#transport?.contained(action) ?? action;
+
+  fault(thrown: unknown): void {
+    if (this.#transport === undefined) this.#fault?.(thrown);
+    else this.#transport.fault(thrown);
   }
 }

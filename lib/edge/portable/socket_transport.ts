@@ -5,20 +5,17 @@
  */
 
 import type { Duplex } from "node:stream";
+import type { ByteCounting } from "../http/client_tls.ts";
+import type { Turn } from "../http/turn.ts";
 import type { TlsSource } from "./tls_source.ts";
 import { endForFault, type FaultReport, type Transport, type TransportEvents } from "../http/transport.ts";
 
-/** Counts what passes, as it does. */
-export interface Counting {
-  read(bytes: number): void;
-  written(bytes: number): void;
-}
-
 /** See the module. The socket's `error` events are taken from the moment of construction. */
 export class SocketTransport implements Transport {
+  readonly turn: Turn;
   readonly #socket: Duplex;
   readonly #source: TlsSource;
-  readonly #counting: Counting;
+  readonly #counting: ByteCounting;
   readonly #fault: FaultReport;
   bytesRead = 0;
   bytesWritten = 0;
@@ -30,7 +27,8 @@ export class SocketTransport implements Transport {
    * @param socket With `allowHalfOpen`, and nothing read from it.
    * @param source What is under it.
    */
-  constructor(socket: Duplex, source: TlsSource, counting: Counting, fault: FaultReport) {
+  constructor(turn: Turn, socket: Duplex, source: TlsSource, counting: ByteCounting, fault: FaultReport) {
+    this.turn = turn;
     this.#socket = socket;
     this.#source = source;
     this.#counting = counting;
@@ -63,7 +61,7 @@ export class SocketTransport implements Transport {
     if (this.#destroyed || !this.#socket.writable) return;
     this.bytesWritten += bytes.length;
     this.#counting.written(bytes.length);
-    this.#socket.write(bytes);
+    this.#socket.write(bytes.slice());
   }
 
   pause(): void {
@@ -85,8 +83,9 @@ export class SocketTransport implements Transport {
     this.#socket.destroy();
   }
 
-  contained(action: () => void): () => void {
-    return () => this.#contain(action);
+  fault(thrown: unknown): void {
+    if (this.#destroyed) this.#fault(thrown);
+    else endForFault(this, this.#events, this.#fault, thrown);
   }
 
   #closed(): void {

@@ -7,6 +7,10 @@ import { ConnTransport } from "./conn_transport.ts";
 import { SocketTransport } from "./socket_transport.ts";
 import { tlsSource } from "./tls_source.ts";
 import type { Transport, TransportEvents } from "../http/transport.ts";
+import { TimedDeadlines } from "../timed_deadlines.ts";
+import { EventLoopTurn } from "./turn.ts";
+
+const turn = new EventLoopTurn(new TimedDeadlines());
 
 /** Writes down what a transport tells, and lets a test wait for it. */
 class Told implements TransportEvents {
@@ -66,6 +70,7 @@ const KINDS: Readonly<Record<string, () => Promise<Pair>>> = {
     await once(socket, "connect");
     const faults: unknown[] = [];
     const transport = new SocketTransport(
+      turn,
       socket,
       tlsSource(socket),
       { read: () => {}, written: () => {} },
@@ -77,7 +82,7 @@ const KINDS: Readonly<Record<string, () => Promise<Pair>>> = {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const [conn, peer] = await Promise.all([Deno.connect({ port: listener.addr.port }), accept(listener)]);
     const faults: unknown[] = [];
-    return pair(new ConnTransport(conn, new BufferPool(), (thrown) => faults.push(thrown)), peer, faults);
+    return pair(new ConnTransport(turn, conn, new BufferPool(), (thrown) => faults.push(thrown)), peer, faults);
   },
 };
 
@@ -288,16 +293,17 @@ for (const [kind, open] of Object.entries(KINDS)) {
     }
   });
 
-  Deno.test(`${kind}: a fault in what is contained is one, too, and a second one on the way is also told`, async () => {
+  Deno.test(`${kind}: a fault at the end of a turn is one, too, and a second one on the way is also told`, async () => {
     using opened = await open();
     const { transport, faults } = opened;
     const fail = (what: string) => () => {
       throw new Error(what);
     };
     transport.start({ received: fail("never"), ended: fail("never"), drained: fail("never"), closed: fail("second") });
-    setTimeout(transport.contained(fail("first")));
-    await new Promise((resolve) => setTimeout(resolve));
+    transport.fault(new Error("first"));
     assert.deepEqual(faults.map(String), ["Error: first", "Error: second"]);
+    transport.fault(new Error("third"));
+    assert.deepEqual(faults.map(String), ["Error: first", "Error: second", "Error: third"]);
   });
 }
 
@@ -306,7 +312,7 @@ Deno.test("SocketTransport counts what passes", async () => {
   const socket = connect({ host: "127.0.0.1", port: listener.addr.port, allowHalfOpen: true });
   using peer = await accept(listener);
   const counted = { read: 0, written: 0 };
-  const transport = new SocketTransport(socket, tlsSource(socket), {
+  const transport = new SocketTransport(turn, socket, tlsSource(socket), {
     read: (bytes) => counted.read += bytes,
     written: (bytes) => counted.written += bytes,
   }, (thrown) => assert.ifError(thrown));
@@ -324,7 +330,7 @@ Deno.test("ConnTransport keeps no buffer while it is paused", async () => {
   const pool = new CountingPool();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const [conn, peer] = await Promise.all([Deno.connect({ port: listener.addr.port }), accept(listener)]);
-  const transport = new ConnTransport(conn, pool, (thrown) => assert.fail(String(thrown)));
+  const transport = new ConnTransport(turn, conn, pool, (thrown) => assert.fail(String(thrown)));
   const told = new Told();
   const received = told.received.bind(told);
   told.received = (bytes) => {

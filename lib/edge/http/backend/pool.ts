@@ -5,13 +5,13 @@
  */
 
 import type { Endpoint } from "../../../wire/socket_address.ts";
-import type { Deadlines, Expirable } from "../../deadlines.ts";
-import { turnTime } from "../../turn.ts";
-import { addressKey, type BackendSettings, type Dialled, type DialOptions } from "../../portable/backend_dial.ts";
+import type { Expirable } from "../../deadlines.ts";
+import { addressKey, type BackendSettings, type Dial, type Dialled } from "./dial.ts";
 import { DialError } from "./dial_error.ts";
 import { HEAD_LIMITS } from "../head_limits.ts";
 import { Http1ClientConnection } from "../http1/client.ts";
 import { Http2ClientConnection } from "../http2/client.ts";
+import type { Turn } from "../turn.ts";
 import type { ClientConnectionEvents, ClientStreamEvents, HttpStream, RequestHead } from "../message.ts";
 
 /** Connections of one pool at once, those that are being dialled included. */
@@ -36,17 +36,14 @@ export interface Requester extends ClientStreamEvents {
   unavailable(error: DialError | "overloaded"): void;
 }
 
-/** Connects, and tells what came of it, once. */
-export type Dial = (options: DialOptions, done: (result: Dialled | Error) => void) => void;
-
 /** What a pool is of. */
 export interface PoolOptions {
   readonly dial: Dial;
   readonly settings: BackendSettings;
   /** What goes before everything else on a connection: a PROXY header. */
-  readonly prefix: Uint8Array | undefined;
+  readonly prefix: Uint8Array<ArrayBuffer> | undefined;
   readonly connectMs: number;
-  readonly deadlines: Deadlines;
+  readonly turn: Turn;
   readonly addresses: () => readonly Endpoint[];
   /** A connection was made, after so many seconds. */
   dialled(seconds: number): void;
@@ -115,7 +112,7 @@ export class BackendPool {
     }
     const waiter = new Waiter(this, requester);
     this.#waiting.add(waiter);
-    this.#options.deadlines.set(waiter, this.#options.connectMs + GRACE_MS);
+    this.#options.turn.deadlines.set(waiter, this.#options.connectMs + GRACE_MS);
     this.#dialMore();
     return waiter;
   }
@@ -123,7 +120,7 @@ export class BackendPool {
   /** Takes back a request that waits. */
   cancel(waiter: Waiter): void {
     this.#waiting.delete(waiter);
-    this.#options.deadlines.clear(waiter);
+    this.#options.turn.deadlines.clear(waiter);
   }
 
   /** Nobody will send any more requests: connections end with those that are under way. */
@@ -143,11 +140,11 @@ export class BackendPool {
     const { connection } = pooled;
     if (connection.active > 0) return;
     if (this.#closed) return connection.close();
-    this.#options.deadlines.set(pooled, idleMs(connection));
+    this.#options.turn.deadlines.set(pooled, idleMs(connection));
   }
 
   forget(pooled: Pooled): void {
-    this.#options.deadlines.clear(pooled);
+    this.#options.turn.deadlines.clear(pooled);
     this.#connections = this.#connections.filter((other) => other !== pooled);
     if (pooled.connection.carriesWebSockets === undefined) {
       const message = 'the backend does not speak HTTP/2; set backend_protocol = "http1"';
@@ -168,7 +165,7 @@ export class BackendPool {
   #send(pooled: Pooled, requester: Requester): void {
     const reused = pooled.used;
     pooled.used = true;
-    this.#options.deadlines.clear(pooled);
+    this.#options.turn.deadlines.clear(pooled);
     requester.sending(pooled.connection.request(requester.head, requester.bodiless, requester), reused);
   }
 
@@ -230,12 +227,12 @@ export class BackendPool {
   #dial(http1Only: boolean): void {
     const { settings, prefix, connectMs, addresses, fault, dial } = this.#options;
     this.#dialling++;
-    const startedAt = turnTime();
+    const startedAt = this.#options.turn.now;
     dial({ settings, addresses: addresses(), prefix, http1Only, connectMs, fault }, (result) => {
       this.#dialling--;
       if (!(result instanceof Error)) {
-        this.#options.dialled((turnTime() - startedAt) / 1000);
-        return result.transport.contained(() => this.#add(result))();
+        this.#options.dialled((this.#options.turn.now - startedAt) / 1000);
+        return this.#add(result);
       }
       if (result instanceof DialError) this.#options.dialFailed();
       else fault(result);
@@ -247,9 +244,13 @@ export class BackendPool {
   }
 
   #add(dialled: Dialled): void {
-    const pooled = new Pooled(this, dialled, this.#options.settings.backendTls ? "https" : "http");
-    this.#connections.push(pooled);
-    this.changed(pooled);
+    try {
+      const pooled = new Pooled(this, dialled, this.#options.settings.backendTls ? "https" : "http");
+      this.#connections.push(pooled);
+      this.changed(pooled);
+    } catch (thrown) {
+      dialled.transport.fault(thrown);
+    }
   }
 }
 

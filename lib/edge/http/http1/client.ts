@@ -4,7 +4,6 @@
  * @module
  */
 
-import { atTurnEnd } from "../../turn.ts";
 import { type HeadLimits, parseResponseHead, type ResponseHead } from "../../../wire/http1_head.ts";
 import { Http1ClientStream, type Http1ClientStreamOwner } from "./client_stream.ts";
 import { Http1Connection } from "./connection.ts";
@@ -102,14 +101,24 @@ export class Http1ClientConnection extends Http1Connection implements ClientConn
   /** Nothing was written of a request. Nobody listens to its stream before `request` returns. */
   #takeBack(stream: Http1ClientStream, detail: string): void {
     stream.hold();
-    atTurnEnd(this.transport.contained(() => {
-      if (this.#stream !== stream) return;
-      this.#stream = undefined;
-      this.#reading = "idle";
-      stream.fail({ kind: "malformed", detail });
-      if (this.#closing) this.close();
-      else if (this.available) this.#events.changed();
-    }));
+    this.transport.turn.atEnd({
+      endTurn: () => {
+        try {
+          this.#tookBack(stream, detail);
+        } catch (thrown) {
+          this.transport.fault(thrown);
+        }
+      },
+    });
+  }
+
+  #tookBack(stream: Http1ClientStream, detail: string): void {
+    if (this.#stream !== stream) return;
+    this.#stream = undefined;
+    this.#reading = "idle";
+    stream.fail({ kind: "malformed", detail });
+    if (this.#closing) this.close();
+    else if (this.available) this.#events.changed();
   }
 
   // ---- What comes in -------------------------------------------------------------------------------------------------

@@ -4,44 +4,48 @@
  * @module
  */
 
-import { atTurnEnd } from "../../turn.ts";
 import { ByteWriter } from "../../../wire/byte_writer.ts";
 import { encodeChunkEnd, encodeChunkHeader } from "../../../wire/http1_encode.ts";
 import { HIGH_WATER, type Transport } from "../transport.ts";
+import type { TurnTask } from "../turn.ts";
 
 /** Is told when parts of bodies have left. */
 export interface Http1OutputOwner {
   bodySent(bytes: number): void;
 }
 
-/** From this many octets on, a part of a body is given to the transport at once, in an array of its own. */
-const DIRECT = 16 * 1024;
+/** From this many bytes on, what was written leaves at once. */
+const EARLY = 16 * 1024;
 
 /** Writers of which nothing waits, for any connection: one that is idle keeps none. */
 const spare: ByteWriter[] = [];
 const MAX_SPARE = 32;
-const MAX_SPARE_CAPACITY = 4 * DIRECT;
+const MAX_SPARE_CAPACITY = 512 * 1024;
 
 /**
  * Gathers what is written in one turn of the event loop, so that a head with a short body is one write: under TLS one
  * record, and one system call.
  */
-export class Http1Output {
+export class Http1Output implements TurnTask {
   readonly #transport: Transport;
   readonly #owner: Http1OutputOwner;
   #writer: ByteWriter | undefined;
   /** Octets of bodies of which the owner has not been told. */
   #untold = 0;
   #isScheduled = false;
-  readonly #flushScheduled: () => void;
 
   constructor(transport: Transport, owner: Http1OutputOwner) {
     this.#transport = transport;
     this.#owner = owner;
-    this.#flushScheduled = transport.contained(() => {
+  }
+
+  endTurn(): void {
+    try {
       this.#isScheduled = false;
       this.flush();
-    });
+    } catch (thrown) {
+      this.#transport.fault(thrown);
+    }
   }
 
   /** Whether more may be written than must be. */
@@ -53,7 +57,7 @@ export class Http1Output {
   open(): ByteWriter {
     if (!this.#isScheduled) {
       this.#isScheduled = true;
-      atTurnEnd(this.#flushScheduled);
+      this.#transport.turn.atEnd(this);
     }
     return this.#writer ??= spare.pop() ?? new ByteWriter(1024);
   }
@@ -63,13 +67,9 @@ export class Http1Output {
     this.#untold += bytes.length;
     const writer = this.open();
     if (chunked) encodeChunkHeader(writer, bytes.length);
-    if (bytes.length >= DIRECT) {
-      this.#writeDirectly(writer, bytes, chunked);
-      return;
-    }
     writer.put(bytes);
     if (chunked) encodeChunkEnd(writer);
-    if (writer.length >= DIRECT) this.flush();
+    if (writer.length >= EARLY) this.flush();
   }
 
   /** Counts a part of a body that is not to be written as one that has left. */
@@ -82,10 +82,7 @@ export class Http1Output {
   flush(): void {
     const writer = this.#writer;
     if (writer !== undefined) {
-      if (writer.length > 0) {
-        if (this.#transport.writeView === undefined) this.#transport.write(writer.taken());
-        else this.#transport.writeView(writer.written);
-      }
+      if (writer.length > 0) this.#transport.write(writer.written);
       this.#release(writer);
     }
     this.#tell();
@@ -100,19 +97,6 @@ export class Http1Output {
   /** Forgets what was not given to the transport yet. */
   discard(): void {
     if (this.#writer !== undefined) this.#release(this.#writer);
-  }
-
-  /** Copies a large part once, between what goes before and behind it. */
-  #writeDirectly(writer: ByteWriter, bytes: Uint8Array, chunked: boolean): void {
-    const before = writer.length;
-    if (chunked) encodeChunkEnd(writer);
-    const all = new Uint8Array(writer.length + bytes.length);
-    all.set(writer.bytes.subarray(0, before));
-    all.set(bytes, before);
-    all.set(writer.bytes.subarray(before, writer.length), before + bytes.length);
-    this.#release(writer);
-    this.#transport.write(all);
-    this.#tell();
   }
 
   #tell(): void {

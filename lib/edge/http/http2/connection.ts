@@ -8,7 +8,7 @@
  * @module
  */
 
-import { startTimer, stopTimer, type Timer } from "../../turn.ts";
+import { Timer } from "../../deadlines.ts";
 import { type HeaderBlock, HpackError } from "../../../wire/hpack_decoder.ts";
 import * as h2 from "../../../wire/http2_frames.ts";
 import type { ErrorCode } from "../../../wire/http2_frames.ts";
@@ -21,7 +21,7 @@ import { ReceiveWindow } from "./receive_window.ts";
 import { ResetStreams } from "./reset_streams.ts";
 import { SendFlow } from "./send_flow.ts";
 import { readSettings, type ReceivedSettings } from "./settings.ts";
-import { type Http2Stream, MAX_RECEIVE_WINDOW } from "./stream.ts";
+import { type Http2Stream, MAX_RECEIVE_WINDOW, type StreamOwner } from "./stream.ts";
 import { HIGH_WATER, type Transport, type TransportEvents } from "../transport.ts";
 
 /** How long a peer may take to read the GOAWAY that ends its connection. */
@@ -47,12 +47,12 @@ export interface RoleOptions {
 }
 
 /** See the module. */
-export abstract class Http2Connection implements TransportEvents {
+export abstract class Http2Connection implements TransportEvents, StreamOwner {
   readonly output: Http2Output;
   readonly sendFlow: SendFlow;
   protected readonly transport: Transport;
   protected readonly streams: Map<number, Http2Stream> = new Map();
-  protected readonly noise: NoiseLimit = new NoiseLimit();
+  protected readonly noise: NoiseLimit;
   readonly #frames = new FrameReader((type, flags, id, payload) => this.#frame(type, flags, id, payload));
   readonly #blocks = new HeaderBlocks();
   readonly #window: ReceiveWindow;
@@ -68,6 +68,7 @@ export abstract class Http2Connection implements TransportEvents {
 
   constructor(transport: Transport, { windowSize, creditsAtOnce, huffman }: RoleOptions) {
     this.transport = transport;
+    this.noise = new NoiseLimit(transport.turn);
     this.output = new Http2Output(transport, huffman, () => this.#flushed());
     this.sendFlow = new SendFlow(this.output, () => this.noise.useful());
     this.#window = new ReceiveWindow(windowSize, windowSize);
@@ -163,7 +164,7 @@ export abstract class Http2Connection implements TransportEvents {
   }
 
   closed(error: string | undefined): void {
-    stopTimer(this.#linger);
+    this.#stopLingering();
     this.#finish(error ?? "the connection was closed", error);
   }
 
@@ -180,7 +181,7 @@ export abstract class Http2Connection implements TransportEvents {
 
   /** Ends the connection at once, and every stream with it. */
   protected destroy(detail: string): void {
-    stopTimer(this.#linger);
+    this.#stopLingering();
     this.#finish(detail, detail);
     this.transport.destroy();
   }
@@ -203,7 +204,12 @@ export abstract class Http2Connection implements TransportEvents {
     this.transport.end();
     // Unread bytes would have the system reset the connection, and what was sent last be lost.
     if (this.#paused) this.transport.resume();
-    this.#linger = startTimer(() => this.transport.destroy(), LINGER_MS);
+    this.#linger = new Timer(() => this.transport.destroy());
+    this.transport.turn.deadlines.set(this.#linger, LINGER_MS);
+  }
+
+  #stopLingering(): void {
+    if (this.#linger !== undefined) this.transport.turn.deadlines.clear(this.#linger);
   }
 
   #finish(detail: string, error: string | undefined): void {

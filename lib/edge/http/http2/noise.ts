@@ -5,6 +5,7 @@
  */
 
 import { Http2Error } from "../../../wire/http2_frames.ts";
+import type { Turn } from "../turn.ts";
 
 /** So many at once, and so many a second, are taken for chatter, more for an attack. */
 const BURST = 10_000;
@@ -18,13 +19,19 @@ const PER_USEFUL = 4;
  * 9518).
  */
 export class NoiseLimit {
+  readonly #turn: Turn;
   #level = 0;
-  #since = performance.now();
+  #since: number;
+
+  constructor(turn: Turn) {
+    this.#turn = turn;
+    this.#since = turn.now;
+  }
 
   /** Counts a frame that does nothing useful by itself. @throws {Http2Error} If there are too many. */
   count(): void {
     if (++this.#level < BURST) return;
-    const now = performance.now();
+    const { now } = this.#turn;
     this.#level = Math.max(0, this.#level - (now - this.#since) * PER_SECOND / 1000);
     this.#since = now;
     if (this.#level >= BURST) throw new Http2Error("ENHANCE_YOUR_CALM", "too many frames to no purpose");

@@ -4,13 +4,13 @@
  * @module
  */
 
-import { atNextTurnEnd, atTurnEnd } from "../../turn.ts";
 import { ByteWriter } from "../../../wire/byte_writer.ts";
 import type { FieldList } from "../../../wire/field_list.ts";
 import { HpackEncoder } from "../../../wire/hpack_encoder.ts";
 import * as h2 from "../../../wire/http2_frames.ts";
 import type { ErrorCode } from "../../../wire/http2_frames.ts";
 import type { Transport } from "../transport.ts";
+import type { TurnTask } from "../turn.ts";
 
 /** Buffers to write to. They are shared, since a connection needs one only from its first frame of a turn to the last. */
 const SPARE: ByteWriter[] = [];
@@ -21,7 +21,7 @@ const EARLY = 64 * 1024;
 const RECORD = 16 * 1024;
 
 /** See the module. */
-export class Http2Output {
+export class Http2Output implements TurnTask {
   readonly #transport: Transport;
   readonly #flushed: () => void;
   /** What was written in this turn. */
@@ -31,7 +31,6 @@ export class Http2Output {
   #lastData = -1;
   #scheduled = false;
   #isBulk = false;
-  readonly #flushScheduled: () => void;
   #stopped = false;
 
   /**
@@ -42,19 +41,25 @@ export class Http2Output {
     this.#transport = transport;
     this.#encoder = new HpackEncoder(huffman);
     this.#flushed = flushed;
-    this.#flushScheduled = transport.contained(() => {
+  }
+
+  endTurn(): void {
+    try {
       this.#scheduled = false;
-      // In the midst of a large body, what is left over goes with what comes next: alone it would be a record for itself.
-      if (this.#isBulk && this.#written.length < RECORD) {
-        this.#isBulk = false;
-        this.#scheduled = true;
-        atNextTurnEnd(this.#flushScheduled);
-        this.#flushed();
-        return;
-      }
-      this.#isBulk = false;
-      this.flush();
-    });
+      this.#flushUnlessLeftOver();
+    } catch (thrown) {
+      this.#transport.fault(thrown);
+    }
+  }
+
+  /** In the midst of a large body, what is left over goes with what comes next: alone it would be a record of its own. */
+  #flushUnlessLeftOver(): void {
+    const isLeftOver = this.#isBulk && this.#written.length < RECORD;
+    this.#isBulk = false;
+    if (!isLeftOver) return this.flush();
+    this.#scheduled = true;
+    this.#transport.turn.atNextEnd(this);
+    this.#flushed();
   }
 
   /** How many bytes wait to leave. */
@@ -122,10 +127,10 @@ export class Http2Output {
     this.#out.put(bytes);
     this.#flushSoon();
     // What is large leaves at once, while it is in the cache, and before it is a backlog.
-    if (this.#written.length >= EARLY && this.#transport.writeView !== undefined && !this.#stopped) {
+    if (this.#written.length >= EARLY && !this.#stopped) {
       const written = this.#written;
       const whole = written.length - written.length % RECORD; // what is cut off would be a record of a few octets
-      this.#transport.writeView(written.bytes.subarray(0, whole));
+      this.#transport.write(written.bytes.subarray(0, whole));
       written.bytes.copyWithin(0, whole, written.length);
       written.length -= whole;
       this.#lastData = -1;
@@ -183,11 +188,8 @@ export class Http2Output {
   }
 
   #write(written: ByteWriter): void {
-    if (this.#transport.writeView === undefined) this.#transport.write(written.taken());
-    else {
-      this.#transport.writeView(written.written);
-      written.clear();
-    }
+    this.#transport.write(written.written);
+    written.clear();
     if (SPARE.length < MAX_SPARE && written.bytes.length <= MAX_SPARE_LENGTH) SPARE.push(written);
   }
 
@@ -199,6 +201,6 @@ export class Http2Output {
   #flushSoon(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
-    atTurnEnd(this.#flushScheduled);
+    this.#transport.turn.atEnd(this);
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { startTimer, stopTimer, type Timer } from "../../turn.ts";
+import { Timer } from "../../deadlines.ts";
 import type { HeaderBlock } from "../../../wire/hpack_decoder.ts";
 import * as h2 from "../../../wire/http2_frames.ts";
 import { Http2Connection } from "./connection.ts";
@@ -154,7 +154,14 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
     this.#draining = true;
     this.output.goAway(h2.MAX_WINDOW, "NO_ERROR");
     this.output.ping(0, new Uint8Array(8));
-    this.#drainTimer = startTimer(this.transport.contained(() => this.#lastWord()), DRAIN_PING_MS);
+    this.#drainTimer = new Timer(() => {
+      try {
+        this.#lastWord();
+      } catch (thrown) {
+        this.transport.fault(thrown);
+      }
+    });
+    this.transport.turn.deadlines.set(this.#drainTimer, DRAIN_PING_MS);
   }
 
   abort(): void {
@@ -167,10 +174,14 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
 
   #lastWord(): void {
     if (this.over || this.#refusedAbove !== h2.MAX_WINDOW) return;
-    stopTimer(this.#drainTimer);
+    this.#stopDrainTimer();
     this.#refusedAbove = this.#lastStream;
     this.output.goAway(this.#lastStream, "NO_ERROR");
     if (this.streams.size === 0) this.endInOrder();
+  }
+
+  #stopDrainTimer(): void {
+    if (this.#drainTimer !== undefined) this.transport.turn.deadlines.clear(this.#drainTimer);
   }
 
   protected get lastPeerStream(): number {
@@ -259,7 +270,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   }
 
   protected connectionClosed(error: string | undefined): void {
-    stopTimer(this.#drainTimer);
+    this.#stopDrainTimer();
     this.#active = 0;
     this.#events.closed(error);
   }

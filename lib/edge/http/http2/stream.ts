@@ -5,11 +5,11 @@
  */
 
 import type { FieldList } from "../../../wire/field_list.ts";
-import { DEFAULT_WINDOW } from "../../../wire/http2_frames.ts";
+import { DEFAULT_WINDOW, type ErrorCode } from "../../../wire/http2_frames.ts";
 import { ByteQueue } from "../byte_queue.ts";
-import type { Http2Connection } from "./connection.ts";
 import { ReceiveWindow } from "./receive_window.ts";
-import type { Sender } from "./send_flow.ts";
+import type { Http2Output } from "./output.ts";
+import type { Sender, SendFlow } from "./send_flow.ts";
 import type { HttpStream, StreamEvents, StreamFailure } from "../message.ts";
 
 /**
@@ -25,10 +25,26 @@ const RESET_CODES = {
   malformed: "PROTOCOL_ERROR",
 } as const;
 
+/** The connection that a stream is one of. */
+export interface StreamOwner {
+  readonly output: Http2Output;
+  readonly sendFlow: SendFlow;
+  /** Whether the window of one more stream may grow. */
+  readonly streamsMayGrow: boolean;
+  /** The window of a stream has grown; by less than nothing where the stream is over. */
+  streamGrew(bytes: number): void;
+  /** So many bytes are dealt with. */
+  credit(bytes: number): void;
+  /** Resets a stream. */
+  reset(id: number, code: ErrorCode): void;
+  /** A stream is over. */
+  forget(stream: Http2Stream): void;
+}
+
 /** See the module. What both roles have in common. */
 export abstract class Http2Stream implements HttpStream, Sender {
   readonly id: number;
-  protected readonly connection: Http2Connection;
+  protected readonly connection: StreamOwner;
   sendWindow: number;
   readonly #window = new ReceiveWindow(DEFAULT_WINDOW, DEFAULT_WINDOW);
   /** Came in and is not credited. */
@@ -45,7 +61,7 @@ export abstract class Http2Stream implements HttpStream, Sender {
   /** No event follows. */
   #closed = false;
 
-  constructor(connection: Http2Connection, id: number, sendWindow: number) {
+  constructor(connection: StreamOwner, id: number, sendWindow: number) {
     this.connection = connection;
     this.id = id;
     this.sendWindow = sendWindow;

@@ -5,6 +5,25 @@
  */
 
 import { HIGH_WATER, type Transport, type TransportEvents } from "../transport.ts";
+import { TimedDeadlines } from "../../timed_deadlines.ts";
+import type { Turn, TurnTask } from "../turn.ts";
+
+/** Ends with the microtasks of a turn of the event loop. */
+export class FakeTurn implements Turn {
+  readonly deadlines = new TimedDeadlines();
+
+  get now(): number {
+    return performance.now();
+  }
+
+  atEnd(task: TurnTask): void {
+    queueMicrotask(() => task.endTurn());
+  }
+
+  atNextEnd(task: TurnTask): void {
+    setTimeout(() => task.endTurn());
+  }
+}
 
 /** The text's characters, one octet each. */
 export function octets(text: string): Uint8Array<ArrayBuffer> {
@@ -25,6 +44,7 @@ export function turn(): Promise<void> {
 
 /** See the module. What the peer sends while the transport is paused waits, as in a network. */
 export class FakeTransport implements Transport {
+  readonly turn: Turn = new FakeTurn();
   backlog = 0;
   isPaused = false;
   /** Ended by the connection. */
@@ -77,8 +97,8 @@ export class FakeTransport implements Transport {
     if (!this.#isClosed) this.isDestroyed = true;
   }
 
-  contained(action: () => void): () => void {
-    return action;
+  fault(thrown: unknown): void {
+    throw thrown;
   }
 
   // What the peer does.

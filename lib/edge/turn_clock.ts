@@ -1,1 +1,0 @@
-export { turnTime } from "./turn.ts";
