@@ -32,6 +32,8 @@ export class SendFlow {
   #initialWindow = h2.DEFAULT_WINDOW;
   /** Streams that could send, but for the connection's window and the network. The next in turn is the first. */
   readonly #ready = new Set<Sender>();
+  /** Whether the connection's window has cut the last frame short. */
+  #isCut = false;
 
   /** @param useful Told of each frame that carries what it can. */
   constructor(output: Http2Output, useful: () => void) {
@@ -61,6 +63,7 @@ export class SendFlow {
     if (this.#isBlocked) return 0;
     const length = Math.min(bytes.length, h2.MAX_FRAME_LENGTH, this.#window, stream.sendWindow);
     if (length <= 0) return 0;
+    this.#isCut = length === this.#window && length < Math.min(bytes.length, h2.MAX_FRAME_LENGTH, stream.sendWindow);
     this.#window -= length;
     stream.sendWindow -= length;
     this.#output.data(stream.id, length === bytes.length ? bytes : bytes.subarray(0, length));
@@ -110,8 +113,11 @@ export class SendFlow {
     // A stream that is put back is come to again: a set is walked in the order of insertion.
     for (const stream of this.#ready) {
       if (this.#isBlocked) return;
-      this.#ready.delete(stream);
+      this.#isCut = false;
       stream.sendWaiting();
+      // It keeps its turn: otherwise a peer that grants little at a time would starve every other stream.
+      if (this.#isCut) return;
+      this.#ready.delete(stream);
       this.wait(stream);
     }
   }

@@ -100,20 +100,31 @@ export class Http2Peer implements Disposable {
    * `GOAWAY 1 NO_ERROR`. DATA of more than 100 octets are told as their number.
    */
   async told(): Promise<string[]> {
-    await turn();
-    const bytes = octets(this.transport.writes.slice(this.#writesSeen).join(""));
-    this.#writesSeen = this.transport.writes.length;
     const lines: string[] = [];
-    for (let at = 0; at < bytes.length;) {
-      const length = h2.uint32At(bytes, at) >>> 8;
-      const end = at + h2.FRAME_HEADER_LENGTH + length;
-      if (end > bytes.length) throw new RangeError("a frame without its end");
+    let bytes = "";
+    do {
+      await turn();
+      const more = this.transport.writes.slice(this.#writesSeen).join("");
+      if (bytes !== "" && more === "") throw new RangeError("a frame without its end");
+      this.#writesSeen = this.transport.writes.length;
+      bytes = this.#wholeFrames(bytes + more, lines);
+    } while (bytes !== ""); // a large body is written in whole records of TLS, which end within frames
+    return lines;
+  }
+
+  /** Adds a line for each frame that is whole. @returns What is left. */
+  #wholeFrames(text: string, lines: string[]): string {
+    const bytes = octets(text);
+    let at = 0;
+    while (at + h2.FRAME_HEADER_LENGTH <= bytes.length) {
+      const end = at + h2.FRAME_HEADER_LENGTH + (h2.uint32At(bytes, at) >>> 8);
+      if (end > bytes.length) break;
       const id = h2.uint32At(bytes, at + 5);
       const line = this.#line(bytes[at + 3] ?? 0, bytes[at + 4] ?? 0, id, bytes.subarray(at + 9, end));
       if (line !== undefined) lines.push(line);
       at = end;
     }
-    return lines;
+    return text.slice(at);
   }
 
   #line(type: number, flags: number, id: number, payload: Uint8Array): string | undefined {
