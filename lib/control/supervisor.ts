@@ -15,6 +15,8 @@ import { PortableEngine } from "../edge/portable/engine.ts";
 import type { RouteRows } from "../edge/route_counters.ts";
 import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
 import { messageOf } from "../edge/thrown.ts";
+import { newTicketKey } from "../edge/ticket_key.ts";
+import { DEFAULT_TLS } from "../edge/tls_settings.ts";
 import { type Endpoint, parseListenAddress } from "../wire/socket_address.ts";
 import { type CertificateFiles, certificateName } from "./certificate_files.ts";
 import type { Config, ListenerConfig, RouteConfig, StoredState } from "./config_types.ts";
@@ -119,7 +121,7 @@ export class Supervisor {
     this.engine = engine;
     const portable = this.engine === "portable";
     this.#workers = portable ? 1 : config.proxy.workers || navigator.hardwareConcurrency;
-    this.#counters = new Counters(state.listeners.length, portable ? 1 : EpollEngine.writers(this.#workers));
+    this.#counters = new Counters(state.listeners.length, portable ? 1 : this.#workers);
     const routes = state.listeners.flatMap(({ routes }) => routes);
     this.routeCounts = new RouteCounts(this.#counters.routes, config.proxy.connectTimeoutMs);
     for (const route of routes) this.routeCounts.add(route);
@@ -336,6 +338,8 @@ export function makeSnapshot(
     },
     backends,
     certificates: certificates === undefined ? new Map() : certificatesOf(state, certificates),
+    tls: DEFAULT_TLS,
+    ticketKeys: [newTicketKey()],
     timeouts: {
       proxyHeaderMs: PROXY_HEADER_TIMEOUT_MS,
       helloMs: proxy.helloTimeoutMs,

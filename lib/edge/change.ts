@@ -9,6 +9,7 @@ import { GeoIp } from "../rules/geoip.ts";
 import { RouteTable } from "../rules/route_table.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
 import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot, RouteSnapshot } from "./snapshot.ts";
+import type { TicketKey } from "./ticket_key.ts";
 
 /** One change, plain and small: it can be posted to another thread. To make it twice is the same as once. */
 export type EdgeChange =
@@ -29,7 +30,9 @@ export type EdgeChange =
   /** A certificate of L7 routes, for connections to come. */
   | { readonly kind: "set_certificate"; readonly name: string; readonly certificate: CertificateSnapshot }
   /** No route names this certificate any more. */
-  | { readonly kind: "remove_certificate"; readonly name: string };
+  | { readonly kind: "remove_certificate"; readonly name: string }
+  /** The keys of session tickets: the first makes them, all take them. */
+  | { readonly kind: "set_ticket_keys"; readonly keys: readonly TicketKey[] };
 
 /** A listener as far as it can change. */
 export interface ChangeableListener {
@@ -89,6 +92,7 @@ export function applyChange(serving: Serving, change: EdgeChange): void {
       return;
     case "set_certificate":
     case "remove_certificate":
+    case "set_ticket_keys":
       return; // a matter of who serves HTTP
     default:
       throw new TypeError(`unknown change: ${JSON.stringify(change satisfies never)}`);
@@ -112,6 +116,7 @@ export class LivingSnapshot {
   readonly #backends: Map<string, readonly Endpoint[]>;
   readonly #certificates: Map<string, CertificateSnapshot>;
   #geoip: Uint8Array | undefined;
+  #ticketKeys: readonly TicketKey[];
 
   constructor(snapshot: EdgeSnapshot) {
     const { rules, geoip } = snapshot.firewall;
@@ -129,6 +134,7 @@ export class LivingSnapshot {
     this.#backends = new Map(snapshot.backends);
     this.#certificates = new Map(snapshot.certificates);
     this.#geoip = geoip;
+    this.#ticketKeys = snapshot.ticketKeys;
   }
 
   /** @throws {RangeError} If there is no such listener. */
@@ -171,6 +177,9 @@ export class LivingSnapshot {
       case "remove_certificate":
         this.#certificates.delete(change.name);
         return;
+      case "set_ticket_keys":
+        this.#ticketKeys = change.keys;
+        return;
       default:
         throw new TypeError(`unknown change: ${JSON.stringify(change satisfies never)}`);
     }
@@ -189,6 +198,7 @@ export class LivingSnapshot {
       },
       backends: new Map(this.#backends),
       certificates: new Map(this.#certificates),
+      ticketKeys: this.#ticketKeys,
     };
   }
 }

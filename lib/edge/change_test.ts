@@ -6,6 +6,7 @@ import type { Endpoint } from "../wire/socket_address.ts";
 import { applyChange, type EdgeChange, LivingSnapshot, routeTable, type Serving } from "./change.ts";
 import { makeFirewall } from "./firewall.ts";
 import type { EdgeSnapshot, HttpRoute, RouteSnapshot } from "./snapshot.ts";
+import { DEFAULT_TLS } from "./tls_settings.ts";
 
 const HOSTNAMES = ["a.test", "b.a.test", "c.b.a.test", "*.a.test", "*.b.a.test", "*.test", "*"];
 const SERVER_NAMES = [undefined, "test", "a.test", "b.a.test", "c.b.a.test", "d.c.b.a.test", "z.a.test", "z.test", "z"];
@@ -107,6 +108,8 @@ const snapshot: fc.Arbitrary<EdgeSnapshot> = fc.record({
     backends: new Map(backends.map((name) => [name, addresses])),
     timeouts: { proxyHeaderMs: 1, helloMs: 2, connectMs: 3, idleMs: 4 },
     certificates: new Map([["one", { cert: "e", key: "f" }]]),
+    tls: DEFAULT_TLS,
+    ticketKeys: [],
     reportsConnections: true,
     reportsRequests: true,
   };

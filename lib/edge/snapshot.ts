@@ -9,6 +9,8 @@ import type { FirewallRules } from "../rules/firewall.ts";
 import type { HttpPolicy } from "../rules/http_policy.ts";
 import type { RouteRows } from "./route_counters.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
+import type { TicketKey } from "./ticket_key.ts";
+import type { TlsSettings } from "./tls_settings.ts";
 
 /** All that an engine serves. */
 export interface EdgeSnapshot {
@@ -19,6 +21,10 @@ export interface EdgeSnapshot {
   readonly backends: ReadonlyMap<string, readonly Endpoint[]>;
   /** The certificates of L7 routes by name; one that is missing has connections refused. */
   readonly certificates: ReadonlyMap<string, CertificateSnapshot>;
+  /** How TLS is spoken, by the engine that brings a library for it. */
+  readonly tls: TlsSettings;
+  /** The keys of session tickets: the first makes them, all take them. None: sessions are not resumed. */
+  readonly ticketKeys: readonly TicketKey[];
   readonly timeouts: EdgeTimeouts;
   /** Whether each ended connection is reported. They are counted all the same. */
   readonly reportsConnections: boolean;

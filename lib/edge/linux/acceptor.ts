@@ -9,9 +9,9 @@ import type { Expirable } from "../deadlines.ts";
 import { BACKLOG } from "../listen.ts";
 import type { ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
 import type { RouteTable } from "../../rules/route_table.ts";
+import type { IpAddress } from "../../wire/ip_address.ts";
 import { CompactEndpoint } from "./compact_endpoint.ts";
-import { Connection } from "./connection.ts";
-import type { EdgeWorker } from "./edge_worker.ts";
+import { Connection, type ConnectionListener, type ConnectionWorker } from "./connection.ts";
 import {
   EAGAIN,
   EMFILE,
@@ -36,6 +36,17 @@ const LAST_ACCEPTS = BACKLOG;
 /** How long accepting rests after the system ran out of something. */
 const PAUSE_MS = 100;
 
+/** What an acceptor needs of its worker. */
+export interface AcceptorWorker extends ConnectionWorker {
+  /** Takes up a connection that was accepted. */
+  take(connection: Connection, peer: IpAddress): void;
+  /** Reports a connection that had no place. */
+  refused(listener: string, source: CompactEndpoint): void;
+  /** The system refuses to accept: said once until it accepts again. */
+  acceptFailed(listener: string, reason: string): void;
+  acceptRecovered(listener: string): void;
+}
+
 /** A socket that listens. It stays open when the worker ends. */
 class ListeningSocket implements Handler {
   readonly fd: number;
@@ -53,8 +64,8 @@ class ListeningSocket implements Handler {
 }
 
 /** Accepts connections of one listener, and goes on until the worker stops. */
-export class Acceptor implements Expirable, ChangeableListener {
-  readonly worker: EdgeWorker;
+export class Acceptor implements Expirable, ChangeableListener, ConnectionListener {
+  readonly worker: AcceptorWorker;
   /** The listener's place in the snapshot, and in the counters. */
   readonly index: number;
   readonly addr: string;
@@ -71,7 +82,7 @@ export class Acceptor implements Expirable, ChangeableListener {
   #stopped = false;
 
   /** @param fds Sockets that listen. */
-  constructor(worker: EdgeWorker, index: number, snapshot: ListenerSnapshot, fds: readonly number[]) {
+  constructor(worker: AcceptorWorker, index: number, snapshot: ListenerSnapshot, fds: readonly number[]) {
     this.worker = worker;
     this.index = index;
     this.addr = snapshot.addr;
@@ -124,7 +135,7 @@ export class Acceptor implements Expirable, ChangeableListener {
 
   #admit(fd: number): void {
     const { worker, index, addr } = this;
-    if (this.#failing) worker.report({ kind: "accept_recovered", listener: addr });
+    if (this.#failing) worker.acceptRecovered(addr);
     this.#failing = false;
     decodeAddress(this.#sockaddr, this.#address);
     const source = new CompactEndpoint(this.#address, decodePort(this.#sockaddr));
@@ -153,7 +164,7 @@ export class Acceptor implements Expirable, ChangeableListener {
   /** Rests: with no descriptor left to give, a level-triggered event would come again and again. */
   #pause(errno: number): void {
     const { worker, addr } = this;
-    if (!this.#failing) worker.report({ kind: "accept_failed", listener: addr, reason: errorName(errno) });
+    if (!this.#failing) worker.acceptFailed(addr, errorName(errno));
     this.#failing = true;
     for (const socket of this.#sockets) worker.loop.remove(socket);
     worker.deadlines.set(this, PAUSE_MS);

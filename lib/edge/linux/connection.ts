@@ -13,7 +13,7 @@ import { encodeProxyHeaderV2, parseProxyHeader } from "../../wire/proxy_protocol
 import type { IpAddress } from "../../wire/ip_address.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
 import { CompactEndpoint } from "./compact_endpoint.ts";
-import { dialFailure, dialNext } from "./dial.ts";
+import { dialFailure, type DialledConnection, dialNext, type DialWorker } from "./dial.ts";
 import {
   EAGAIN,
   EPOLLERR,
@@ -27,10 +27,13 @@ import {
   TCP_QUICKACK,
 } from "./libc.ts";
 import type { Handler } from "./loop.ts";
-import { pump, type Relaying } from "./relay.ts";
+import { pump, type RelayedConnection, type Relaying, type RelayWorker } from "./relay.ts";
 import { decodeSockaddr, SOCKADDR_LENGTH } from "./sockaddr.ts";
-import type { Acceptor } from "./acceptor.ts";
-import type { EdgeWorker } from "./edge_worker.ts";
+import type { Thread } from "./thread.ts";
+import type { CounterWriter } from "../counters.ts";
+import type { Firewall } from "../../rules/firewall.ts";
+import type { RouteTable } from "../../rules/route_table.ts";
+import type { EdgeTimeouts } from "../snapshot.ts";
 
 /** Edge-triggered: an event tells that something is new, so that one which is not acted upon does not come again. */
 const WATCHED = (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) >>> 0;
@@ -38,8 +41,32 @@ const WATCHED = (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) >>> 0;
 /** What a read may find: bytes, their end, or an error. */
 const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
-/** Where a connection is in its life; it goes from left to right, and to `ended` from anywhere. */
-export type State = "proxy_header" | "hello" | "dialing" | "relaying" | "ended";
+/** What a connection needs of its worker. */
+export interface ConnectionWorker extends DialWorker, RelayWorker {
+  readonly counters: CounterWriter;
+  readonly firewall: Firewall;
+  readonly timeouts: EdgeTimeouts;
+  /** Gives a connection of an L7 route to HTTP, which counts and reports it. */
+  serve(connection: Connection, route: RouteSnapshot): void;
+  /** Counts and reports a connection that is over. */
+  ended(connection: Connection, end: End): void;
+  /** Ends a connection in whose turn something was thrown: it, and it alone. */
+  fault(connection: Connection, thrown: unknown): void;
+}
+
+/** What a connection needs of the listener that it came on. */
+export interface ConnectionListener {
+  readonly worker: ConnectionWorker;
+  /** Its place in the snapshot, and in the counters. */
+  readonly index: number;
+  readonly addr: string;
+  readonly proxyProtocol: boolean;
+  readonly routes: RouteTable<RouteSnapshot>;
+}
+
+/** Where a connection is in its life; it goes from left to right, and to `ended` from anywhere but `served`,
+ * where HTTP has taken it up. */
+export type State = "proxy_header" | "hello" | "dialing" | "relaying" | "served" | "ended";
 
 /** One of the two sockets of a connection. */
 export class Side implements Handler, Relaying {
@@ -68,9 +95,9 @@ export class Side implements Handler, Relaying {
 }
 
 /** One accepted connection and all that belongs to it. */
-export class Connection implements Expirable {
-  readonly worker: EdgeWorker;
-  readonly acceptor: Acceptor;
+export class Connection implements DialledConnection, RelayedConnection {
+  readonly worker: ConnectionWorker;
+  readonly acceptor: ConnectionListener;
   readonly client: Side = new Side(this);
   readonly backend: Side = new Side(this);
   readonly startedAt: number;
@@ -92,12 +119,16 @@ export class Connection implements Expirable {
   slot = -1;
   #progress: ClientHelloProgress | undefined;
 
-  constructor(acceptor: Acceptor, source: CompactEndpoint) {
+  constructor(acceptor: ConnectionListener, source: CompactEndpoint) {
     this.worker = acceptor.worker;
     this.acceptor = acceptor;
     this.source = source;
     this.startedAt = this.worker.deadlines.now;
     this.state = acceptor.proxyProtocol ? "proxy_header" : "hello";
+  }
+
+  get listener(): number {
+    return this.acceptor.index;
   }
 
   /** Takes up a connection from `peer` that has a place on its listener. */
@@ -110,8 +141,8 @@ export class Connection implements Expirable {
     if (waiting) this.#watchClient();
   }
 
-  /** Has the worker told of events of this side; `false` where the kernel has no room for it. */
-  watch(side: Side): boolean {
+  /** Registers a side with the loop of the worker; `false` where the kernel has no room for it. */
+  watch(side: Handler): boolean {
     return this.worker.loop.add(side, WATCHED);
   }
 
@@ -133,6 +164,7 @@ export class Connection implements Expirable {
         return;
       case "relaying":
         return this.#onRelayEvent(side, events);
+      case "served":
       case "ended":
         return;
     }
@@ -156,6 +188,7 @@ export class Connection implements Expirable {
         return dialNext(this, { reason: "backend_timeout" });
       case "relaying":
         return this.finish({ reason: "idle_timeout" });
+      case "served":
       case "ended":
         return;
     }
@@ -252,7 +285,7 @@ export class Connection implements Expirable {
     const route = this.acceptor.routes.lookup(this.serverName);
     if (route === undefined) return this.finish({ reason: "no_route" });
     this.route = route;
-    if (route.http !== undefined) return this.#handOver();
+    if (route.http !== undefined) return this.#serve(route);
     this.state = "dialing";
     this.giveUpAt = this.worker.deadlines.now + this.worker.timeouts.connectMs;
     dialNext(this, { reason: "backend_unresolved" });
@@ -281,29 +314,24 @@ export class Connection implements Expirable {
     else pump(this.worker, this, this.client, this.backend);
   }
 
-  /** L7: another thread does the rest. */
-  #handOver(): void {
-    this.state = "ended";
+  /** L7: HTTP does the rest, on the same socket. */
+  #serve(route: RouteSnapshot): void {
+    this.state = "served";
     this.worker.deadlines.clear(this);
-    this.worker.handOver(this);
+    if (this.client.generation !== 0) this.worker.loop.remove(this.client);
+    this.worker.serve(this, route);
   }
 
   /** Sends a PROXY header, to share a segment with the ClientHello; whether the connection lives on. */
   #sendProxyHeader(): boolean {
     const { client, backend, serverName: authority } = this;
     const source = this.source.endpoint;
-    const destination = this.destination ?? this.ownAddress(client);
+    const destination = this.destination ?? ownAddress(this.worker, client.fd);
     const header = encodeProxyHeaderV2({ source, destination, authority });
     const sent = this.worker.libc.sendMore(backend.fd, header, header.length);
     if (sent === header.length) return true; // the buffer of a new socket takes far more
     this.broken(backend, sent < 0 ? -sent : 0);
     return false;
-  }
-
-  ownAddress(side: { fd: number }): Endpoint {
-    const sockaddr = new Uint8Array(SOCKADDR_LENGTH);
-    this.worker.libc.getsockname(side.fd, sockaddr);
-    return decodeSockaddr(sockaddr);
   }
 
   #onRelayEvent(side: Side, events: number): void {
@@ -317,7 +345,14 @@ export class Connection implements Expirable {
   }
 
   /** A socket failed: its peer reset it. */
-  broken(side: Side, errno: number): void {
+  broken(side: Relaying, errno: number): void {
     this.finish({ reason: side === this.client ? "client_reset" : "backend_reset", detail: errorName(errno) });
   }
+}
+
+/** The address that a socket is bound to. */
+export function ownAddress({ libc }: Thread, fd: number): Endpoint {
+  const sockaddr = new Uint8Array(SOCKADDR_LENGTH);
+  libc.getsockname(fd, sockaddr);
+  return decodeSockaddr(sockaddr);
 }

@@ -4,9 +4,11 @@
  * @module
  */
 
-import type { End } from "../end.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
-import type { Connection } from "./connection.ts";
+import type { CounterWriter } from "../counters.ts";
+import type { Expirable } from "../deadlines.ts";
+import type { End } from "../end.ts";
+import type { RouteSnapshot } from "../snapshot.ts";
 import {
   ECONNREFUSED,
   EINPROGRESS,
@@ -17,7 +19,9 @@ import {
   TCP_NODELAY,
   TCP_QUICKACK,
 } from "./libc.ts";
+import type { Handler } from "./loop.ts";
 import { encodeSockaddr, familyOf } from "./sockaddr.ts";
+import type { Thread } from "./thread.ts";
 
 const REPORT_PAUSE_MS = 1_000;
 
@@ -50,13 +54,34 @@ export class Backend {
   }
 }
 
+/** What a dial needs of its worker. */
+export interface DialWorker extends Thread {
+  readonly counters: CounterWriter;
+  readonly backends: ReadonlyMap<string, Backend>;
+  /** None of a backend's addresses answers. */
+  dialFailed(backend: string): void;
+}
+
+/** What a dial needs of the connection that it is for. */
+export interface DialledConnection extends Expirable {
+  readonly worker: DialWorker;
+  readonly backend: Handler;
+  readonly route: RouteSnapshot | undefined;
+  /** How many of the backend's addresses were dialled, and until when the rest may be. */
+  dialled: number;
+  readonly giveUpAt: number;
+  /** Registers a side with the loop of the worker; `false` where the kernel has no room for it. */
+  watch(side: Handler): boolean;
+  finish(end: End): void;
+}
+
 /**
  * Dials the next address of the connection's backend, each for its share of the time that is left; first the one that
  * answered last.
  *
  * @param failure How the connection ends where there is no other address: what became of the last one.
  */
-export function dialNext(connection: Connection, failure: End): void {
+export function dialNext(connection: DialledConnection, failure: End): void {
   const { worker, backend: side } = connection;
   const name = connection.route?.backend ?? "";
   const backend = worker.backends.get(name);
@@ -76,12 +101,12 @@ export function dialNext(connection: Connection, failure: End): void {
     worker.closeSocket(side, false);
   }
   worker.counters.routes.dialFailed(connection.route?.rows.backend ?? 0);
-  if (backend?.shouldReport(worker.deadlines.now)) worker.report({ kind: "dial_failed", backend: name });
+  if (backend?.shouldReport(worker.deadlines.now)) worker.dialFailed(name);
   connection.finish(last);
 }
 
 /** Begins to connect; 0, or why that failed at once. */
-function connect(connection: Connection, sockaddr: Uint8Array<ArrayBuffer>): number {
+function connect(connection: DialledConnection, sockaddr: Uint8Array<ArrayBuffer>): number {
   const { worker, backend: side } = connection;
   const { libc } = worker;
   const fd = libc.socket(familyOf(sockaddr));

@@ -4,103 +4,91 @@
  * @module
  */
 
-import { BufferPool } from "../buffer_pool.ts";
-import { applyChange, type Serving } from "../change.ts";
+import { applyChange, type EdgeChange, type Serving } from "../change.ts";
 import { Counters, type CounterWriter, isRejection, type RejectReason } from "../counters.ts";
-import { Deadlines } from "../deadlines.ts";
 import { type End, refusal } from "../end.ts";
-import type { ConnectionEnd, RequestEnd } from "../engine.ts";
 import { makeFirewall } from "../firewall.ts";
-import type { EdgeTimeouts, RouteSnapshot } from "../snapshot.ts";
-import { atTurnEnd, beginTurn, endTurn, hasNext, takeOver } from "../turn.ts";
+import type { HttpEnd } from "../http/client_connection.ts";
 import { HttpService } from "../http/service.ts";
-import { TlsContext } from "./libssl.ts";
-import { TlsTransport } from "./tls_transport.ts";
-import { dialInLoop } from "./fd_transport.ts";
+import type { EdgeSnapshot, EdgeTimeouts, RouteSnapshot } from "../snapshot.ts";
 import { Suppression } from "../suppression.ts";
 import { stackOf } from "../thrown.ts";
 import type { Firewall } from "../../rules/firewall.ts";
 import type { IpAddress } from "../../wire/ip_address.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
-import { Acceptor } from "./acceptor.ts";
+import { Acceptor, type AcceptorWorker } from "./acceptor.ts";
+import { loopDial } from "./backend_dial.ts";
 import type { CompactEndpoint } from "./compact_endpoint.ts";
-import { type Connection, Side } from "./connection.ts";
+import { type Connection, ownAddress, Side } from "./connection.ts";
 import { Backend } from "./dial.ts";
-import { EPOLLIN, Libc } from "./libc.ts";
-import { type Handler, Loop } from "./loop.ts";
+import { Handshakes } from "./handshakes.ts";
+import { EPOLLIN } from "./libc.ts";
+import type { ServerContext } from "./libssl/server_context.ts";
+import type { Handler } from "./loop.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
-
-/** One buffer serves every connection of the worker: bytes are in it only within one turn. */
-const BUFFER_LENGTH = 256 * 1024;
-
-/** Ended connections are reported together: when there are this many, or at the latest after this time. */
-const REPORT_COUNT = 256;
-const REPORT_MS = 20;
+import { Reports } from "./reports.ts";
+import { type ServedConnection, ServerTransport, type ServerTransportOwner } from "./server_transport.ts";
+import { Thread } from "./thread.ts";
+import { WorkerTls } from "./worker_tls.ts";
 
 /** See the module. */
-export class EdgeWorker implements Serving {
-  readonly libc = new Libc();
-  readonly loop = new Loop(this.libc);
-  readonly deadlines = new Deadlines(this.libc.now());
-  readonly buffer = new Uint8Array(BUFFER_LENGTH);
-  readonly pool = new BufferPool();
+export class EdgeWorker extends Thread implements Serving, AcceptorWorker, ServerTransportOwner {
   readonly counters: CounterWriter;
   readonly firewall: Firewall;
   readonly listeners: readonly Acceptor[];
   readonly timeouts: EdgeTimeouts;
   readonly backends: Map<string, Backend>;
-  readonly report: (message: FromWorker) => void;
-  readonly #owners: Uint16Array;
-  readonly #owner: number;
+  readonly handshakes: Handshakes;
+  readonly #report: (message: FromWorker) => void;
   readonly #reportsEnds: boolean;
+  readonly #reports: Reports;
   readonly #suppression: Suppression;
-  readonly http: HttpService;
-  #requests: RequestEnd[] = [];
+  readonly #tls: WorkerTls;
+  readonly #http: HttpService<ServerContext>;
   #later: Side[] = [];
-  #ends: ConnectionEnd[] = [];
-  #endsSince = 0;
   #open = 0;
   #stopped = false;
   #wakes = 0;
 
   constructor(setup: WorkerSetup, report: (message: FromWorker) => void) {
     const { index, snapshot, shared, listeners } = setup;
-    this.report = report;
-    takeOver(this.deadlines);
+    super(shared.owners, index + 1);
+    this.#report = report;
     this.counters = new Counters(snapshot.listeners.length, shared.writers, shared.counters).writer(index);
     this.firewall = makeFirewall(snapshot.firewall, shared.rates && { buffer: shared.rates, owner: index + 1 });
     this.timeouts = snapshot.timeouts;
     this.backends = new Map(snapshot.backends.entries().map(([name, addresses]) => [name, new Backend(addresses)]));
-    this.#owners = new Uint16Array(shared.owners);
-    this.#owner = index + 1;
+    this.handshakes = new Handshakes(this.libc);
     this.#reportsEnds = snapshot.reportsConnections;
+    this.#reports = new Reports(report, () => this.deadlines.now);
     this.#suppression = new Suppression({
       deadlines: this.deadlines,
       now: () => this.deadlines.now,
       report: (lines) => report({ kind: "suppressed", lines }),
     });
-    this.http = new HttpService(snapshot, {
-      counters: this.counters,
-      deadlines: this.deadlines,
-      suppression: this.#suppression,
-      makeContext: (pem) => new TlsContext(pem),
-      dial: (options, done) => dialInLoop(this, options, done),
-      requestEnded: (end) => {
-        this.#requests.push(end);
-        this.#reportEnds(this.#requests.length >= REPORT_COUNT);
-      },
-      dialFailed: (backend) => report({ kind: "dial_failed", backend }),
-      internalError: (stack) => report({ kind: "internal_error", stack }),
-    });
-    this.#mark(this.loop.fd, this.#owner);
+    this.#tls = new WorkerTls(snapshot.tls, snapshot.ticketKeys);
+    this.#http = this.#makeHttp(snapshot);
     this.listeners = snapshot.listeners.map((listener, i) => new Acceptor(this, i, listener, listeners[i] ?? []));
     this.loop.add(this.#waker(setup.wakeFd), EPOLLIN);
+  }
+
+  #makeHttp(snapshot: EdgeSnapshot): HttpService<ServerContext> {
+    return new HttpService(snapshot, {
+      counters: this.counters,
+      turn: this.turn,
+      suppression: this.#suppression,
+      dial: loopDial(this, this.#tls),
+      makeContext: (pem) => this.#tls.serverContext(pem),
+      requestEnded: (end) => this.#reports.requestEnded(end),
+      dialFailed: (backend) => this.dialFailed(backend),
+      internalError: (stack) => this.#report({ kind: "internal_error", stack }),
+    });
   }
 
   /** Begins to accept. */
   accept(): void {
     for (const acceptor of this.listeners) acceptor.start();
-    this.report({ kind: "accepting" });
+    this.#report({ kind: "accepting" });
   }
 
   /**
@@ -112,12 +100,13 @@ export class EdgeWorker implements Serving {
     this.#wakes = 0;
     while (this.#wakes === 0) {
       const count = this.loop.wait(this.#patienceMs());
+      this.turn.begin();
       this.deadlines.advance(this.libc.now());
       this.loop.dispatch(count);
-      beginTurn();
-      endTurn();
+      if (this.handshakes.areWaiting) this.handshakes.run();
       if (this.#later.length > 0) this.#serveLater();
-      if (this.#ends.length + this.#requests.length > 0) this.#reportEnds(false);
+      this.turn.end();
+      this.#reports.flushIfDue();
     }
     return this.#wakes;
   }
@@ -126,9 +115,9 @@ export class EdgeWorker implements Serving {
   handle(message: ToWorker): boolean {
     switch (message.kind) {
       case "change":
-        for (const change of message.changes) applyChange(this, change);
-        this.http.apply(message.changes);
-        this.report({ kind: "acknowledged", sequence: message.sequence });
+        this.#apply(message.changes);
+        this.turn.end();
+        this.#report({ kind: "acknowledged", sequence: message.sequence });
         return true;
       case "accept":
         this.accept();
@@ -136,23 +125,31 @@ export class EdgeWorker implements Serving {
       case "stop":
         for (const acceptor of this.listeners) acceptor.stop(message.takesQueued);
         this.#stopped = true;
-        void this.http.drain();
-        endTurn();
-        this.report({ kind: "stopped" });
+        this.#http.drain();
+        this.turn.end();
+        this.#report({ kind: "stopped" });
         this.#reportDrained();
         return true;
       case "abort":
         for (const handler of this.loop.handlers()) {
           if (handler instanceof Side) handler.connection.finish({ reason: "shutdown" });
         }
-        this.http.abort();
-        endTurn();
+        this.#http.abort();
+        this.turn.end();
         return true;
       case "exit":
         return false;
       default:
         throw new TypeError(`unknown message: ${JSON.stringify(message satisfies never)}`);
     }
+  }
+
+  #apply(changes: readonly EdgeChange[]): void {
+    for (const change of changes) {
+      applyChange(this, change);
+      if (change.kind === "set_ticket_keys") this.#tls.setTicketKeys(change.keys);
+    }
+    this.#http.apply(changes);
   }
 
   setBackend(name: string, addresses: readonly Endpoint[]): void {
@@ -162,6 +159,8 @@ export class EdgeWorker implements Serving {
   removeBackend(name: string): void {
     this.backends.delete(name);
   }
+
+  // ---- What acceptors and connections use ----------------------------------------------------------------------------
 
   /** Takes up a connection that was accepted. A fault in it is its own. */
   take(connection: Connection, peer: IpAddress): void {
@@ -173,84 +172,34 @@ export class EdgeWorker implements Serving {
     }
   }
 
-  /** Has `side` own a descriptor. Should this thread die, the others know whose it was. */
-  own(side: { fd: number }, fd: number): void {
-    side.fd = fd;
-    this.#mark(fd, this.#owner);
-  }
-
-  /** Closes what `side` owns, with a reset in place of FIN if asked to. */
-  closeSocket(side: Handler, reset: boolean): void {
-    if (side.fd < 0) return;
-    this.loop.forget(side);
-    this.#mark(side.fd, 0);
-    if (reset) this.libc.reset(side.fd);
-    else this.libc.close(side.fd);
-    side.fd = -1;
-  }
-
-  /** Has a relay go on once others have had their turn. */
   later(from: Side): void {
     this.#later.push(from);
   }
 
-  /** Gives a connection to whoever serves HTTP. It is counted and reported there. */
-  handOver(connection: Connection): void {
-    const { client, acceptor, source, serverName, route } = connection;
+  serve(connection: Connection, servedRoute: RouteSnapshot): void {
+    const { client, listener, source, serverName, destination } = connection;
     const { fd } = client;
-    if (client.generation !== 0) this.loop.remove(client);
     client.fd = -1;
-    const accepted = {
-      listener: acceptor.index,
-      client: source.endpoint,
-      get destination() {
-        return connection.destination ?? connection.ownAddress({ fd });
-      },
-      serverName,
-      route: route?.hostname ?? "",
-    };
-    this.http.takeTls(
-      (context) => new TlsTransport(this, fd, context as TlsContext),
-      () => {
-        this.#mark(fd, 0);
-        this.libc.reset(fd);
-      },
-      accepted,
-      (end) => this.#httpEnded(acceptor, end),
-    );
+    const served = { listener, source, serverName, servedRoute };
+    this.#http.take(new ServerTransport(this, fd, served, destination));
   }
 
-  #httpEnded(acceptor: Acceptor, end: ConnectionEnd): void {
-    const isRefused = isRejection(end.end);
-    if (isRefused) this.counters.reject(acceptor.index, end.end as RejectReason);
-    this.counters.close(acceptor.index);
-    this.#open--;
-    if (this.#reportsEnds) this.#addEnd(end);
-    this.#reportDrained();
+  ownAddress(fd: number): Endpoint {
+    return ownAddress(this, fd);
   }
 
-  /** Behind what is under way: whoever calls is not told from within its call. */
-  later2(task: () => void): void {
-    atTurnEnd(task);
-  }
-
-  /** Counts and reports a connection that is over. */
-  ended(connection: Connection, { reason, detail }: End): void {
-    const { acceptor, route } = connection;
-    const isRefused = isRejection(reason);
-    if (isRefused) this.counters.reject(acceptor.index, reason);
-    this.counters.close(acceptor.index);
-    this.#open--;
-    if (this.#reportsEnds && !(isRefused && this.#suppresses(acceptor.addr, reason, route, connection.source))) {
-      this.#addEnd({
+  ended({ acceptor, route, source, serverName, bytesIn, bytesOut, startedAt }: Connection, end: End): void {
+    const { reason, detail } = end;
+    if (this.#count(acceptor.index, acceptor.addr, reason, route, source)) {
+      this.#reports.connectionEnded({
         listener: acceptor.addr,
-        client: formatEndpoint(connection.source.endpoint),
-        serverName: connection.serverName,
+        client: formatEndpoint(source.endpoint),
+        serverName,
         route: route?.hostname,
         backend: route?.backend,
-        bytesIn: connection.bytesIn,
-        bytesOut: connection.bytesOut,
-        durationMs: this.deadlines.now - connection.startedAt,
+        bytesIn,
+        bytesOut,
+        durationMs: this.deadlines.now - startedAt,
         end: reason,
         detail,
       });
@@ -258,17 +207,70 @@ export class EdgeWorker implements Serving {
     this.#reportDrained();
   }
 
-  /** Reports a connection that had no place. */
+  servedEnded({ listener, source, serverName, servedRoute }: ServedConnection, end: HttpEnd): void {
+    const { reason, detail, bytesIn, bytesOut, durationMs, http } = end;
+    const addr = this.listeners[listener]?.addr ?? "";
+    const route = { hostname: servedRoute.hostname, backend: undefined };
+    if (this.#count(listener, addr, reason, route, source)) {
+      this.#reports.connectionEnded({
+        listener: addr,
+        client: formatEndpoint(source.endpoint),
+        serverName,
+        route: route.hostname,
+        backend: undefined,
+        bytesIn,
+        bytesOut,
+        durationMs,
+        end: reason,
+        detail,
+        ...http !== undefined && { http },
+      });
+    }
+    this.#reportDrained();
+  }
+
   refused(listener: string, source: CompactEndpoint): void {
     if (!this.#reportsEnds || this.#suppresses(listener, "max_connections", undefined, source)) return;
-    this.#addEnd(refusal(listener, formatEndpoint(source.endpoint)));
+    this.#reports.connectionEnded(refusal(listener, formatEndpoint(source.endpoint)));
+  }
+
+  fault(connection: Connection, error: unknown): void {
+    this.#report({ kind: "internal_error", stack: stackOf(error) });
+    connection.finish({ reason: "internal_error" });
+  }
+
+  acceptFailed(listener: string, reason: string): void {
+    this.#report({ kind: "accept_failed", listener, reason });
+  }
+
+  acceptRecovered(listener: string): void {
+    this.#report({ kind: "accept_recovered", listener });
+  }
+
+  dialFailed(backend: string): void {
+    this.#report({ kind: "dial_failed", backend });
+  }
+
+  /** Counts a connection that is over. @returns Whether it is to be reported. */
+  #count(
+    index: number,
+    addr: string,
+    reason: End["reason"],
+    route: ReportedRoute | undefined,
+    source: CompactEndpoint,
+  ): boolean {
+    const isRefused = isRejection(reason);
+    if (isRefused) this.counters.reject(index, reason);
+    this.counters.close(index);
+    this.#open--;
+    return this.#reportsEnds && !(isRefused && this.#suppresses(addr, reason, route, source));
   }
 
   /** Whether a refusal is one of so many that it is only counted. */
   #suppresses(
     listener: string,
     reason: RejectReason,
-    route: RouteSnapshot | undefined,
+    route: ReportedRoute | undefined,
     source: CompactEndpoint,
   ): boolean {
     const suppressed = this.#suppression.refused(listener, reason, route);
@@ -276,19 +278,14 @@ export class EdgeWorker implements Serving {
     return suppressed !== undefined;
   }
 
-  /** Ends a connection in whose turn something was thrown: it, and it alone. */
-  fault(connection: Connection, error: unknown): void {
-    this.report({ kind: "internal_error", stack: stackOf(error) });
-    connection.finish({ reason: "internal_error" });
-  }
-
   #waker(fd: number): Handler {
     return { fd, generation: 0, onEvent: () => this.#wakes += this.libc.takeWakes(fd) };
   }
 
   #patienceMs(): number {
-    if (this.#later.length > 0 || hasNext()) return 0;
-    if (this.#ends.length + this.#requests.length > 0) return REPORT_MS;
+    if (this.#later.length > 0 || this.turn.isWanted || this.handshakes.areWaiting) return 0;
+    const { patienceMs } = this.#reports;
+    if (patienceMs >= 0) return patienceMs;
     return this.deadlines.size > 0 ? this.deadlines.tickMs : -1;
   }
 
@@ -300,27 +297,13 @@ export class EdgeWorker implements Serving {
     }
   }
 
-  #addEnd(end: ConnectionEnd): void {
-    if (this.#ends.length + this.#requests.length === 0) this.#endsSince = this.deadlines.now;
-    this.#ends.push(end);
-    if (this.#ends.length >= REPORT_COUNT) this.#reportEnds(true);
-  }
-
-  #reportEnds(now: boolean): void {
-    if (!now && this.deadlines.now - this.#endsSince < REPORT_MS) return;
-    this.report({ kind: "ended", ends: this.#ends, requests: this.#requests });
-    this.#ends = [];
-    this.#requests = [];
-  }
-
   #reportDrained(): void {
     if (!this.#stopped || this.#open > 0) return;
-    this.#reportEnds(true);
+    this.#reports.flush();
     this.#suppression.flush();
-    this.report({ kind: "drained" });
-  }
-
-  #mark(fd: number, owner: number): void {
-    this.#owners[fd] = owner; // beyond the end of the table nothing is kept, and nothing is cleaned up
+    this.#report({ kind: "drained" });
   }
 }
+
+/** What is told of a route. */
+type ReportedRoute = { readonly hostname: string; readonly backend: string | undefined };

@@ -14,7 +14,6 @@ import { formatHostPort } from "../../wire/socket_address.ts";
 import { bindListener, type BoundListener, inheritListener, listenOn } from "./bind.ts";
 import { sendDescriptors } from "./descriptors.ts";
 import { Libc } from "./libc.ts";
-import { HttpWorkers, snapshotWithoutHttpDetails, withoutHttpDetails } from "./http_workers.ts";
 import type { FromWorker, SharedMemory, ToWorker } from "./messages.ts";
 
 /** How many descriptors the table of owners has room for: the usual upper limit of a process, proc(5) nr_open. */
@@ -50,7 +49,6 @@ export class EpollEngine implements Engine {
   readonly #acknowledgements = new Map<number, { waiting: Set<number>; done: PromiseWithResolvers<void> }>();
   /** What a worker that takes another's place begins with. */
   readonly #snapshot: LivingSnapshot;
-  readonly #http: HttpWorkers;
   #prepared: Promise<void> | undefined;
   #sequence = 0;
   #accepts = false;
@@ -59,7 +57,7 @@ export class EpollEngine implements Engine {
   /**
    * Binds every listener; none stays bound where one cannot be.
    *
-   * @param counters For as many listeners as the snapshot has, and {@linkcode EpollEngine.writers}.
+   * @param counters For as many listeners as the snapshot has.
    * @param inherited The listeners of the process that this one replaces; the sockets of those that the snapshot has not
    * are closed.
    * @param workerModule What runs in a worker's thread.
@@ -88,7 +86,6 @@ export class EpollEngine implements Engine {
       owners: new SharedArrayBuffer(DESCRIPTORS * 2),
       rates: rateLimit > 0 ? new SharedArrayBuffer(RateLimiter.byteLength()) : undefined,
     };
-    this.#http = new HttpWorkers(workers, this.#snapshot, this.#shared, counters, events);
     this.#bound = bindAll(this.#libc, snapshot, workers, inherited);
     this.addresses = this.#bound.map(({ hostname, port }) => formatHostPort(hostname, port));
     this.#places = Array.from({ length: workers }, (_, index) => ({
@@ -104,14 +101,8 @@ export class EpollEngine implements Engine {
     }));
   }
 
-  /** How many write into the counters, for so many workers: each has one beside it that serves HTTP. */
-  static writers(workers: number): number {
-    return workers * 2;
-  }
-
   get threads(): ThreadCounts {
-    const { wanted, up } = this.#http.threads;
-    return { wanted: wanted + this.#places.length, up: up + this.#places.filter(({ isUp }) => isUp).length };
+    return { wanted: this.#places.length, up: this.#places.filter(({ isUp }) => isUp).length };
   }
 
   prepare(): Promise<void> {
@@ -120,7 +111,7 @@ export class EpollEngine implements Engine {
 
   async #startThreads(): Promise<void> {
     for (const place of this.#places) this.#spawn(place);
-    await Promise.all([...this.#places.map(({ ready }) => ready.promise)]);
+    await Promise.all(this.#places.map(({ ready }) => ready.promise));
   }
 
   async start(): Promise<void> {
@@ -139,9 +130,7 @@ export class EpollEngine implements Engine {
   async apply(changes: readonly EdgeChange[]): Promise<void> {
     const shared = changes.map(shareGeoip);
     for (const change of shared) this.#snapshot.apply(change);
-    // Before any worker goes by them: it may hand over a connection of a new route at once.
-    const inHttp = Promise.resolve();
-    await Promise.all([this.#applyInWorkers(shared), inHttp]);
+    await this.#applyInWorkers(shared);
   }
 
   async #applyInWorkers(changes: readonly EdgeChange[]): Promise<void> {
@@ -162,17 +151,15 @@ export class EpollEngine implements Engine {
       else this.#send(place, { kind: "stop", takesQueued });
     }
     await Promise.all(this.#places.map(({ stopped }) => stopped.promise));
-    this.#http.drain();
     for (const { fds } of this.#bound) for (const fd of fds) this.#libc.close(fd);
   }
 
   async drained(): Promise<void> {
-    await Promise.all([...this.#places.map(({ drained }) => drained.promise), this.#http.drained()]);
+    await Promise.all(this.#places.map(({ drained }) => drained.promise));
     for (const place of this.#places) if (place.thread !== undefined) this.#send(place, { kind: "exit" });
   }
 
   abort(): void {
-    this.#http.abort();
     for (const place of this.#places) if (place.thread !== undefined) this.#send(place, { kind: "abort" });
   }
 
@@ -217,8 +204,6 @@ export class EpollEngine implements Engine {
       case "suppressed":
         for (const lines of message.lines) this.#events.linesSuppressed(lines);
         return;
-      case "handed_over":
-        return this.#http.take(place.index, message.connection);
       case "dial_failed":
         return this.#events.dialFailed(message.backend);
       case "accept_failed":

@@ -4,6 +4,7 @@ import { ipv4 } from "../../wire/ip_address.ts";
 import { Counters } from "../counters.ts";
 import type { ConnectionEnd, EngineEvents } from "../engine.ts";
 import type { EdgeSnapshot } from "../snapshot.ts";
+import { DEFAULT_TLS } from "../tls_settings.ts";
 import { incoming } from "../listen.ts";
 import { NOTHING_INHERITED } from "../inherited.ts";
 import { EpollEngine } from "./engine.ts";
@@ -51,6 +52,8 @@ function snapshotFor(port: number): EdgeSnapshot {
     backends: new Map([["echo", [{ address: ipv4(127, 0, 0, 1), port }]]]),
     timeouts: { proxyHeaderMs: 1000, helloMs: 10_000, connectMs: 1000, idleMs: 60_000 },
     certificates: new Map(),
+    tls: DEFAULT_TLS,
+    ticketKeys: [],
     reportsConnections: true,
     reportsRequests: true,
   };
@@ -151,7 +154,7 @@ Deno.test({
   ignore: !onLinux,
   async fn() {
     const [first, second] = [startEcho(), Deno.listen({ hostname: "127.0.0.1", port: 0 })];
-    const engine = new EpollEngine(snapshotFor(first.port), 2, new Counters(1, EpollEngine.writers(2)), new Recorder());
+    const engine = new EpollEngine(snapshotFor(first.port), 2, new Counters(1, 2), new Recorder());
     await engine.start();
     const port = Number(engine.addresses[0]?.split(":")[1]);
     const addresses = [{ address: ipv4(127, 0, 0, 1), port: second.addr.port }];
@@ -178,7 +181,7 @@ Deno.test({
     const engine = new EpollEngine(
       snapshotFor(first.port),
       2,
-      new Counters(1, EpollEngine.writers(2)),
+      new Counters(1, 2),
       recorder,
       NOTHING_INHERITED,
       faulty,

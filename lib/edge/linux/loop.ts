@@ -66,6 +66,14 @@ export class Loop {
     this.#libc.epollCtl(this.fd, EPOLL_CTL_MOD, handler.fd, this.#event);
   }
 
+  /** Gives the descriptor of a handler to another, which is told of its events from now on. */
+  replace(from: Handler, to: Handler): void {
+    to.fd = from.fd;
+    to.generation = from.generation;
+    from.fd = -1;
+    if (this.#handlers[to.fd] === from) this.#handlers[to.fd] = to;
+  }
+
   /** Takes a descriptor out that stays open. */
   remove(handler: Handler): void {
     if (this.#handlers[handler.fd] !== handler) return;

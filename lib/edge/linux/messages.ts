@@ -6,8 +6,9 @@
 
 import type { EdgeChange } from "../change.ts";
 import type { CountersMemory } from "../counters.ts";
-import type { ConnectionEnd, RequestEnd, SuppressedLines } from "../engine.ts";
+import type { SuppressedLines } from "../engine.ts";
 import type { EdgeSnapshot } from "../snapshot.ts";
+import type { EndedReport } from "./reports.ts";
 
 /** What a worker is given to begin with. */
 export interface WorkerSetup {
@@ -57,58 +58,11 @@ export type FromWorker =
   | { readonly kind: "stopped" }
   /** It accepts no more and has no connection left. */
   | { readonly kind: "drained" }
-  | { readonly kind: "ended"; readonly ends: readonly ConnectionEnd[]; readonly requests: readonly RequestEnd[] }
+  | EndedReport
   | { readonly kind: "suppressed"; readonly lines: readonly SuppressedLines[] }
-  /** A connection of an L7 route, which is the worker's no more. */
-  | { readonly kind: "handed_over"; readonly connection: HandedOver }
   | { readonly kind: "dial_failed"; readonly backend: string }
   | { readonly kind: "accept_failed"; readonly listener: string; readonly reason: string }
   | { readonly kind: "accept_recovered"; readonly listener: string }
-  | { readonly kind: "internal_error"; readonly stack: string }
-  /** It is dead. */
-  | { readonly kind: "failed"; readonly stack: string };
-
-/** A connection of which nothing was read but a PROXY header. */
-export interface HandedOver {
-  readonly fd: number;
-  /** The listener's place in the snapshot. */
-  readonly listener: number;
-  /** The real client and the address that it connected to, as `formatEndpoint` gives them. */
-  readonly client: string;
-  readonly destination: string;
-  readonly serverName: string | undefined;
-  /** The host name pattern of its route. */
-  readonly route: string;
-}
-
-/** What an HTTP worker is given to begin with. */
-export interface HttpWorkerSetup {
-  /** Its number among all who write into the counters. */
-  readonly writer: number;
-  readonly snapshot: EdgeSnapshot;
-  readonly shared: SharedMemory;
-}
-
-/** From the engine to an HTTP worker. */
-export type ToHttpWorker =
-  | { readonly kind: "take"; readonly connection: HandedOver }
-  | { readonly kind: "change"; readonly sequence: number; readonly changes: readonly EdgeChange[] }
-  /** Have every connection end when its requests are answered. */
-  | { readonly kind: "drain" }
-  /** End every connection. */
-  | { readonly kind: "abort" }
-  /** End the worker; sent when it has no connection left. */
-  | { readonly kind: "exit" };
-
-/** From an HTTP worker to the engine. */
-export type FromHttpWorker =
-  | { readonly kind: "ready" }
-  | { readonly kind: "acknowledged"; readonly sequence: number }
-  /** It was told to drain, and has no connection left. */
-  | { readonly kind: "drained" }
-  | { readonly kind: "ended"; readonly ends: readonly ConnectionEnd[]; readonly requests: readonly RequestEnd[] }
-  | { readonly kind: "suppressed"; readonly lines: readonly SuppressedLines[] }
-  | { readonly kind: "dial_failed"; readonly backend: string }
   | { readonly kind: "internal_error"; readonly stack: string }
   /** It is dead. */
   | { readonly kind: "failed"; readonly stack: string };

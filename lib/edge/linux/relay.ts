@@ -4,12 +4,37 @@
  * @module
  */
 
-import type { Connection, Side } from "./connection.ts";
+import type { CounterWriter } from "../counters.ts";
+import type { Expirable } from "../deadlines.ts";
+import type { End } from "../end.ts";
+import type { EdgeTimeouts } from "../snapshot.ts";
 import { EAGAIN } from "./libc.ts";
-import type { EdgeWorker } from "./edge_worker.ts";
+import type { Handler } from "./loop.ts";
+import type { Thread } from "./thread.ts";
+
+/** What the relay needs of its worker. */
+export interface RelayWorker extends Thread {
+  readonly counters: CounterWriter;
+  readonly timeouts: EdgeTimeouts;
+  /** Has a relay go on once others have had their turn. */
+  later(from: Relaying): void;
+}
+
+/** What the relay needs of the connection that it serves. */
+export interface RelayedConnection extends Expirable {
+  readonly client: Relaying;
+  readonly backend: Relaying;
+  /** Its listener's place in the snapshot. */
+  readonly listener: number;
+  bytesIn: number;
+  bytesOut: number;
+  /** A socket failed: its peer reset it. */
+  broken(side: Relaying, errno: number): void;
+  finish(end: End): void;
+}
 
 /** What the relay knows of one side. */
-export interface Relaying {
+export interface Relaying extends Handler {
   /** The peer has sent FIN or broken off: whatever is left to read is read to its end. */
   hungUp: boolean;
   /** The peer has sent FIN, and there is no error to be read behind it. */
@@ -36,7 +61,7 @@ const READS = 4;
  * the end where a FIN had come before: it stands behind the bytes. After an error there may be no further event, so there
  * the reads go on until it is met.
  */
-export function pump(worker: EdgeWorker, connection: Connection, from: Side, to: Side): void {
+export function pump(worker: RelayWorker, connection: RelayedConnection, from: Relaying, to: Relaying): void {
   const { libc, buffer } = worker;
   for (let reads = 0; reads < READS;) {
     if (to.pending !== undefined && !flush(worker, connection, to)) return;
@@ -64,7 +89,7 @@ export function pump(worker: EdgeWorker, connection: Connection, from: Side, to:
 }
 
 /** Keeps what is left of the worker's buffer until `to` takes it. */
-function keep(worker: EdgeWorker, to: Side, start: number, end: number): void {
+function keep(worker: RelayWorker, to: Relaying, start: number, end: number): void {
   const chunk = worker.pool.take(end - start);
   chunk.set(worker.buffer.subarray(start, end));
   to.pending = chunk;
@@ -73,7 +98,7 @@ function keep(worker: EdgeWorker, to: Side, start: number, end: number): void {
 }
 
 /** Sends what is pending; whether all of it is gone. */
-function flush(worker: EdgeWorker, connection: Connection, to: Side): boolean {
+function flush(worker: RelayWorker, connection: RelayedConnection, to: Relaying): boolean {
   const { pending } = to;
   if (pending === undefined) return true;
   const rest = pending.subarray(to.pendingStart, to.pendingEnd);
@@ -90,20 +115,20 @@ function flush(worker: EdgeWorker, connection: Connection, to: Side): boolean {
   return true;
 }
 
-function passed(worker: EdgeWorker, connection: Connection, from: Side, bytes: number): void {
+function passed(worker: RelayWorker, connection: RelayedConnection, from: Relaying, bytes: number): void {
   if (bytes === 0) return;
   worker.deadlines.extend(connection, worker.timeouts.idleMs);
   if (from === connection.client) {
     connection.bytesIn += bytes;
-    worker.counters.bytesIn(connection.acceptor.index, bytes);
+    worker.counters.bytesIn(connection.listener, bytes);
   } else {
     connection.bytesOut += bytes;
-    worker.counters.bytesOut(connection.acceptor.index, bytes);
+    worker.counters.bytesOut(connection.listener, bytes);
   }
 }
 
 /** Passes a half-close on; the second one ends the connection. */
-function endOfStream(worker: EdgeWorker, connection: Connection, from: Side, to: Side): void {
+function endOfStream(worker: RelayWorker, connection: RelayedConnection, from: Relaying, to: Relaying): void {
   if (to.shut) return;
   to.shut = true;
   if (from.shut) return connection.finish({ reason: "closed" });

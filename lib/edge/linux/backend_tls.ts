@@ -1,0 +1,96 @@
+/**
+ * TLS to the backends of a worker: whom it trusts, and what it goes on from.
+ *
+ * @module
+ */
+
+import type { TlsSettings } from "../tls_settings.ts";
+import { ClientContext, type TlsSession } from "./libssl/client_context.ts";
+import type { Tls } from "./libssl/connection.ts";
+import type { Libssl } from "./libssl/library.ts";
+
+/** So many are kept; of more, those that were used longest ago are given up. */
+const MAX_CONTEXTS = 256;
+const MAX_SESSIONS = 1_024;
+
+/** A backend as TLS knows it. */
+export interface TlsPeer {
+  /** PEM: who alone may vouch for it; `""`: whom the machine trusts. */
+  readonly ca: string;
+  /** Whom its certificate must be for. */
+  readonly name: string;
+  /** What is offered to it. */
+  readonly protocols: readonly string[];
+  /** Where it is, `address port`. */
+  readonly address: string;
+}
+
+/** See the module. */
+export class BackendTls {
+  readonly #libssl: Libssl;
+  readonly #settings: TlsSettings;
+  /** In the order of their last use. */
+  readonly #contexts = new Map<string, ClientContext>();
+  readonly #sessions = new Map<string, TlsSession>();
+
+  constructor(libssl: Libssl, settings: TlsSettings) {
+    this.#libssl = libssl;
+    this.#settings = settings;
+  }
+
+  /** Reads the authorities of a `ca` before they are needed, which takes a while. @throws {LibsslError} If it cannot. */
+  prepare(ca: string): void {
+    this.#context(ca);
+  }
+
+  /** Begins TLS on a connected socket. @throws {LibsslError} If the authorities cannot be read. */
+  connect(fd: number, peer: TlsPeer): Tls {
+    const { name, protocols } = peer;
+    return this.#context(peer.ca).connect(fd, { name, protocols, session: this.#sessions.get(keyOf(peer)) });
+  }
+
+  /** Keeps what the next connection to `peer` can go on from. `tls` is about to be given up. */
+  remember(tls: Tls, peer: TlsPeer): void {
+    const session = this.#context(peer.ca).sessionOf(tls);
+    if (session === undefined) return;
+    const key = keyOf(peer);
+    this.forget(peer);
+    this.#sessions.set(key, session);
+    if (this.#sessions.size <= MAX_SESSIONS) return;
+    for (const [oldest, unused] of this.#sessions) {
+      this.#sessions.delete(oldest);
+      return unused.free();
+    }
+  }
+
+  /** Has the next connection to `peer` begin anew. */
+  forget(peer: TlsPeer): void {
+    const key = keyOf(peer);
+    this.#sessions.get(key)?.free();
+    this.#sessions.delete(key);
+  }
+
+  #context(ca: string): ClientContext {
+    const known = this.#contexts.get(ca);
+    if (known !== undefined) {
+      this.#contexts.delete(ca);
+      this.#contexts.set(ca, known);
+      return known;
+    }
+    const context = new ClientContext(this.#libssl, this.#settings, ca);
+    this.#contexts.set(ca, context);
+    if (this.#contexts.size > MAX_CONTEXTS) {
+      for (const [oldest, unused] of this.#contexts) {
+        this.#contexts.delete(oldest);
+        unused.free();
+        break;
+      }
+    }
+    return context;
+  }
+}
+
+/** A session vouches for a certificate that was verified: it is for the same name, authorities and protocols alone. */
+function keyOf({ ca, name, protocols, address }: TlsPeer): string {
+  return `${address}\n${name}\n${protocols.join()}\n${ca}`;
+}

@@ -1,0 +1,125 @@
+/**
+ * TLS as a server, for one certificate.
+ *
+ * @module
+ */
+
+import type { ServerTlsContext } from "../../http/client_tls.ts";
+import type { CertificateSnapshot } from "../../snapshot.ts";
+import type { TlsSettings } from "../../tls_settings.ts";
+import { alpnList, Tls } from "./connection.ts";
+import { Context, eachCertificate, withBio } from "./context.ts";
+import { type Libssl, LibsslError, type Pointer, takeError } from "./library.ts";
+import type { TicketKeys } from "./ticket_keys.ts";
+
+const SSL_CTRL_CHAIN_CERT = 89;
+/** The context takes a reference of its own. */
+const ADD_REFERENCE = 1n;
+
+const SSL_TLSEXT_ERR_OK = 0;
+const SSL_TLSEXT_ERR_ALERT_FATAL = 2;
+const OPENSSL_NPN_NEGOTIATED = 1;
+
+/** One is enough for a client to come back; more are work that most connections have no use for. */
+const TICKETS = 1n;
+
+const PROTOCOLS = alpnList(["h2", "http/1.1"]);
+
+const SELECT = {
+  parameters: ["pointer", "pointer", "pointer", "pointer", "u32", "pointer"],
+  result: "i32",
+} as const satisfies Deno.UnsafeCallbackDefinition;
+
+/** Chooses a protocol; where none overlaps, the handshake fails with `no_application_protocol` (RFC 7301 §3.2). */
+function selectProtocol(libssl: Libssl): Deno.UnsafeCallback<typeof SELECT> {
+  const { SSL_select_next_proto: select } = libssl.functions;
+  return new Deno.UnsafeCallback(SELECT, (_ssl, out, outLength, offered, length) => {
+    const found = select(out, outLength, PROTOCOLS, PROTOCOLS.length, offered, length);
+    return found === OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+  });
+}
+
+/** What the server contexts of a worker share, for as long as it lives. */
+export class ServerTls {
+  readonly libssl: Libssl;
+  readonly settings: TlsSettings;
+  readonly tickets: TicketKeys;
+  readonly #select: Deno.UnsafeCallback<typeof SELECT>;
+
+  constructor(libssl: Libssl, settings: TlsSettings, tickets: TicketKeys) {
+    this.libssl = libssl;
+    this.settings = settings;
+    this.tickets = tickets;
+    this.#select = selectProtocol(libssl);
+  }
+
+  /** Has a context answer ALPN. */
+  offerProtocols(context: Pointer): void {
+    this.libssl.functions.SSL_CTX_set_alpn_select_cb(context, this.#select.pointer, null);
+  }
+}
+
+/** See the module. */
+export class ServerContext implements ServerTlsContext {
+  readonly #libssl: Libssl;
+  readonly #context: Context;
+
+  /** @throws {LibsslError} If certificate or key is not sound, or they do not belong together. */
+  constructor(tls: ServerTls, { cert, key }: CertificateSnapshot) {
+    this.#libssl = tls.libssl;
+    this.#context = new Context(tls.libssl, "server", tls.settings);
+    try {
+      this.#useCertificates(cert);
+      this.#useKey(key);
+      tls.libssl.functions.SSL_CTX_set_num_tickets(this.#context.pointer, TICKETS);
+      tls.offerProtocols(this.#context.pointer);
+      tls.tickets.install(this.#context.pointer);
+    } catch (error) {
+      this.free();
+      throw error;
+    }
+  }
+
+  /** Begins TLS on a socket of which nothing was read. */
+  accept(fd: number): Tls {
+    const { functions } = this.#libssl;
+    const ssl = functions.SSL_new(this.#context.pointer);
+    if (ssl === null) throw new LibsslError(takeError(this.#libssl));
+    const tls = new Tls(this.#libssl, ssl);
+    if (functions.SSL_set_fd(ssl, fd) !== 1) {
+      tls.free();
+      throw new LibsslError(takeError(this.#libssl));
+    }
+    functions.SSL_set_accept_state(ssl);
+    return tls;
+  }
+
+  free(): void {
+    this.#context.free();
+  }
+
+  #useCertificates(pem: string): void {
+    const { functions } = this.#libssl;
+    const { pointer } = this.#context;
+    const count = eachCertificate(
+      this.#libssl,
+      pem,
+      (certificate, index) =>
+        index === 0
+          ? functions.SSL_CTX_use_certificate(pointer, certificate) === 1
+          : functions.SSL_CTX_ctrl_pointer(pointer, SSL_CTRL_CHAIN_CERT, ADD_REFERENCE, certificate) === 1n,
+    );
+    if (count === 0) throw new LibsslError("there is no certificate in it");
+  }
+
+  #useKey(pem: string): void {
+    const { functions } = this.#libssl;
+    const key = withBio(this.#libssl, pem, (bio) => functions.PEM_read_bio_PrivateKey(bio, null, null, null));
+    if (key === null) throw new LibsslError(`the private key cannot be read: ${takeError(this.#libssl)}`);
+    const isUsed = functions.SSL_CTX_use_PrivateKey(this.#context.pointer, key) === 1;
+    functions.EVP_PKEY_free(key);
+    if (!isUsed || functions.SSL_CTX_check_private_key(this.#context.pointer) !== 1) {
+      throw new LibsslError(`the private key cannot be used: ${takeError(this.#libssl)}`);
+    }
+  }
+}
