@@ -33,6 +33,8 @@ export interface Transport {
   readonly turn: Turn;
   /** How many bytes were written and have not left. */
   readonly backlog: number;
+  /** Whether what is written leaves within the call: then a large body is written piece by piece, not turn by turn. */
+  readonly leavesAtOnce: boolean;
   /** Tells `events` from now on. */
   start(events: TransportEvents): void;
   /** Sends bytes, which stay the caller's: what does not leave at once is copied. */

@@ -65,6 +65,10 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
   /** Gives up what belongs to it beside the descriptor. */
   protected release(): void {}
 
+  get leavesAtOnce(): boolean {
+    return true;
+  }
+
   get backlog(): number {
     return this.#backlog;
   }

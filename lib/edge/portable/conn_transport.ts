@@ -33,6 +33,10 @@ export class ConnTransport implements Transport {
     this.#fault = fault;
   }
 
+  get leavesAtOnce(): boolean {
+    return false;
+  }
+
   get backlog(): number {
     return this.#backlog;
   }

@@ -74,6 +74,10 @@ export class NodeTls implements ClientTls {
     return this.#transport?.bytesWritten ?? 0;
   }
 
+  get leavesAtOnce(): boolean {
+    return false;
+  }
+
   get backlog(): number {
     return this.#transport?.backlog ?? 0;
   }

@@ -37,6 +37,10 @@ export class SocketTransport implements Transport {
     socket.on("close", () => this.#closed());
   }
 
+  get leavesAtOnce(): boolean {
+    return false;
+  }
+
   get backlog(): number {
     return this.#socket.writableLength;
   }

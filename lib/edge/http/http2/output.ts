@@ -127,7 +127,7 @@ export class Http2Output implements TurnTask {
     this.#out.put(bytes);
     this.#flushSoon();
     // What is large leaves at once, while it is in the cache, and before it is a backlog.
-    if (this.#written.length >= EARLY && !this.#stopped) {
+    if (this.#written.length >= EARLY && this.#transport.leavesAtOnce && !this.#stopped) {
       const written = this.#written;
       const whole = written.length - written.length % RECORD; // what is cut off would be a record of a few octets
       this.#transport.write(written.bytes.subarray(0, whole));

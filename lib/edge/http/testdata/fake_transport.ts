@@ -45,6 +45,7 @@ export function turn(): Promise<void> {
 /** See the module. What the peer sends while the transport is paused waits, as in a network. */
 export class FakeTransport implements Transport {
   readonly turn: Turn = new FakeTurn();
+  readonly leavesAtOnce = true;
   backlog = 0;
   isPaused = false;
   /** Ended by the connection. */
