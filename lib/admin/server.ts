@@ -20,9 +20,7 @@ import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation, protoPath as healthProtoPath } from "grpc-health-check";
 import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
 import { Buffer } from "node:buffer";
-import type { Administration } from "../control/administration.ts";
 import { orAborted } from "../control/metrics/intervals.ts";
-import type { Stats } from "../control/metrics/stats.ts";
 import { Refusal } from "../control/refusal.ts";
 import { Connections } from "./connections.ts";
 import { statusOf } from "./errors.ts";
@@ -30,8 +28,7 @@ import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb
 import { file_google_rpc_status } from "./gen/google/rpc/status_pb.ts";
 import { file_mc_proxy_v1_admin, ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { type ServedMethod, servedMethods, serviceDefinition } from "./grpc.ts";
-import type { Handover } from "../control/handover.ts";
-import { makeHandlers } from "./service.ts";
+import { type Administered, makeHandlers } from "./service.ts";
 import { AdminSocket } from "./socket.ts";
 
 /** A request may hold every route, which the documentation says a limit of; answers have none. */
@@ -42,16 +39,6 @@ const MAX_REQUEST = 32 * 1024 * 1024;
  * it closes is not told by GOAWAY, over which a client on Deno may fail as a server does: see `goaway_filter.ts`.
  */
 const CLOSE_MS = 100;
-
-/** What is asked and changed, and by whom what is counted is read. */
-export interface Administered {
-  readonly administration: Administration;
-  /** What GetStatus says. */
-  readonly version: string;
-  /** Reads what was counted so far. */
-  stats(): Stats;
-  readonly handover: Pick<Handover, "begin" | "finish">;
-}
 
 /** What the server reports. */
 export interface AdminServerEvents {

@@ -4,8 +4,11 @@
  * @module
  */
 
-import { readWatchInterval } from "../control/requests.ts";
+import type { Administration } from "../control/administration.ts";
+import type { Handover } from "../control/handover.ts";
 import { intervals } from "../control/metrics/intervals.ts";
+import type { Stats } from "../control/metrics/stats.ts";
+import { readWatchInterval } from "../control/requests.ts";
 import {
   policyInputOf,
   policyMessage,
@@ -19,8 +22,17 @@ import { applyResponse, stateInputOf } from "./convert_apply.ts";
 import { millisecondsOf, statsMessage } from "./convert_stats.ts";
 import type { ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import type { Handlers } from "./grpc.ts";
-import type { Administered } from "./server.ts";
 import type { GenService } from "@bufbuild/protobuf/codegenv2";
+
+/** What is asked and changed, and by whom what is counted is read. */
+export interface Administered {
+  readonly administration: Administration;
+  /** What GetStatus says. */
+  readonly version: string;
+  /** Reads what was counted so far. */
+  stats(): Stats;
+  readonly handover: Pick<Handover, "begin" | "finish">;
+}
 
 type MethodsOf<Service> = Service extends GenService<infer Methods> ? Methods : never;
 

@@ -46,7 +46,7 @@ import type { RouteCounts } from "./route_counts.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
 import { checkPlannedFiles, readState, type StateInput } from "./state_request.ts";
 import { type Store, StoreError } from "./store/store.ts";
-import { rulesOf } from "./store/stored_state.ts";
+import { rulesOf } from "./firewall_rules.ts";
 
 export type { ListenerCounts } from "../edge/counters.ts";
 

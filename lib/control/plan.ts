@@ -6,7 +6,7 @@
 
 import type { FirewallRule } from "../rules/firewall.ts";
 import type { ListenerConfig, RouteConfig, StoredState } from "./config_types.ts";
-import { rulesOf } from "./store/stored_state.ts";
+import { rulesOf } from "./firewall_rules.ts";
 
 /** A thing before and after a change: without a before it is added, without an after removed. */
 export interface Changed<T> {

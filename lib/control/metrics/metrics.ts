@@ -6,49 +6,12 @@
 
 import process from "node:process";
 import { Counter, Gauge, type OpenMetricsContentType, Registry } from "prom-client";
-import { type ListenerCounts, REJECT_REASONS } from "../../edge/counters.ts";
-import type { ThreadCounts } from "../../edge/engine.ts";
+import { REJECT_REASONS } from "../../edge/counters.ts";
 import { DIAL_BOUNDS, POLICY_TYPES, REQUEST_BOUNDS } from "../../edge/route_counters.ts";
-import type { CertificateStatus } from "../certificate_files.ts";
-import type { RouteCounts } from "../route_counts.ts";
-import type { Faults } from "../supervisor.ts";
 import { bucketsOf, Exposition, type ExpositionFormat, Label } from "./exposition.ts";
 import { FAMILIES, type FamilyName, fullName, PROCESS_FAMILIES } from "./families.ts";
+import type { MeasuredStatus, MetricSources } from "./sources.ts";
 import { certificateExpiries, firewallBlocked } from "./stats.ts";
-
-/** Where the values come from; each is asked when there is a scrape, and only then. */
-export interface MetricSources {
-  /** That of the program. */
-  readonly version: string;
-  readonly commit: string;
-  readonly supervisor: {
-    readonly threads: ThreadCounts;
-    readonly faults: Faults;
-    readonly routeCounts: Pick<RouteCounts, "backends" | "hostnames">;
-  };
-  readonly administration: { readonly status: MeasuredStatus };
-  readonly certificates: {
-    readonly counts: { readonly reloads: number; readonly failures: number };
-    status(): readonly Pick<CertificateStatus, "notAfter" | "hostnames">[];
-  };
-  readonly log: { readonly dropped: number };
-}
-
-/** What of a program's status is measured. */
-export interface MeasuredStatus {
-  readonly engine: string;
-  readonly workerFailures: number;
-  readonly listeners: readonly {
-    readonly addr: string;
-    readonly maxConnections: number;
-    readonly counts: ListenerCounts;
-    readonly routeCount: number;
-  }[];
-  readonly firewall: {
-    readonly ruleCount: number;
-    readonly geoip: { readonly path: string; readonly builtAt: Date; readonly reloadFailures: number } | undefined;
-  };
-}
 
 type AnyRegistry = Registry | Registry<OpenMetricsContentType>;
 

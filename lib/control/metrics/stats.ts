@@ -10,7 +10,7 @@ import type { ListenerCounts } from "../administration.ts";
 import type { CertificateStatus } from "../certificate_files.ts";
 import { OTHERS } from "../route_counts.ts";
 import { MAX_TOLD, tellBusiest } from "./busiest.ts";
-import type { MeasuredStatus, MetricSources } from "./metrics.ts";
+import type { MeasuredStatus, MetricSources } from "./sources.ts";
 
 /** A running program at one moment. Counts are since its start. */
 export interface Stats {

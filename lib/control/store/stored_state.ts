@@ -16,6 +16,7 @@ import {
   type RouteConfig,
   type StoredState,
 } from "../config_types.ts";
+import { rulesOf } from "../firewall_rules.ts";
 import type { Plan } from "../plan.ts";
 
 type Row = Readonly<Record<string, SQLOutputValue>>;
@@ -96,15 +97,6 @@ function routeColumns(route: RouteConfig): SQLInputValue[] {
     route.backendProtocol,
     route.backendCa,
     route.backendServerName,
-  ];
-}
-
-/** The rules one by one: addresses, prefixes, countries. */
-export function rulesOf({ blockedIps, blockedCidrs, blockedCountries }: FirewallRules): FirewallRule[] {
-  return [
-    ...blockedIps.map((value) => ({ type: "ip", value } as const)),
-    ...blockedCidrs.map((value) => ({ type: "cidr", value } as const)),
-    ...blockedCountries.map((value) => ({ type: "country", value } as const)),
   ];
 }
 

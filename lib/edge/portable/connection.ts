@@ -4,31 +4,51 @@
  * @module
  */
 
+import type { Firewall } from "../../rules/firewall.ts";
+import type { RouteTable } from "../../rules/route_table.ts";
 import { newClientHelloProgress, parseClientHello } from "../../wire/client_hello.ts";
 import { encodeProxyHeaderV2, parseProxyHeader } from "../../wire/proxy_protocol.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
 import { parseIpAddress } from "../../wire/ip_address.ts";
-import type { Expirable } from "../deadlines.ts";
 import { BLOCKED, type End } from "../end.ts";
-import type { EndReason } from "../engine.ts";
+import type { EndReason, EngineEvents } from "../engine.ts";
 import type { HttpEnd } from "../http/client_connection.ts";
+import type { HttpService } from "../http/service.ts";
 import type { RouteSnapshot } from "../snapshot.ts";
 import { stackOf } from "../thrown.ts";
 import { ConnDuplex } from "./conn_duplex.ts";
-import { dial, type DialAttempt } from "./dial.ts";
-import type { Listener, PortableEngine } from "./engine.ts";
-import { NodeTls } from "./node_tls.ts";
-import { relay, writeAll } from "./relay.ts";
+import { dial, type DialAttempt, type DialEngine, type DialledConnection } from "./dial.ts";
+import { NodeTls, type NodeTlsContext } from "./node_tls.ts";
+import { type Direction, relay, type RelayedConnection, type RelayEngine, writeAll } from "./relay.ts";
+import type { EventLoopTurn } from "./turn.ts";
 
-/** Which way bytes go: `in` from client to backend, `out` from backend to client. */
-export type Direction = "in" | "out";
+/** What a connection needs of the engine. */
+export interface ConnectionEngine extends DialEngine, RelayEngine {
+  readonly events: Pick<EngineEvents, "dialFailed" | "internalError">;
+  readonly firewall: Firewall;
+  readonly http: HttpService<NodeTlsContext>;
+  /** All connections that live. */
+  readonly open: Set<Connection>;
+  readonly turn: EventLoopTurn;
+  /** Counts and reports a connection that is over. */
+  ended(connection: Connection): void;
+}
+
+/** What a connection needs of the listener that it came on. */
+export interface ConnectionListener {
+  /** Its place in the snapshot, and in the counters. */
+  readonly index: number;
+  readonly addr: string;
+  readonly proxyProtocol: boolean;
+  readonly routes: RouteTable<RouteSnapshot>;
+}
 
 const NO_BUFFER = new Uint8Array(0);
 
 /** One accepted connection and all that belongs to it. */
-export class Connection implements Expirable {
-  readonly engine: PortableEngine;
-  readonly listener: Listener;
+export class Connection implements DialledConnection, RelayedConnection {
+  readonly engine: ConnectionEngine;
+  readonly listener: ConnectionListener;
   readonly socket: Deno.TcpConn;
   readonly startedAt = performance.now();
 
@@ -60,7 +80,7 @@ export class Connection implements Expirable {
   #expiresAs: EndReason = "hello_timeout";
 
   /** @throws {TypeError} If the runtime gives an address that is not one. */
-  constructor(engine: PortableEngine, listener: Listener, socket: Deno.TcpConn) {
+  constructor(engine: ConnectionEngine, listener: ConnectionListener, socket: Deno.TcpConn) {
     this.engine = engine;
     this.listener = listener;
     this.socket = socket;

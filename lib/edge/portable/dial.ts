@@ -6,12 +6,12 @@
 
 import { formatIpAddress } from "../../wire/ip_address.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
-import type { RejectReason } from "../counters.ts";
+import type { CounterWriter, RejectReason } from "../counters.ts";
 import type { Deadlines, Expirable } from "../deadlines.ts";
 import type { End } from "../end.ts";
-import type { RouteSnapshot } from "../snapshot.ts";
+import type { EngineEvents } from "../engine.ts";
+import type { EdgeTimeouts, RouteSnapshot } from "../snapshot.ts";
 import { messageOf } from "../thrown.ts";
-import type { Connection } from "./connection.ts";
 
 /** A backend's addresses, and which of them answered last. */
 export class Backend {
@@ -26,6 +26,24 @@ export class Backend {
       autoSelectFamily: false, // the addresses are tried one by one, each for its share of the time
     }));
   }
+}
+
+/** What dialling needs of the engine. */
+export interface DialEngine {
+  readonly backends: ReadonlyMap<string, Backend>;
+  readonly counters: CounterWriter;
+  readonly deadlines: Deadlines;
+  readonly events: Pick<EngineEvents, "dialFailed">;
+  readonly timeouts: EdgeTimeouts;
+}
+
+/** What dialling needs of a connection. */
+export interface DialledConnection extends Expirable {
+  readonly engine: DialEngine;
+  /** How it ended; `undefined` while it lives. */
+  readonly ended: End | undefined;
+  /** The connect under way, for whoever ends the connection meanwhile. */
+  dialing: DialAttempt | undefined;
 }
 
 /** One connect under way; it is given up when its time is over or its connection ends. */
@@ -61,7 +79,7 @@ export class DialAttempt implements Expirable {
  * @returns The open socket, or how the connection ends.
  */
 export async function dial(
-  connection: Connection,
+  connection: DialledConnection,
   { backend: name, rows }: RouteSnapshot,
 ): Promise<{ socket: Deno.TcpConn } | End> {
   const { engine } = connection;

@@ -19,7 +19,7 @@ import { runtimeDial } from "./backend_dial.ts";
 import { NodeTlsContext } from "./node_tls.ts";
 import { EventLoopTurn } from "./turn.ts";
 import { applyChange, type ChangeableListener, type EdgeChange, routeTable, type Serving } from "../change.ts";
-import { Connection, endpointOf, serveConnection } from "./connection.ts";
+import { Connection, type ConnectionListener, endpointOf, serveConnection } from "./connection.ts";
 import { Backend } from "./dial.ts";
 import { accept, listen } from "../listen.ts";
 import { type Inheritance, NOTHING_INHERITED } from "../inherited.ts";
@@ -36,7 +36,7 @@ const QUIET_TURNS = 2;
 const QUEUE_WAIT_MS = 500;
 
 /** A bound listener. */
-export interface Listener extends ChangeableListener {
+interface Listener extends ChangeableListener {
   /** Its place in the snapshot, and in the counters. */
   readonly index: number;
   readonly addr: string;
@@ -201,7 +201,7 @@ export class PortableEngine implements Engine, Serving {
 
   /** Whether a refusal is one of so many that it is only counted. */
   #suppresses(
-    listener: Listener,
+    listener: ConnectionListener,
     reason: RejectReason,
     route: ReportedRoute | undefined,
     client: Endpoint,

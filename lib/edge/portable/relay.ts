@@ -4,9 +4,33 @@
  * @module
  */
 
+import type { BufferPool } from "../buffer_pool.ts";
+import type { Deadlines, Expirable } from "../deadlines.ts";
 import type { End } from "../end.ts";
+import type { EdgeTimeouts } from "../snapshot.ts";
 import { messageOf } from "../thrown.ts";
-import type { Connection, Direction } from "./connection.ts";
+
+/** Which way bytes go: `in` from client to backend, `out` from backend to client. */
+export type Direction = "in" | "out";
+
+/** What relaying needs of the engine. */
+export interface RelayEngine {
+  readonly deadlines: Deadlines;
+  readonly pool: BufferPool;
+  readonly timeouts: EdgeTimeouts;
+}
+
+/** What relaying needs of a connection. */
+export interface RelayedConnection extends Expirable {
+  readonly engine: RelayEngine;
+  /** The client's. */
+  readonly socket: Deno.TcpConn;
+  /** How it ended; `undefined` while it lives. */
+  readonly ended: End | undefined;
+  /** Counts bytes that were passed on. */
+  passed(direction: Direction, bytes: number): void;
+  finish(end: End): void;
+}
 
 /**
  * Passes bytes both ways until both sides have sent all they had.
@@ -14,12 +38,12 @@ import type { Connection, Direction } from "./connection.ts";
  * Backpressure is in the order of things: nothing is read before what was read last has been taken. A half-close is
  * passed on as a half-close.
  */
-export async function relay(connection: Connection, backend: Deno.TcpConn): Promise<End> {
+export async function relay(connection: RelayedConnection, backend: Deno.TcpConn): Promise<End> {
   await Promise.all([pump(connection, "in", backend), pump(connection, "out", backend)]);
   return { reason: "closed" };
 }
 
-async function pump(connection: Connection, direction: Direction, backend: Deno.TcpConn): Promise<void> {
+async function pump(connection: RelayedConnection, direction: Direction, backend: Deno.TcpConn): Promise<void> {
   const { pool } = connection.engine;
   const from = direction === "in" ? connection.socket : backend;
   const to = direction === "in" ? backend : connection.socket;
@@ -36,7 +60,7 @@ async function pump(connection: Connection, direction: Direction, backend: Deno.
 }
 
 /** Reads some bytes; `null` at the end of the stream, and where the connection is over. */
-async function read(connection: Connection, from: Deno.TcpConn, buffer: Uint8Array): Promise<number | null> {
+async function read(connection: RelayedConnection, from: Deno.TcpConn, buffer: Uint8Array): Promise<number | null> {
   try {
     return await from.read(buffer);
   } catch (error) {
@@ -46,7 +70,7 @@ async function read(connection: Connection, from: Deno.TcpConn, buffer: Uint8Arr
 }
 
 /** Writes all of `bytes`; `false` where the connection is over. */
-export async function writeAll(connection: Connection, to: Deno.TcpConn, bytes: Uint8Array): Promise<boolean> {
+export async function writeAll(connection: RelayedConnection, to: Deno.TcpConn, bytes: Uint8Array): Promise<boolean> {
   const { deadlines, timeouts } = connection.engine;
   try {
     let sent = await to.write(bytes);
@@ -62,7 +86,7 @@ export async function writeAll(connection: Connection, to: Deno.TcpConn, bytes: 
   }
 }
 
-async function closeWrite(connection: Connection, to: Deno.TcpConn): Promise<void> {
+async function closeWrite(connection: RelayedConnection, to: Deno.TcpConn): Promise<void> {
   if (connection.ended !== undefined) return;
   try {
     await to.closeWrite();
@@ -72,7 +96,7 @@ async function closeWrite(connection: Connection, to: Deno.TcpConn): Promise<voi
 }
 
 /** A socket of the connection failed: its peer reset it, unless the connection was over before. */
-function brokenOff(connection: Connection, socket: Deno.TcpConn, error: unknown): End {
+function brokenOff(connection: RelayedConnection, socket: Deno.TcpConn, error: unknown): End {
   return {
     reason: socket === connection.socket ? "client_reset" : "backend_reset",
     detail: messageOf(error),
