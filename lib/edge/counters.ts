@@ -187,12 +187,6 @@ export class Counters {
     }
   }
 
-  /** Has an open connection be worker number `to`'s from now on. */
-  handOver(from: number, to: number, listener: number): void {
-    Atomics.sub(this.#shares, from * this.listeners + listener, 1);
-    Atomics.add(this.#shares, to * this.listeners + listener, 1);
-  }
-
   /** The counts of one listener, now. */
   read(listener: number): ListenerCounts {
     const rejected: Partial<Record<RejectReason, number>> = {};

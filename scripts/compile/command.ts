@@ -6,8 +6,8 @@
 
 import type { Target } from "./base.ts";
 
-/** Modules that no import names: what a thread starts with. */
-export const WORKER_MODULES = ["lib/edge/linux/worker.ts", "lib/edge/linux/http_worker.ts"] as const;
+/** The module that no import names: what a worker's thread starts with. */
+export const WORKER_MODULE = "lib/edge/linux/worker.ts";
 
 /**
  * Folders of npm packages that stay out: `deno compile` takes whole packages, optional peers and tests included.
@@ -54,7 +54,7 @@ export function compileArguments({ task, target, output, files, leftOut }: Compi
     "--no-code-cache",
     "--exclude-unused-npm",
     ...leftOut.flatMap((folder) => ["--exclude", folder]),
-    ...[...WORKER_MODULES, ...files].flatMap((path) => ["--include", path]),
+    ...[WORKER_MODULE, ...files].flatMap((path) => ["--include", path]),
     "--target",
     target,
     "--output",

@@ -9,7 +9,7 @@ import configuration from "../../deno.json" with { type: "json" };
 import { COMMIT_FILE } from "../../lib/cli/commit.ts";
 import { ROOT } from "../program.ts";
 import { type Base, BaseError, findBase, TARGETS } from "./base.ts";
-import { compileArguments, leftOutFolders, WORKER_MODULES } from "./command.ts";
+import { compileArguments, leftOutFolders, WORKER_MODULE } from "./command.ts";
 
 const USAGE = `Usage: deno task compile [--target TARGET] [--output FILE] [--twice] [--find-base]
 
@@ -78,7 +78,7 @@ function readArguments() {
 
 async function compile(base: Base, npmCache: string): Promise<void> {
   // So that its packages are there before some of them are left out.
-  await runDeno(["cache", "--frozen", "main.ts", ...WORKER_MODULES]);
+  await runDeno(["cache", "--frozen", "main.ts", WORKER_MODULE]);
   await Deno.mkdir(`${ROOT}out`, { recursive: true });
   const commit = await describeCommit();
   await Deno.writeTextFile(ROOT + COMMIT_FILE, `${commit}\n`);

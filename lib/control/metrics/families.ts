@@ -111,7 +111,7 @@ export const FAMILIES = {
     help: "1; what runs is in the labels.",
     labels: ["version", "commit", "engine", "deno"],
   },
-  worker_threads: { type: "gauge", help: "Threads that are to serve, those for HTTP included.", labels: [] },
+  worker_threads: { type: "gauge", help: "Threads that are to serve: one for each worker.", labels: [] },
   worker_threads_up: {
     type: "gauge",
     help: "Threads that serve; fewer than worker_threads while one that died is replaced.",

@@ -1386,7 +1386,7 @@ export type WatchStatsResponse = Message<"mc_proxy.v1.WatchStatsResponse"> & {
   engine: string;
 
   /**
-   * Threads that are to serve, those for HTTP included.
+   * Threads that are to serve: one for each worker.
    *
    * @generated from field: uint32 worker_threads = 6;
    */
