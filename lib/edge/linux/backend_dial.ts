@@ -6,7 +6,9 @@
 
 import type { Endpoint } from "../../wire/socket_address.ts";
 import type { Expirable } from "../deadlines.ts";
+import type { HttpProtocol } from "../engine.ts";
 import { messageOf } from "../thrown.ts";
+import { spoken } from "../http/alpn.ts";
 import {
   addressKey,
   alpnOf,
@@ -14,6 +16,8 @@ import {
   type Dialled,
   type DialOptions,
   noProtocol,
+  plainProtocol,
+  refusesProtocols,
   serverNameOf,
 } from "../http/backend/dial.ts";
 import { DialError } from "../http/backend/dial_error.ts";
@@ -177,13 +181,12 @@ class BackendDial implements Handler, Expirable, TurnTask {
   #connected(): void {
     const errno = this.#thread.libc.socketError(this.fd);
     if (errno !== 0) return this.#failed(failureOf(errno));
-    const { prefix, settings, fault } = this.#options;
+    const { prefix, settings, http1Only, fault } = this.#options;
     if (prefix !== undefined && this.#thread.libc.send(this.fd, prefix, prefix.length) !== prefix.length) {
       return this.#failed(new DialError("unreachable", "the backend takes no PROXY header"));
     }
     if (settings.backendTls) return this.#secure();
-    const protocol = settings.backendProtocol === "http1" || this.#options.http1Only ? "http/1.1" : "h2";
-    this.#succeeded(() => new PlainTransport(this.#thread, this, fault), protocol);
+    this.#succeeded(() => new PlainTransport(this.#thread, this, fault), plainProtocol(settings, http1Only));
   }
 
   #secure(): void {
@@ -220,14 +223,14 @@ class BackendDial implements Handler, Expirable, TurnTask {
     const own = { tls, backendTls: this.#tlsSource.backends, peer, fault };
     this.#succeeded(
       () => new BackendTlsTransport(this.#thread, this, this.#watched, own),
-      protocol === "h2" ? "h2" : "http/1.1",
+      spoken(protocol),
     );
   }
 
   #handshakeFailure(tls: Tls, result: number): DialError {
     if (this.#peer !== undefined) this.#tlsSource.backends.forget(this.#peer);
     if (result === ENDED) return new DialError("tls", "the backend closed the connection within the handshake");
-    if (/no.?application.?protocol/i.test(tls.error)) return noProtocol(this.#options.settings);
+    if (refusesProtocols(tls.error)) return noProtocol(this.#options.settings);
     const rule = tls.verifyError;
     const name = this.#peer?.name ?? "";
     return new DialError("tls", rule === undefined ? tls.error : `the certificate of ${name} is not valid: ${rule}`);
@@ -244,7 +247,7 @@ class BackendDial implements Handler, Expirable, TurnTask {
     if (!this.#connectNext()) this.#tell(this.#failure);
   }
 
-  #succeeded(makeTransport: () => Dialled["transport"], protocol: "h2" | "http/1.1"): void {
+  #succeeded(makeTransport: () => Dialled["transport"], protocol: HttpProtocol): void {
     this.#thread.deadlines.clear(this);
     const address = this.#endpoint === undefined ? "" : addressKey(this.#endpoint);
     this.#tell({ transport: makeTransport(), protocol, address });

@@ -7,6 +7,7 @@
 import { formatIpAddress } from "../../wire/ip_address.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
 import { BufferPool } from "../buffer_pool.ts";
+import { spoken } from "../http/alpn.ts";
 import {
   addressKey,
   alpnOf,
@@ -14,6 +15,8 @@ import {
   type Dialled,
   type DialOptions,
   noProtocol,
+  plainProtocol,
+  refusesProtocols,
   serverNameOf,
 } from "../http/backend/dial.ts";
 import { DialError } from "../http/backend/dial_error.ts";
@@ -69,13 +72,11 @@ async function connectWithin(turn: Turn, ms: number, endpoint: Endpoint, options
       transport.destroy();
       throw noProtocol(options.settings);
     }
-    const h2 = backendTls ? alpnProtocol === "h2" : backendProtocol !== "http1" && !options.http1Only;
-    return { transport, protocol: h2 ? "h2" : "http/1.1", address: addressKey(endpoint) };
+    const protocol = backendTls ? spoken(alpnProtocol) : plainProtocol(options.settings, options.http1Only);
+    return { transport, protocol, address: addressKey(endpoint) };
   } catch (error) {
     if (signal.aborted) throw new DialError("timeout", "the backend does not answer");
-    if (error instanceof Error && /no.?application.?protocol/i.test(error.message)) {
-      throw noProtocol(options.settings);
-    }
+    if (error instanceof Error && refusesProtocols(error.message)) throw noProtocol(options.settings);
     throw error;
   } finally {
     clearTimeout(timer);

@@ -6,6 +6,7 @@
 
 import type { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
+import { PROTOCOLS, spoken } from "../http/alpn.ts";
 import type { ByteCounting, ClientTls, HandshakeEvents, ServerTlsContext } from "../http/client_tls.ts";
 import type { FaultReport, TransportEvents } from "../http/transport.ts";
 import type { Turn } from "../http/turn.ts";
@@ -49,7 +50,7 @@ export class NodeTls implements ClientTls {
     const tls = new TLSSocket(socket as never, {
       isServer: true,
       secureContext: this.#context.secure,
-      ALPNProtocols: ["h2", "http/1.1"],
+      ALPNProtocols: [...PROTOCOLS],
     });
     this.#tls = tls;
     let secured = false;
@@ -62,7 +63,7 @@ export class NodeTls implements ClientTls {
     tls.once("secure", () => {
       secured = true;
       this.#transport = new SocketTransport(this.turn, tls, source, counting, fault);
-      events.secured(tls.alpnProtocol === "h2" ? "h2" : "http/1.1");
+      events.secured(spoken(tls.alpnProtocol));
     });
   }
 

@@ -6,7 +6,9 @@
 
 import { formatIpAddress } from "../../../wire/ip_address.ts";
 import type { Endpoint } from "../../../wire/socket_address.ts";
+import type { HttpProtocol } from "../../engine.ts";
 import type { HttpRoute } from "../../snapshot.ts";
+import { PROTOCOLS } from "../alpn.ts";
 import type { FaultReport, Transport } from "../transport.ts";
 import { DialError } from "./dial_error.ts";
 
@@ -18,7 +20,7 @@ export type BackendSettings =
 /** An open connection, and what is spoken on it. */
 export interface Dialled {
   readonly transport: Transport;
-  readonly protocol: "h2" | "http/1.1";
+  readonly protocol: HttpProtocol;
   /** As {@linkcode addressKey} gives it. */
   readonly address: string;
 }
@@ -54,10 +56,20 @@ export function serverNameOf({ backendServerName, name }: BackendSettings): stri
   return backendServerName || name.slice(0, name.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
 }
 
+/** What is spoken with a backend without TLS, where nothing is chosen. */
+export function plainProtocol({ backendProtocol }: BackendSettings, http1Only: boolean): HttpProtocol {
+  return http1Only || backendProtocol === "http1" ? "http/1.1" : "h2";
+}
+
 /** What is offered to a backend with ALPN. */
-export function alpnOf({ backendProtocol }: BackendSettings, http1Only: boolean): readonly ("h2" | "http/1.1")[] {
-  if (http1Only || backendProtocol === "http1") return ["http/1.1"];
-  return backendProtocol === "h2" ? ["h2"] : ["h2", "http/1.1"];
+export function alpnOf(settings: BackendSettings, http1Only: boolean): readonly HttpProtocol[] {
+  const preferred = plainProtocol(settings, http1Only);
+  return preferred === "http/1.1" || settings.backendProtocol === "h2" ? [preferred] : PROTOCOLS;
+}
+
+/** Whether an error of TLS is the alert of a backend that takes none of {@linkcode alpnOf} (RFC 7301 §3.2). */
+export function refusesProtocols(error: string): boolean {
+  return /no.?application.?protocol/i.test(error);
 }
 
 /** The error of a backend that takes none of {@linkcode alpnOf}. Some say so by what they choose, some by an alert (RFC 7301 §3.2). */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { HttpProtocol } from "../../engine.ts";
 import { cString, type Libssl, type LibsslFunctions, type Pointer, takeError, textAt } from "./library.ts";
 
 // What SSL_get_error(3) gives.
@@ -61,7 +62,7 @@ export class Tls {
   }
 
   /** What ALPN has chosen; `""` for nothing. */
-  get protocol(): "h2" | "http/1.1" | "" {
+  get protocol(): HttpProtocol | "" {
     protocolLength[0] = 0;
     this.#functions.SSL_get0_alpn_selected(this.#ssl, protocolPointer, protocolLength);
     switch (protocolLength[0]) { // it is one of those that were offered

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { PROTOCOLS } from "../../http/alpn.ts";
 import type { ServerTlsContext } from "../../http/client_tls.ts";
 import type { CertificateSnapshot } from "../../snapshot.ts";
 import type { TlsSettings } from "../../tls_settings.ts";
@@ -23,7 +24,7 @@ const OPENSSL_NPN_NEGOTIATED = 1;
 /** One is enough for a client to come back; more are work that most connections have no use for. */
 const TICKETS = 1n;
 
-const PROTOCOLS = alpnList(["h2", "http/1.1"]);
+const SERVED = alpnList(PROTOCOLS);
 
 const SELECT = {
   parameters: ["pointer", "pointer", "pointer", "pointer", "u32", "pointer"],
@@ -34,7 +35,7 @@ const SELECT = {
 function selectProtocol(libssl: Libssl): Deno.UnsafeCallback<typeof SELECT> {
   const { SSL_select_next_proto: select } = libssl.functions;
   return new Deno.UnsafeCallback(SELECT, (_ssl, out, outLength, offered, length) => {
-    const found = select(out, outLength, PROTOCOLS, PROTOCOLS.length, offered, length);
+    const found = select(out, outLength, SERVED, SERVED.length, offered, length);
     return found === OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
   });
 }
