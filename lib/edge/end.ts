@@ -22,6 +22,12 @@ export const BLOCKED: Readonly<Record<BlockReason, RejectReason>> = {
   rate_limit: "rate_limited",
 };
 
+/** What is told of the route of a connection; no backend where L7 sent nothing to one in the connection's name. */
+export interface ReportedRoute {
+  readonly hostname: string;
+  readonly backend: string | undefined;
+}
+
 /** The end of a connection that was turned away before anything was known of it but whence it came. */
 export function refusal(listener: string, client: string): ConnectionEnd {
   return {

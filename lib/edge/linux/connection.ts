@@ -1,5 +1,6 @@
 /**
- * The life of one connection, from accept to end, as a state machine that events drive.
+ * The life of one connection, from accept to end, as a state machine that events drive. The steps stand in the order in
+ * which they are taken, which is that of docs/ARCHITECTURE.md.
  *
  * @module
  */
@@ -28,8 +29,6 @@ import {
 } from "./libc.ts";
 import type { Handler } from "./loop.ts";
 import { pump, type RelayedConnection, type Relaying, type RelayWorker } from "./relay.ts";
-import { decodeSockaddr, SOCKADDR_LENGTH } from "./sockaddr.ts";
-import type { Thread } from "./thread.ts";
 import type { CounterWriter } from "../counters.ts";
 import type { Firewall } from "../../rules/firewall.ts";
 import type { RouteTable } from "../../rules/route_table.ts";
@@ -131,24 +130,12 @@ export class Connection implements DialledConnection, RelayedConnection {
     return this.acceptor.index;
   }
 
-  /** Takes up a connection from `peer` that has a place on its listener. */
-  begin(peer: IpAddress): void {
-    const { deadlines, timeouts } = this.worker;
-    if (this.state === "proxy_header") deadlines.set(this, timeouts.proxyHeaderMs);
-    else if (!this.#passFirewall(peer)) return;
-    this.#readFirstBytes();
-    const waiting = this.state === "proxy_header" || this.state === "hello";
-    if (waiting) this.#watchClient();
+  /** How long it has been open. */
+  get durationMs(): number {
+    return this.worker.deadlines.now - this.startedAt;
   }
 
-  /** Registers a side with the loop of the worker; `false` where the kernel has no room for it. */
-  watch(side: Handler): boolean {
-    return this.worker.loop.add(side, WATCHED);
-  }
-
-  #watchClient(): void {
-    if (!this.watch(this.client)) this.finish({ reason: "internal_error", detail: "epoll_ctl" });
-  }
+  // ---- What drives it: events of its sockets, and time-outs ---------------------------------------------------------
 
   onEvent(side: Side, events: number): void {
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) {
@@ -194,32 +181,25 @@ export class Connection implements DialledConnection, RelayedConnection {
     }
   }
 
-  /** Ends the connection: sockets closed or reset, places given back, counted and reported. */
-  finish(end: End): void {
-    if (this.state === "ended") return;
-    this.state = "ended";
-    this.worker.deadlines.clear(this);
-    this.#close(this.client, end.reason);
-    this.#close(this.backend, end.reason);
-    this.worker.ended(this, end);
+  /** Registers a side with the loop of the worker; `false` where the kernel has no room for it. */
+  watch(side: Handler): boolean {
+    return this.worker.loop.add(side, WATCHED);
   }
 
-  #close(side: Side, reason: EndReason): void {
-    if (side.pending !== undefined) this.worker.pool.give(side.pending);
-    side.pending = undefined;
-    this.worker.closeSocket(side, reason !== "closed" && reason !== "idle_timeout");
+  #watchClient(): void {
+    if (!this.watch(this.client)) this.finish({ reason: "internal_error", detail: "epoll_ctl" });
   }
 
-  #passFirewall(client: IpAddress): boolean {
-    const { firewall, deadlines, timeouts } = this.worker;
-    const blocked = firewall.check(client, deadlines.now);
-    if (blocked !== undefined) {
-      this.finish({ reason: BLOCKED[blocked] });
-      return false;
-    }
-    this.state = "hello";
-    deadlines.set(this, timeouts.helloMs);
-    return true;
+  // ---- Accepted, with a place on its listener -----------------------------------------------------------------------
+
+  /** Takes up a connection from `peer` that has a place on its listener. */
+  begin(peer: IpAddress): void {
+    const { deadlines, timeouts } = this.worker;
+    if (this.state === "proxy_header") deadlines.set(this, timeouts.proxyHeaderMs);
+    else if (!this.#passFirewall(peer)) return;
+    this.#readFirstBytes();
+    const waiting = this.state === "proxy_header" || this.state === "hello";
+    if (waiting) this.#watchClient();
   }
 
   /** Looks at what has come, which stays in the kernel's buffer until it is known to be whole. */
@@ -234,6 +214,8 @@ export class Connection implements DialledConnection, RelayedConnection {
       if (!more) return;
     }
   }
+
+  // ---- PROXY header -------------------------------------------------------------------------------------------------
 
   /** @returns Whether to look at what comes behind it. */
   #readProxyHeader(received: Uint8Array): boolean {
@@ -253,6 +235,22 @@ export class Connection implements DialledConnection, RelayedConnection {
         return this.#passFirewall(this.source.endpoint.address);
     }
   }
+
+  // ---- Firewall -----------------------------------------------------------------------------------------------------
+
+  #passFirewall(client: IpAddress): boolean {
+    const { firewall, deadlines, timeouts } = this.worker;
+    const blocked = firewall.check(client, deadlines.now);
+    if (blocked !== undefined) {
+      this.finish({ reason: BLOCKED[blocked] });
+      return false;
+    }
+    this.state = "hello";
+    deadlines.set(this, timeouts.helloMs);
+    return true;
+  }
+
+  // ---- ClientHello --------------------------------------------------------------------------------------------------
 
   #readClientHello(received: Uint8Array): false {
     this.#progress ??= newClientHelloProgress();
@@ -281,11 +279,19 @@ export class Connection implements DialledConnection, RelayedConnection {
     }
   }
 
+  // ---- Route --------------------------------------------------------------------------------------------------------
+
   #chooseRoute(): void {
     const route = this.acceptor.routes.lookup(this.serverName);
     if (route === undefined) return this.finish({ reason: "no_route" });
     this.route = route;
-    if (route.http !== undefined) return this.#serve(route);
+    if (route.http === undefined) this.#dial();
+    else this.#serve(route);
+  }
+
+  // ---- L4: dial, then relay -----------------------------------------------------------------------------------------
+
+  #dial(): void {
     this.state = "dialing";
     this.giveUpAt = this.worker.deadlines.now + this.worker.timeouts.connectMs;
     dialNext(this, { reason: "backend_unresolved" });
@@ -314,19 +320,11 @@ export class Connection implements DialledConnection, RelayedConnection {
     else pump(this.worker, this, this.client, this.backend);
   }
 
-  /** L7: HTTP does the rest, on the same socket. */
-  #serve(route: RouteSnapshot): void {
-    this.state = "served";
-    this.worker.deadlines.clear(this);
-    if (this.client.generation !== 0) this.worker.loop.remove(this.client);
-    this.worker.serve(this, route);
-  }
-
   /** Sends a PROXY header, to share a segment with the ClientHello; whether the connection lives on. */
   #sendProxyHeader(): boolean {
     const { client, backend, serverName: authority } = this;
     const source = this.source.endpoint;
-    const destination = this.destination ?? ownAddress(this.worker, client.fd);
+    const destination = this.destination ?? this.worker.ownAddress(client.fd);
     const header = encodeProxyHeaderV2({ source, destination, authority });
     const sent = this.worker.libc.sendMore(backend.fd, header, header.length);
     if (sent === header.length) return true; // the buffer of a new socket takes far more
@@ -348,11 +346,32 @@ export class Connection implements DialledConnection, RelayedConnection {
   broken(side: Relaying, errno: number): void {
     this.finish({ reason: side === this.client ? "client_reset" : "backend_reset", detail: errorName(errno) });
   }
-}
 
-/** The address that a socket is bound to. */
-export function ownAddress({ libc }: Thread, fd: number): Endpoint {
-  const sockaddr = new Uint8Array(SOCKADDR_LENGTH);
-  libc.getsockname(fd, sockaddr);
-  return decodeSockaddr(sockaddr);
+  // ---- L7: TLS and HTTP ---------------------------------------------------------------------------------------------
+
+  /** HTTP does the rest, on the same socket, in the same loop. */
+  #serve(route: RouteSnapshot): void {
+    this.state = "served";
+    this.worker.deadlines.clear(this);
+    if (this.client.generation !== 0) this.worker.loop.remove(this.client);
+    this.worker.serve(this, route);
+  }
+
+  // ---- End ----------------------------------------------------------------------------------------------------------
+
+  /** Ends the connection: sockets closed or reset, places given back, counted and reported. */
+  finish(end: End): void {
+    if (this.state === "ended") return;
+    this.state = "ended";
+    this.worker.deadlines.clear(this);
+    this.#close(this.client, end.reason);
+    this.#close(this.backend, end.reason);
+    this.worker.ended(this, end);
+  }
+
+  #close(side: Side, reason: EndReason): void {
+    if (side.pending !== undefined) this.worker.pool.give(side.pending);
+    side.pending = undefined;
+    this.worker.closeSocket(side, reason !== "closed" && reason !== "idle_timeout");
+  }
 }

@@ -6,7 +6,7 @@
 
 import { applyChange, type EdgeChange, type Serving } from "../change.ts";
 import { Counters, type CounterWriter, isRejection, type RejectReason } from "../counters.ts";
-import { type End, refusal } from "../end.ts";
+import { type End, refusal, type ReportedRoute } from "../end.ts";
 import { makeFirewall } from "../firewall.ts";
 import type { HttpEnd } from "../http/client_connection.ts";
 import { HttpService } from "../http/service.ts";
@@ -19,7 +19,7 @@ import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
 import { Acceptor, type AcceptorWorker } from "./acceptor.ts";
 import { loopDial } from "./backend_dial.ts";
 import type { CompactEndpoint } from "./compact_endpoint.ts";
-import { type Connection, ownAddress, Side } from "./connection.ts";
+import { type Connection, Side } from "./connection.ts";
 import { Backend } from "./dial.ts";
 import { Handshakes } from "./handshakes.ts";
 import { EPOLLIN } from "./libc.ts";
@@ -184,49 +184,12 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
     this.#http.take(new ServerTransport(this, fd, served, destination));
   }
 
-  ownAddress(fd: number): Endpoint {
-    return ownAddress(this, fd);
+  ended(connection: Connection, end: End): void {
+    this.#over(connection, connection.route, end, connection);
   }
 
-  ended({ acceptor, route, source, serverName, bytesIn, bytesOut, startedAt }: Connection, end: End): void {
-    const { reason, detail } = end;
-    if (this.#count(acceptor.index, acceptor.addr, reason, route, source)) {
-      this.#reports.connectionEnded({
-        listener: acceptor.addr,
-        client: formatEndpoint(source.endpoint),
-        serverName,
-        route: route?.hostname,
-        backend: route?.backend,
-        bytesIn,
-        bytesOut,
-        durationMs: this.deadlines.now - startedAt,
-        end: reason,
-        detail,
-      });
-    }
-    this.#reportDrained();
-  }
-
-  servedEnded({ listener, source, serverName, servedRoute }: ServedConnection, end: HttpEnd): void {
-    const { reason, detail, bytesIn, bytesOut, durationMs, http } = end;
-    const addr = this.listeners[listener]?.addr ?? "";
-    const route = { hostname: servedRoute.hostname, backend: undefined };
-    if (this.#count(listener, addr, reason, route, source)) {
-      this.#reports.connectionEnded({
-        listener: addr,
-        client: formatEndpoint(source.endpoint),
-        serverName,
-        route: route.hostname,
-        backend: undefined,
-        bytesIn,
-        bytesOut,
-        durationMs,
-        end: reason,
-        detail,
-        ...http !== undefined && { http },
-      });
-    }
-    this.#reportDrained();
+  servedEnded(connection: ServedConnection, end: HttpEnd): void {
+    this.#over(connection, { hostname: connection.servedRoute.hostname, backend: undefined }, end, end);
   }
 
   refused(listener: string, source: CompactEndpoint): void {
@@ -251,19 +214,34 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
     this.#report({ kind: "dial_failed", backend });
   }
 
-  /** Counts a connection that is over. @returns Whether it is to be reported. */
-  #count(
-    index: number,
-    addr: string,
-    reason: End["reason"],
+  /** Counts and reports a connection that is over. */
+  #over(
+    { listener, source, serverName }: Pick<ServedConnection, "listener" | "source" | "serverName">,
     route: ReportedRoute | undefined,
-    source: CompactEndpoint,
-  ): boolean {
+    { reason, detail }: End,
+    { bytesIn, bytesOut, durationMs, http }: Passed,
+  ): void {
+    const addr = this.listeners[listener]?.addr ?? "";
     const isRefused = isRejection(reason);
-    if (isRefused) this.counters.reject(index, reason);
-    this.counters.close(index);
+    if (isRefused) this.counters.reject(listener, reason);
+    this.counters.close(listener);
     this.#open--;
-    return this.#reportsEnds && !(isRefused && this.#suppresses(addr, reason, route, source));
+    if (this.#reportsEnds && !(isRefused && this.#suppresses(addr, reason, route, source))) {
+      this.#reports.connectionEnded({
+        listener: addr,
+        client: formatEndpoint(source.endpoint),
+        serverName,
+        route: route?.hostname,
+        backend: route?.backend,
+        bytesIn,
+        bytesOut,
+        durationMs,
+        end: reason,
+        detail,
+        ...http !== undefined && { http },
+      });
+    }
+    this.#reportDrained();
   }
 
   /** Whether a refusal is one of so many that it is only counted. */
@@ -305,5 +283,5 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
   }
 }
 
-/** What is told of a route. */
-type ReportedRoute = { readonly hostname: string; readonly backend: string | undefined };
+/** What passed on a connection while it was open. */
+type Passed = Pick<HttpEnd, "bytesIn" | "bytesOut" | "durationMs"> & Partial<Pick<HttpEnd, "http">>;

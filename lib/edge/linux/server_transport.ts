@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { HttpProtocol } from "../engine.ts";
+import { spoken } from "../http/alpn.ts";
 import type { RouteSnapshot } from "../snapshot.ts";
 import type { ByteCounting, ClientTls, HandshakeEvents } from "../http/client_tls.ts";
 import type { HttpEnd } from "../http/client_connection.ts";
@@ -30,8 +32,6 @@ export interface ServedConnection {
 /** What it needs of its worker. */
 export interface ServerTransportOwner extends Thread {
   readonly handshakes: Handshakes;
-  /** The address that a socket is bound to. */
-  ownAddress(fd: number): Endpoint;
   /** Counts and reports an L7 connection that is over. */
   servedEnded(connection: ServedConnection, end: HttpEnd): void;
 }
@@ -78,7 +78,7 @@ export class ServerTransport extends TlsTransport implements ClientTls, Incoming
   }
 
   get destination(): Endpoint {
-    return this.#destination ?? this.#owner.ownAddress(this.fd);
+    return this.#destination ?? this.thread.ownAddress(this.fd);
   }
 
   get route(): string {
@@ -141,10 +141,10 @@ export class ServerTransport extends TlsTransport implements ClientTls, Incoming
     } else this.#failed(result === ENDED ? "the client closed the connection" : tls.error);
   }
 
-  #secured(protocol: "h2" | "http/1.1" | ""): void {
+  #secured(protocol: HttpProtocol | ""): void {
     const events = this.#handshake;
     this.#handshake = undefined;
-    events?.secured(protocol === "h2" ? "h2" : "http/1.1");
+    events?.secured(spoken(protocol));
     // The first request may have come with the end of the handshake: then epoll knows nothing of it.
     if (!this.over && !this.paused && this.hasPending) this.readable();
   }

@@ -5,9 +5,11 @@
  */
 
 import { BufferPool } from "../buffer_pool.ts";
+import type { Endpoint } from "../../wire/socket_address.ts";
 import { Deadlines } from "../deadlines.ts";
 import { Libc } from "./libc.ts";
 import { type Handler, Loop } from "./loop.ts";
+import { decodeSockaddr, SOCKADDR_LENGTH } from "./sockaddr.ts";
 import { LoopTurn } from "./turn.ts";
 
 /** One buffer serves every connection of the worker: bytes are in it only within one call of a handler. */
@@ -48,6 +50,13 @@ export class Thread {
     if (reset) this.libc.reset(handler.fd);
     else this.libc.close(handler.fd);
     handler.fd = -1;
+  }
+
+  /** The address that a socket is bound to. */
+  ownAddress(fd: number): Endpoint {
+    const sockaddr = new Uint8Array(SOCKADDR_LENGTH);
+    this.libc.getsockname(fd, sockaddr);
+    return decodeSockaddr(sockaddr);
   }
 
   #mark(fd: number, owner: number): void {

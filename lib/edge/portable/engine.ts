@@ -7,7 +7,7 @@
 import type { Firewall } from "../../rules/firewall.ts";
 import { type Endpoint, formatEndpoint, formatHostPort, parseHostPort } from "../../wire/socket_address.ts";
 import { type CounterWriter, isRejection, type RejectReason } from "../counters.ts";
-import { refusal } from "../end.ts";
+import { refusal, type ReportedRoute } from "../end.ts";
 import type { Engine, EngineEvents } from "../engine.ts";
 import { makeFirewall } from "../firewall.ts";
 import type { EdgeSnapshot, EdgeTimeouts, ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
@@ -45,9 +45,6 @@ interface Listener extends ChangeableListener {
   /** None where it is still to be bound, beside the process that has it. */
   socket: Deno.TcpListener | undefined;
 }
-
-/** What is reported of a route. */
-type ReportedRoute = { readonly hostname: string; readonly backend: string | undefined };
 
 /** See the module. */
 export class PortableEngine implements Engine, Serving {
