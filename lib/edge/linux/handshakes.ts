@@ -1,5 +1,5 @@
 /**
- * The handshakes of a worker that are yet to begin.
+ * The handshakes of a worker that wait for a step which is dear.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import type { Libc } from "./libc.ts";
 
 /** A handshake. */
 export interface Handshake {
-  /** Takes its first step. Contains its own faults. */
+  /** Takes its step. Contains its own faults. */
   begin(): void;
 }
 
 /**
- * How long one turn may spend on first steps, in milliseconds. Each takes 0.2 ms with a key on P-256 and 1 ms with one of
+ * How long one turn may spend on such steps, in milliseconds. Each takes 0.2 ms with a key on P-256 and 1 ms with one of
  * RSA-2048, in which no byte of any other connection moves.
  */
 const BUDGET_MS = 0.25;

@@ -47,6 +47,9 @@ export class ServerTransport extends TlsTransport implements ClientTls, Incoming
   #handshake: HandshakeEvents | undefined;
   #counting: ByteCounting | undefined;
   #isCorked = false;
+  /** It waits for a step of its handshake. */
+  #isWaiting = false;
+  #hasBegun = false;
   #isEndTold = false;
   protected readonly readsAfterReset = false;
 
@@ -109,13 +112,16 @@ export class ServerTransport extends TlsTransport implements ClientTls, Incoming
     this.#handshake = events;
     this.#counting = counting;
     this.report = fault;
-    this.#owner.handshakes.add(this);
+    this.#wait();
   }
 
-  /** Takes the first step, which is the dear one: the key exchange and the signature. */
+  /** Takes a step that is dear: the key exchange and the signature. */
   begin(): void {
+    this.#isWaiting = false;
     if (this.over) return;
     try {
+      if (this.#hasBegun) return this.#goOn();
+      this.#hasBegun = true;
       this.#step();
     } catch (thrown) {
       this.fault(thrown);
@@ -124,6 +130,18 @@ export class ServerTransport extends TlsTransport implements ClientTls, Incoming
 
   protected override handle(events: number): void {
     if (this.#handshake === undefined) return super.handle(events);
+    // What comes before our Finished may be dear, too: a ClientHello behind a HelloRetryRequest above all.
+    if (this.tls?.hasSentFinished === false) this.#wait();
+    else this.#goOn();
+  }
+
+  #wait(): void {
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    this.#owner.handshakes.add(this);
+  }
+
+  #goOn(): void {
     // Session tickets, and the SETTINGS of HTTP/2 behind them, share a segment.
     this.thread.libc.enable(this.fd, IPPROTO_TCP, TCP_CORK);
     this.#isCorked = true;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BROKEN, ENDED, type Tls } from "./libssl/connection.ts";
+import { BROKEN, ENDED, type Tls, WANT_WRITE } from "./libssl/connection.ts";
 import { SEND_BROKEN, SocketTransport } from "./socket_transport.ts";
 import type { Thread } from "./thread.ts";
 
@@ -47,9 +47,14 @@ export abstract class TlsTransport extends SocketTransport {
       this.events?.received(buffer.subarray(0, filled));
       if (this.over) return;
     }
-    if (result === ENDED) this.endInput();
+    if (result === ENDED) this.inputCut(tls.isGone);
     else if (result === BROKEN) this.broken(tls.error);
     else if (result > 0 && !this.paused && tls.hasPending) this.readOnLater();
+  }
+
+  /** The peer sends no more. @param isCut It did not say so: no close_notify came. */
+  protected inputCut(_isCut: boolean): void {
+    this.endInput();
   }
 
   protected send(bytes: Uint8Array<ArrayBuffer>): number {
@@ -67,9 +72,10 @@ export abstract class TlsTransport extends SocketTransport {
     return sent;
   }
 
-  protected shut(): void {
-    this.tls?.shutdown();
+  protected shut(): boolean {
+    if (this.tls?.shutdown() === WANT_WRITE) return false;
     this.thread.libc.shutdown(this.fd);
+    return true;
   }
 
   protected override release(): void {
