@@ -20,19 +20,25 @@ export abstract class TlsTransport extends SocketTransport {
   bytesWritten = 0;
   /** `undefined` before the handshake begins. */
   protected tls: Tls | undefined;
+  /**
+   * What came with the end of the handshake is kept for the keys that follow it, where OpenSSL from 3.2 on does not count
+   * it among what SSL_has_pending(3) tells. So it is read once, whatever that says.
+   */
+  #isUnread = true;
 
   constructor(thread: Thread) {
     super(thread);
   }
 
   protected get hasPending(): boolean {
-    return this.tls?.hasPending === true;
+    return this.#isUnread || this.tls?.hasPending === true;
   }
 
   /** Reads record by record, and tells of all of them at once: what follows costs by the call. */
   protected readable(): void {
     const { tls } = this;
     if (tls === undefined) return;
+    this.#isUnread = false;
     const { buffer } = this.thread;
     let filled = 0;
     let result = tls.read(buffer, buffer.length);
