@@ -96,8 +96,15 @@ export function makeHandlers(
     },
 
     beginHandover: async function* (request, signal) {
-      for await (const { listeners, metrics, ...offer } of handover.begin(request, signal)) {
-        yield { ...offer, version, listeners: [...listeners], ...metrics && { metrics } };
+      for await (const { listeners, metrics, ticketKeys, ...offer } of handover.begin(request, signal)) {
+        yield {
+          ...offer,
+          version,
+          listeners: [...listeners],
+          ...metrics && { metrics },
+          ticketKeys: ticketKeys.keys.map(({ name, hmac, aes }) => ({ name, hmac, aes })),
+          ticketKeysRotateMs: ticketKeys.rotateMs,
+        };
       }
     },
     finishHandover: (request) => {

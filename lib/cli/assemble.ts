@@ -72,7 +72,15 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
   });
   for (const { addr, routes } of state.listeners) for (const route of routes) certificates.add(route, addr);
   const served = { geoip: geoip?.bytes, certificates };
-  const supervisor = new Supervisor(config, state, served, log, engine, predecessor?.listeners);
+  const supervisor = new Supervisor(
+    config,
+    state,
+    served,
+    log,
+    engine,
+    predecessor?.listeners,
+    predecessor?.ticketKeys,
+  );
   const administration = new Administration({
     config,
     state,

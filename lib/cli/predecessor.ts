@@ -9,9 +9,11 @@ import { AdminClient, AdminError } from "../admin/client.ts";
 import type { BeginHandoverResponse } from "../admin/gen/mc_proxy/v1/admin_pb.ts";
 import { isServed, makePrivateFolder } from "../admin/socket.ts";
 import type { HandedListener } from "../control/handover.ts";
+import type { HandedTicketKeys } from "../control/ticket_keyring.ts";
 import { within } from "../control/within.ts";
 import type { Inheritance } from "../edge/inherited.ts";
 import { DescriptorError, DescriptorSocket } from "../edge/linux/descriptors.ts";
+import { isTicketKey } from "../edge/ticket_key.ts";
 
 /** How long the other process may take to begin: a change that is under way takes 15 s at most. */
 const BEGIN_MS = 20_000;
@@ -39,6 +41,8 @@ export class Predecessor {
   readonly metrics: HandedListener | undefined;
   /** The interval of the service manager's watchdog, in milliseconds; 0: there is none. */
   readonly watchdogMs: number;
+  /** Its keys of session tickets: none of a version that has none. */
+  readonly ticketKeys: HandedTicketKeys;
   readonly #token: string;
   readonly #client: AdminClient;
   readonly #abort: AbortController;
@@ -47,7 +51,7 @@ export class Predecessor {
   private constructor(
     client: AdminClient,
     abort: AbortController,
-    { pid, version, token, metrics, watchdogMs }: BeginHandoverResponse,
+    { pid, version, token, metrics, watchdogMs, ticketKeys, ticketKeysRotateMs }: BeginHandoverResponse,
     listeners: Inheritance,
     over: Promise<unknown>,
   ) {
@@ -56,6 +60,7 @@ export class Predecessor {
     this.listeners = listeners;
     this.metrics = metrics;
     this.watchdogMs = watchdogMs;
+    this.ticketKeys = { keys: ticketKeys.filter(isTicketKey), rotateMs: ticketKeysRotateMs };
     this.#token = token;
     this.#client = client;
     this.#abort = abort;

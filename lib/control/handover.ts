@@ -20,6 +20,7 @@ import { Refusal } from "./refusal.ts";
 import type { ServerLock } from "./store/lock.ts";
 import { StoreError } from "./store/store_error.ts";
 import type { StopOptions, Supervisor } from "./supervisor.ts";
+import type { HandedTicketKeys } from "./ticket_keyring.ts";
 import { within } from "./within.ts";
 
 /** How long the new process may take from the beginning to the end: it resolves names and starts its threads. */
@@ -63,12 +64,14 @@ export interface HandoverOffer {
   readonly metrics: HandedListener | undefined;
   /** The interval of the service manager's watchdog; 0: there is none. */
   readonly watchdogMs: number;
+  /** The keys of session tickets. */
+  readonly ticketKeys: HandedTicketKeys;
 }
 
 /** What a {@linkcode Handover} works on. */
 export interface HandoverOptions {
   readonly administration: Pick<Administration, "suspend" | "resume" | "status">;
-  readonly supervisor: Pick<Supervisor, "passListeners" | "status">;
+  readonly supervisor: Pick<Supervisor, "passListeners" | "handTicketKeys" | "status">;
   readonly lock: Pick<ServerLock, "release" | "retake">;
   readonly database: string;
   /** The interval of the service manager's watchdog, by default 0: there is none. */
@@ -175,7 +178,8 @@ export class Handover {
       { addr, boundAddr, sockets: counts?.get(addr) ?? 0 }
     ));
     current.hasPassedListeners = listeners.some(({ sockets }) => sockets > 0);
-    return { token: current.token, pid: Deno.pid, listeners, metrics: metrics(), watchdogMs };
+    const ticketKeys = supervisor.handTicketKeys();
+    return { token: current.token, pid: Deno.pid, listeners, metrics: metrics(), watchdogMs, ticketKeys };
   }
 
   /**

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { newTicketKey } from "../edge/ticket_key.ts";
 import { Handover, type HandoverRequest } from "./handover.ts";
 import { Refusal } from "./refusal.ts";
 import type { StopOptions } from "./supervisor.ts";
 
+const TICKET_KEYS = { keys: [newTicketKey()], rotateMs: 1_000 };
 const LISTENER = { addr: ":443", boundAddr: "[::]:443" };
 
 /** A handover with everything around it, which writes down what is done to it. */
@@ -29,6 +31,7 @@ class Stage implements Disposable {
           write(`pass to ${path}`);
           return new Map([[LISTENER.addr, 2]]);
         },
+        handTicketKeys: () => TICKET_KEYS,
         status: { listeners: [LISTENER] } as never,
       },
       lock: {

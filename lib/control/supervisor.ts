@@ -15,7 +15,6 @@ import { PortableEngine } from "../edge/portable/engine.ts";
 import type { RouteRows } from "../edge/route_counters.ts";
 import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
 import { messageOf } from "../edge/thrown.ts";
-import { newTicketKey } from "../edge/ticket_key.ts";
 import { DEFAULT_TLS } from "../edge/tls_settings.ts";
 import { type Endpoint, parseListenAddress } from "../wire/socket_address.ts";
 import { type CertificateFiles, certificateName } from "./certificate_files.ts";
@@ -26,6 +25,7 @@ import { Resolver } from "./resolve.ts";
 import { trustSystemAuthorities } from "./system_authorities.ts";
 import { RouteCounts } from "./route_counts.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
+import { type HandedTicketKeys, TicketKeyring } from "./ticket_keyring.ts";
 import { within } from "./within.ts";
 
 /** A proxy in front sends its header with the connection, whatever the client does. */
@@ -92,6 +92,7 @@ export class Supervisor {
   readonly #resolver: Resolver;
   readonly engine: EngineName;
   readonly #engine: Engine;
+  readonly #ticketKeys: TicketKeyring;
   readonly #acceptFailures = new Map<string, number>();
   #internalErrors = 0;
   #prepared: Promise<void> | undefined;
@@ -104,6 +105,7 @@ export class Supervisor {
    *
    * @param engine See {@linkcode chooseEngine}.
    * @param inherited The listeners of the process that this one replaces.
+   * @param handed Its keys of session tickets.
    * @throws {ListenError} If an address cannot be bound; none stays bound.
    */
   constructor(
@@ -113,6 +115,7 @@ export class Supervisor {
     log: Log,
     engine: EngineName,
     inherited: Inheritance = NOTHING_INHERITED,
+    handed?: HandedTicketKeys,
   ) {
     trustSystemAuthorities();
     this.#config = config;
@@ -130,10 +133,22 @@ export class Supervisor {
       resolved: (backend, addresses) => void this.#engine.apply([{ kind: "set_backend", name: backend, addresses }]),
       failed: (backend, error) => log.warn("resolve_failed", { backend, error: messageOf(error) }),
     });
-    const snapshot = makeSnapshot(config, state, files, this.#resolver.addresses, (r) => this.routeCounts.rows(r));
-    this.#engine = this.engine === "portable"
-      ? new PortableEngine(snapshot, this.#counters.writer(0), this.#events(), inherited)
-      : new EpollEngine(snapshot, this.#workers, this.#counters, this.#events(), inherited);
+    this.#ticketKeys = new TicketKeyring({
+      handed,
+      changed: (keys) => void this.#engine.apply([{ kind: "set_ticket_keys", keys }]),
+    });
+    const snapshot = {
+      ...makeSnapshot(config, state, files, this.#resolver.addresses, (r) => this.routeCounts.rows(r)),
+      ticketKeys: this.#ticketKeys.keys,
+    };
+    try {
+      this.#engine = this.engine === "portable"
+        ? new PortableEngine(snapshot, this.#counters.writer(0), this.#events(), inherited)
+        : new EpollEngine(snapshot, this.#workers, this.#counters, this.#events(), inherited);
+    } catch (error) {
+      this.#ticketKeys[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** Resolves the backends' names and starts the threads, so that {@linkcode Supervisor.start} takes no time. */
@@ -173,11 +188,17 @@ export class Supervisor {
     return new Map(this.#listeners.map((addr, index) => [addr, counts[index] ?? 0]));
   }
 
+  /** The keys of session tickets, for the process that takes this one's place. */
+  handTicketKeys(): HandedTicketKeys {
+    return this.#ticketKeys.hand();
+  }
+
   /** Stops accepting, lets open connections finish for some time, then ends them. */
   async stop(
     { timeoutMs = this.#config.proxy.shutdownTimeoutMs, takesQueued = true }: StopOptions = {},
   ): Promise<void> {
     this.#stopping = true;
+    this.#ticketKeys[Symbol.dispose]();
     this.#resolver.close();
     await this.#engine.stop(takesQueued);
     const drained = this.#engine.drained();
@@ -339,7 +360,7 @@ export function makeSnapshot(
     backends,
     certificates: certificates === undefined ? new Map() : certificatesOf(state, certificates),
     tls: DEFAULT_TLS,
-    ticketKeys: [newTicketKey()],
+    ticketKeys: [],
     timeouts: {
       proxyHeaderMs: PROXY_HEADER_TIMEOUT_MS,
       helloMs: proxy.helloTimeoutMs,

@@ -19,6 +19,11 @@ export interface TicketKey {
   readonly aes: Uint8Array;
 }
 
+/** Whether its parts have the lengths of a key. */
+export function isTicketKey({ name, hmac, aes }: TicketKey): boolean {
+  return name.length === TICKET_KEY_NAME_LENGTH && hmac.length === SECRET_LENGTH && aes.length === SECRET_LENGTH;
+}
+
 /** Makes a key from the system's source of random bytes. */
 export function newTicketKey(): TicketKey {
   return {

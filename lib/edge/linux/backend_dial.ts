@@ -85,6 +85,12 @@ class BackendTlsTransport extends TlsTransport {
     if (this.hasPending) this.readOn(); // a backend that speaks first may have spoken already
   }
 
+  /** An answer that ends with its connection would be taken for whole, wherever it was cut off (RFC 9112 §9.8). */
+  protected override inputCut(isCut: boolean): void {
+    if (isCut) this.broken("the backend closed the connection without close_notify");
+    else super.inputCut(isCut);
+  }
+
   protected override release(): void {
     if (this.tls !== undefined && !this.tls.isGone) this.#backendTls.remember(this.tls, this.#peer);
     super.release();

@@ -5,7 +5,7 @@
  */
 
 import type { TlsSettings } from "../tls_settings.ts";
-import { ClientContext, type TlsSession } from "./libssl/client_context.ts";
+import { ClientContext, sessionOf, type TlsSession } from "./libssl/client_context.ts";
 import type { Tls } from "./libssl/connection.ts";
 import type { Libssl } from "./libssl/library.ts";
 
@@ -51,7 +51,7 @@ export class BackendTls {
 
   /** Keeps what the next connection to `peer` can go on from. `tls` is about to be given up. */
   remember(tls: Tls, peer: TlsPeer): void {
-    const session = this.#context(peer.ca).sessionOf(tls);
+    const session = sessionOf(this.#libssl, tls);
     if (session === undefined) return;
     const key = keyOf(peer);
     this.forget(peer);

@@ -37,7 +37,8 @@ export class PlainTransport extends SocketTransport {
     return sent === -EAGAIN ? 0 : SEND_BROKEN;
   }
 
-  protected shut(): void {
+  protected shut(): boolean {
     this.thread.libc.shutdown(this.fd);
+    return true;
   }
 }

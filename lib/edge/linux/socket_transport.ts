@@ -58,8 +58,8 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
   protected abstract readonly hasPending: boolean;
   /** Sends what there is room for. @returns How many bytes, or {@linkcode SEND_BROKEN}. */
   protected abstract send(bytes: Uint8Array<ArrayBuffer>): number;
-  /** Says to the peer that no more comes. */
-  protected abstract shut(): void;
+  /** Says to the peer that no more comes. @returns Whether there was room for it: if not, it is called again. */
+  protected abstract shut(): boolean;
   /** Whether what the peer sent before it broke off is worth reading: an answer is, a request is not. */
   protected abstract readonly readsAfterReset: boolean;
   /** Gives up what belongs to it beside the descriptor. */
@@ -99,7 +99,7 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
     if (!this.paused) return;
     this.paused = false;
     this.watch();
-    if (!this.over && this.hasPending) this.readOn();
+    if (!this.over && this.hasPending) this.readOnLater(); // one that pauses and resumes gets no more than its turns
   }
 
   end(): void {
@@ -135,6 +135,7 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
     if (this.over) return;
     if ((events & EPOLLIN) !== 0 && !this.paused && !this.inputEnded) return this.readable();
     if ((events & (EPOLLERR | EPOLLHUP)) === 0) return;
+    if (this.inputEnded && this.#shut && (events & EPOLLERR) === 0) return this.#closeIfBothEnded();
     if (!this.inputEnded && this.paused && ((events & EPOLLERR) === 0 || this.readsAfterReset)) this.#unwatch();
     else this.broken(RESET);
   }
@@ -174,6 +175,7 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
   }
 
   #writable(): void {
+    if (this.#waiting === undefined && this.#ending) this.#shutNow();
     const waiting = this.#waiting;
     if (waiting === undefined) return;
     while (waiting.length > 0) {
@@ -214,17 +216,20 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
   #breakOutput(): void {
     this.#outputBroken = true;
     this.#forgetWaiting();
-    if (this.inputEnded || !this.readsAfterReset) this.#shut = this.inputEnded = true;
+    this.#shut = true;
+    if (!this.readsAfterReset) this.inputEnded = true;
     this.watch();
     this.readOn();
   }
 
-  /** Asks epoll for what is wanted now. */
+  /** Asks epoll for what is wanted now. Where it has no room, the connection ends at the end of the turn. */
   protected watch(): void {
     if (this.over) return;
-    const wanted = (this.paused || this.inputEnded || this.events === undefined ? 0 : EPOLLIN) |
-      (this.#waiting !== undefined ? EPOLLOUT : 0);
-    if (!this.watchFor(wanted)) this.#breakOutput();
+    const reads = !this.paused && !this.inputEnded && this.events !== undefined;
+    const writes = this.#waiting !== undefined || (this.#ending && !this.#shut);
+    if (this.watchFor((reads ? EPOLLIN : 0) | (writes ? EPOLLOUT : 0))) return;
+    this.inputEnded = true;
+    this.#breakOutput();
   }
 
   /** Asks epoll for these events. @returns Whether it has room for the descriptor. */
@@ -249,9 +254,9 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
 
   #shutNow(): void {
     if (this.#shut) return;
-    this.#shut = true;
-    if (!this.#outputBroken) this.shut();
-    if (this.inputEnded) this.doLater();
+    this.#shut = this.shut();
+    this.watch();
+    if (this.#shut && this.inputEnded) this.doLater();
   }
 
   #closeIfBothEnded(): void {

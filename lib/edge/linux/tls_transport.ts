@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BROKEN, ENDED, type Tls } from "./libssl/connection.ts";
+import { BROKEN, ENDED, type Tls, WANT_WRITE } from "./libssl/connection.ts";
 import { SEND_BROKEN, SocketTransport } from "./socket_transport.ts";
 import type { Thread } from "./thread.ts";
 
@@ -20,19 +20,25 @@ export abstract class TlsTransport extends SocketTransport {
   bytesWritten = 0;
   /** `undefined` before the handshake begins. */
   protected tls: Tls | undefined;
+  /**
+   * What came with the end of the handshake is kept for the keys that follow it, where OpenSSL from 3.2 on does not count
+   * it among what SSL_has_pending(3) tells. So it is read once, whatever that says.
+   */
+  #isUnread = true;
 
   constructor(thread: Thread) {
     super(thread);
   }
 
   protected get hasPending(): boolean {
-    return this.tls?.hasPending === true;
+    return this.#isUnread || this.tls?.hasPending === true;
   }
 
   /** Reads record by record, and tells of all of them at once: what follows costs by the call. */
   protected readable(): void {
     const { tls } = this;
     if (tls === undefined) return;
+    this.#isUnread = false;
     const { buffer } = this.thread;
     let filled = 0;
     let result = tls.read(buffer, buffer.length);
@@ -47,9 +53,14 @@ export abstract class TlsTransport extends SocketTransport {
       this.events?.received(buffer.subarray(0, filled));
       if (this.over) return;
     }
-    if (result === ENDED) this.endInput();
+    if (result === ENDED) this.inputCut(tls.isGone);
     else if (result === BROKEN) this.broken(tls.error);
     else if (result > 0 && !this.paused && tls.hasPending) this.readOnLater();
+  }
+
+  /** The peer sends no more. @param isCut It did not say so: no close_notify came. */
+  protected inputCut(_isCut: boolean): void {
+    this.endInput();
   }
 
   protected send(bytes: Uint8Array<ArrayBuffer>): number {
@@ -67,9 +78,10 @@ export abstract class TlsTransport extends SocketTransport {
     return sent;
   }
 
-  protected shut(): void {
-    this.tls?.shutdown();
+  protected shut(): boolean {
+    if (this.tls?.shutdown() === WANT_WRITE) return false;
     this.thread.libc.shutdown(this.fd);
+    return true;
   }
 
   protected override release(): void {

@@ -13,6 +13,9 @@ import { cString, type Libssl, LibsslError, type Pointer, takeError } from "./li
 const SSL_VERIFY_PEER = 1;
 const SSL_CTRL_SET_TLSEXT_HOSTNAME = 55;
 const TLSEXT_NAMETYPE_HOST_NAME = 0n;
+/** Each certificate of `backend_ca` is an authority, whether it has signed itself or was signed by another. */
+const X509_V_FLAG_PARTIAL_CHAIN = 0x80000n;
+const SENT_AND_RECEIVED_SHUTDOWN = 3;
 /** `*` stands for a whole label alone (RFC 6125 §6.4.3). */
 const X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS = 4;
 
@@ -56,6 +59,7 @@ export class ClientContext {
       libssl.functions.SSL_CTX_set_verify(this.#context.pointer, SSL_VERIFY_PEER, null);
       if (ca === "") this.#trustSystem();
       else this.#trustOnly(ca);
+      libssl.functions.ERR_clear_error(); // what was tried in vain on the way
     } catch (error) {
       this.free();
       throw error;
@@ -78,17 +82,6 @@ export class ClientContext {
     if (session !== undefined && functions.SSL_set_session(ssl, session.pointer) !== 1) functions.ERR_clear_error();
     functions.SSL_set_connect_state(ssl);
     return tls;
-  }
-
-  /** What the next connection to the same backend can go on from. It belongs to the caller. */
-  sessionOf(tls: Tls): TlsSession | undefined {
-    const { functions } = this.#libssl;
-    const pointer = functions.SSL_get1_session(tls.pointer);
-    if (pointer === null) return undefined;
-    const session = new TlsSession(this.#libssl, pointer);
-    if (functions.SSL_SESSION_is_resumable(pointer) === 1) return session;
-    session.free();
-    return undefined;
   }
 
   free(): void {
@@ -117,6 +110,8 @@ export class ClientContext {
       (certificate) => functions.X509_STORE_add_cert(store, certificate) === 1,
     );
     if (count === 0) throw new LibsslError("there is no certificate in backend_ca");
+    const param = functions.SSL_CTX_get0_param(this.#context.pointer);
+    functions.X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
   }
 
   /** A library of its own build looks for them where it was to be installed, so the usual places are named to it. */
@@ -131,6 +126,23 @@ export class ClientContext {
     if (folder !== undefined) functions.SSL_CTX_load_verify_dir(pointer, cString(folder));
     functions.ERR_clear_error(); // a place that is not there
   }
+}
+
+/**
+ * What the next connection to the same backend can go on from. It belongs to the caller.
+ *
+ * @param tls Is about to be given up, and nothing is read or written any more: OpenSSL would take back the session of a
+ * connection that was not shut down, SSL_free(3).
+ */
+export function sessionOf(libssl: Libssl, tls: Tls): TlsSession | undefined {
+  const { functions } = libssl;
+  functions.SSL_set_shutdown(tls.pointer, SENT_AND_RECEIVED_SHUTDOWN);
+  const pointer = functions.SSL_get1_session(tls.pointer);
+  if (pointer === null) return undefined;
+  const session = new TlsSession(libssl, pointer);
+  if (functions.SSL_SESSION_is_resumable(pointer) === 1) return session;
+  session.free();
+  return undefined;
 }
 
 /** Where distributions keep the authorities that the machine trusts, as Go's crypto/x509 knows them. */

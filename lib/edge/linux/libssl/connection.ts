@@ -14,9 +14,8 @@ const SSL_ERROR_WANT_WRITE = 3;
 const SSL_ERROR_SYSCALL = 5;
 const SSL_ERROR_ZERO_RETURN = 6;
 
-/** FIN without close_notify. HTTP frames its messages by itself, so no cut passes unseen. */
-const R_UNEXPECTED_EOF_WHILE_READING = 294n;
-const REASON_MASK = 0x7fffffn;
+/** FIN without close_notify: ERR_LIB_SSL and SSL_R_UNEXPECTED_EOF_WHILE_READING, as ERR_GET_LIB(3) puts them together. */
+const UNEXPECTED_EOF = 20n << 23n | 294n;
 
 const X509_V_OK = 0n;
 
@@ -97,10 +96,16 @@ export class Tls {
     return this.#functions.SSL_has_pending(this.#ssl) === 1;
   }
 
-  /** Says to the peer that no more comes: close_notify. */
-  shutdown(): void {
-    if (this.isGone) return;
-    if (this.#functions.SSL_shutdown(this.#ssl) < 0) this.#functions.ERR_clear_error();
+  /**
+   * Says to the peer that no more comes: close_notify. Nothing may wait to be written.
+   *
+   * @returns {@linkcode WANT_WRITE} where there is no room for it yet, and it is to be called again; otherwise 1, also
+   * where there is nobody to say it to. After that it must not be called: it would read, SSL_shutdown(3).
+   */
+  shutdown(): number {
+    if (this.isGone) return 1;
+    const result = this.#functions.SSL_shutdown(this.#ssl);
+    return result < 0 && this.#why(result) === WANT_WRITE ? WANT_WRITE : 1;
   }
 
   /** What the verification of the peer's certificate found; `undefined` where it found nothing wrong. */
@@ -142,7 +147,7 @@ export class Tls {
 
 function takeErrorUnlessEnd(libssl: Libssl): string | undefined {
   const { functions } = libssl;
-  if ((BigInt(functions.ERR_peek_error()) & REASON_MASK) !== R_UNEXPECTED_EOF_WHILE_READING) return takeError(libssl);
+  if (BigInt(functions.ERR_peek_error()) !== UNEXPECTED_EOF) return takeError(libssl);
   functions.ERR_clear_error();
   return undefined;
 }

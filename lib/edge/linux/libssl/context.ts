@@ -126,17 +126,24 @@ export function eachCertificate(
   return withBio(libssl, pem, (bio) => {
     let count = 0;
     for (;;) {
-      const certificate = functions.PEM_read_bio_X509(bio, null, null, null);
+      const certificate = functions.PEM_read_bio_X509(bio, null, null, NO_PASSPHRASE);
       if (certificate === null) break;
       const isTaken = take(certificate, count);
       functions.X509_free(certificate);
       if (!isTaken) throw new LibsslError(`certificate ${count + 1}: ${takeError(libssl)}`);
       count++;
     }
-    functions.ERR_clear_error(); // "no start line": the end of the list
+    if (BigInt(functions.ERR_peek_error()) === PEM_NO_START_LINE) functions.ERR_clear_error(); // the end of the list
+    else throw new LibsslError(`certificate ${count + 1}: ${takeError(libssl)}`);
     return count;
   });
 }
+
+/** An error code is `library << 23 | reason`, ERR_GET_LIB(3): ERR_LIB_PEM and PEM_R_NO_START_LINE. */
+const PEM_NO_START_LINE = 9n << 23n | 108n;
+
+/** Without one, OpenSSL would ask for a passphrase on the terminal, and the thread would stand still: pem_password_cb(3). */
+export const NO_PASSPHRASE = cString("");
 
 /** Reads a PEM text through a BIO. OpenSSL reads the memory itself: it stays where it is until the BIO is gone. */
 export function withBio<T>(libssl: Libssl, pem: string, read: (bio: Pointer) => T): T {

@@ -17,9 +17,13 @@
 
 export type Pointer = Deno.PointerObject;
 
-const SYMBOLS = {
+/** What every version has: which one it is. */
+const VERSION_SYMBOLS = {
   OpenSSL_version_num: { parameters: [], result: "usize" },
   OpenSSL_version: { parameters: ["i32"], result: "pointer" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+const SYMBOLS = {
   OPENSSL_init_ssl: { parameters: ["u64", "pointer"], result: "i32" },
 
   TLS_server_method: { parameters: [], result: "pointer" },
@@ -38,6 +42,8 @@ const SYMBOLS = {
   SSL_CTX_set_alpn_select_cb: { parameters: ["pointer", "function", "pointer"], result: "void" },
   SSL_CTX_set_tlsext_ticket_key_evp_cb: { parameters: ["pointer", "function"], result: "i32" },
   SSL_CTX_set_verify: { parameters: ["pointer", "i32", "pointer"], result: "void" },
+  SSL_CTX_set_session_id_context: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
+  SSL_CTX_get0_param: { parameters: ["pointer"], result: "pointer" },
   SSL_CTX_get_cert_store: { parameters: ["pointer"], result: "pointer" },
   SSL_CTX_set_default_verify_paths: { parameters: ["pointer"], result: "i32" },
   SSL_CTX_load_verify_file: { parameters: ["pointer", "buffer"], result: "i32" },
@@ -58,6 +64,8 @@ const SYMBOLS = {
   SSL_has_pending: { parameters: ["pointer"], result: "i32" },
   SSL_get_error: { parameters: ["pointer", "i32"], result: "i32" },
   SSL_shutdown: { parameters: ["pointer"], result: "i32" },
+  SSL_set_shutdown: { parameters: ["pointer", "i32"], result: "void" },
+  SSL_version: { parameters: ["pointer"], result: "i32" },
   SSL_get0_alpn_selected: { parameters: ["pointer", "buffer", "buffer"], result: "void" },
   SSL_set_alpn_protos: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
   SSL_ctrl: { parameters: ["pointer", "i32", "isize", "buffer"], result: "isize" },
@@ -72,11 +80,12 @@ const SYMBOLS = {
 
   BIO_new_mem_buf: { parameters: ["buffer", "i32"], result: "pointer" },
   BIO_free: { parameters: ["pointer"], result: "i32" },
-  PEM_read_bio_X509: { parameters: ["pointer", "pointer", "pointer", "pointer"], result: "pointer" },
-  PEM_read_bio_PrivateKey: { parameters: ["pointer", "pointer", "pointer", "pointer"], result: "pointer" },
+  PEM_read_bio_X509: { parameters: ["pointer", "pointer", "pointer", "buffer"], result: "pointer" },
+  PEM_read_bio_PrivateKey: { parameters: ["pointer", "pointer", "pointer", "buffer"], result: "pointer" },
   X509_free: { parameters: ["pointer"], result: "void" },
   X509_STORE_add_cert: { parameters: ["pointer", "pointer"], result: "i32" },
   X509_VERIFY_PARAM_set1_ip_asc: { parameters: ["pointer", "buffer"], result: "i32" },
+  X509_VERIFY_PARAM_set_flags: { parameters: ["pointer", "usize"], result: "i32" },
   X509_VERIFY_PARAM_set_hostflags: { parameters: ["pointer", "u32"], result: "void" },
   X509_verify_cert_error_string: { parameters: ["isize"], result: "pointer" },
   EVP_PKEY_free: { parameters: ["pointer"], result: "void" },
@@ -88,6 +97,7 @@ const SYMBOLS = {
   EVP_CIPHER_fetch: { parameters: ["pointer", "buffer", "pointer"], result: "pointer" },
   EVP_EncryptInit_ex: { parameters: ["pointer", "pointer", "pointer", "buffer", "pointer"], result: "i32" },
   EVP_DecryptInit_ex: { parameters: ["pointer", "pointer", "pointer", "buffer", "pointer"], result: "i32" },
+  SHA256: { parameters: ["buffer", "u32", "buffer"], result: "pointer" },
   EVP_MAC_init: { parameters: ["pointer", "buffer", "u32", "buffer"], result: "i32" },
   RAND_bytes: { parameters: ["pointer", "i32"], result: "i32" },
   memcpy: { parameters: ["pointer", "buffer", "u32"], result: "pointer" },
@@ -159,21 +169,34 @@ function openSystem(): Libssl {
 
 function open(path: string): Libssl {
   if (path.includes("/")) openBeside(path);
-  let functions: LibsslFunctions;
-  try {
-    functions = Deno.dlopen(path, SYMBOLS).symbols;
-  } catch (error) {
-    throw new LibsslError(`${path} cannot be loaded: ${reasonOf(error)}`);
+  const version = versionOf(path);
+  const functions = symbolsOf(path, SYMBOLS);
+  if (functions.OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, null) !== 1) {
+    throw new LibsslError(`${path} cannot be initialized: its configuration (openssl.cnf) may be wrong`);
   }
+  return { functions, version, path };
+}
+
+/** Which version a file is. An older one lacks functions of ours, so this is asked first. */
+function versionOf(path: string): string {
+  const functions = symbolsOf(path, VERSION_SYMBOLS);
   const version = textAt(functions.OpenSSL_version(0));
   if (!version.startsWith("OpenSSL ")) throw new LibsslError(`${path} is ${version}, and OpenSSL is needed`);
   if (functions.OpenSSL_version_num() < OLDEST) {
     throw new LibsslError(`${path} is ${version}, and OpenSSL 3.0 or newer is needed`);
   }
-  if (functions.OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, null) !== 1) {
-    throw new LibsslError(`${path} cannot be initialized: its configuration (openssl.cnf) may be wrong`);
+  return version;
+}
+
+function symbolsOf<S extends Deno.ForeignLibraryInterface>(
+  path: string,
+  symbols: S,
+): Deno.DynamicLibrary<S>["symbols"] {
+  try {
+    return Deno.dlopen(path, symbols).symbols;
+  } catch (error) {
+    throw new LibsslError(`${path} cannot be loaded: ${reasonOf(error)}`);
   }
-  return { functions, version, path };
 }
 
 /** Loads the libcrypto of the same build: under its name, the system's would be found. */

@@ -9,8 +9,8 @@ import type { ServerTlsContext } from "../../http/client_tls.ts";
 import type { CertificateSnapshot } from "../../snapshot.ts";
 import type { TlsSettings } from "../../tls_settings.ts";
 import { alpnList, Tls } from "./connection.ts";
-import { Context, eachCertificate, withBio } from "./context.ts";
-import { type Libssl, LibsslError, type Pointer, takeError } from "./library.ts";
+import { Context, eachCertificate, NO_PASSPHRASE, withBio } from "./context.ts";
+import { cString, type Libssl, LibsslError, type Pointer, takeError } from "./library.ts";
 import type { TicketKeys } from "./ticket_keys.ts";
 
 const SSL_CTRL_CHAIN_CERT = 89;
@@ -25,6 +25,8 @@ const OPENSSL_NPN_NEGOTIATED = 1;
 const TICKETS = 1n;
 
 const SERVED = alpnList(PROTOCOLS);
+/** As long as the name of a session's context may be, SSL_MAX_SID_CTX_LENGTH. */
+const SHA256_LENGTH = 32;
 
 const SELECT = {
   parameters: ["pointer", "pointer", "pointer", "pointer", "u32", "pointer"],
@@ -35,8 +37,12 @@ const SELECT = {
 function selectProtocol(libssl: Libssl): Deno.UnsafeCallback<typeof SELECT> {
   const { SSL_select_next_proto: select } = libssl.functions;
   return new Deno.UnsafeCallback(SELECT, (_ssl, out, outLength, offered, length) => {
-    const found = select(out, outLength, SERVED, SERVED.length, offered, length);
-    return found === OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+    try {
+      const found = select(out, outLength, SERVED, SERVED.length, offered, length);
+      return found === OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+    } catch {
+      return SSL_TLSEXT_ERR_ALERT_FATAL; // nothing may be thrown through C, where it would be 0: SSL_TLSEXT_ERR_OK
+    }
   });
 }
 
@@ -72,9 +78,11 @@ export class ServerContext implements ServerTlsContext {
     try {
       this.#useCertificates(cert);
       this.#useKey(key);
+      this.#nameSessions(cert);
       tls.libssl.functions.SSL_CTX_set_num_tickets(this.#context.pointer, TICKETS);
       tls.offerProtocols(this.#context.pointer);
       tls.tickets.install(this.#context.pointer);
+      tls.libssl.functions.ERR_clear_error(); // what was tried in vain on the way
     } catch (error) {
       this.free();
       throw error;
@@ -113,9 +121,22 @@ export class ServerContext implements ServerTlsContext {
     if (count === 0) throw new LibsslError("there is no certificate in it");
   }
 
+  /**
+   * A session is gone on from only under the certificate that it began with: the keys of tickets are the same for all
+   * of them, and one that was replaced is to count no more.
+   */
+  #nameSessions(cert: string): void {
+    const { functions } = this.#libssl;
+    const digest = new Uint8Array(new ArrayBuffer(SHA256_LENGTH));
+    const pem = cString(cert);
+    functions.SHA256(pem, pem.length, digest);
+    if (functions.SSL_CTX_set_session_id_context(this.#context.pointer, digest, digest.length) === 1) return;
+    throw new LibsslError(takeError(this.#libssl));
+  }
+
   #useKey(pem: string): void {
     const { functions } = this.#libssl;
-    const key = withBio(this.#libssl, pem, (bio) => functions.PEM_read_bio_PrivateKey(bio, null, null, null));
+    const key = withBio(this.#libssl, pem, (bio) => functions.PEM_read_bio_PrivateKey(bio, null, null, NO_PASSPHRASE));
     if (key === null) throw new LibsslError(`the private key cannot be read: ${takeError(this.#libssl)}`);
     const isUsed = functions.SSL_CTX_use_PrivateKey(this.#context.pointer, key) === 1;
     functions.EVP_PKEY_free(key);

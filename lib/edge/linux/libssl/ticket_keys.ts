@@ -14,6 +14,8 @@ const DONE = 1;
 /** The ticket is taken, and a new one is given in its place. */
 const DONE_AND_RENEW = 2;
 
+const TLS1_3_VERSION = 0x0304;
+
 const IV_LENGTH = 16;
 
 /** OSSL_PARAM(3): a list of one string and its end. A parameter is key, type, data, size, size returned: 40 bytes. */
@@ -49,11 +51,11 @@ export class TicketKeys {
     const value = cString("SHA256");
     this.#pointedTo = [key, value];
     this.#digestParams = stringParam(key, value);
-    this.#callback = new Deno.UnsafeCallback(CALLBACK, (_ssl, name, iv, cipherContext, macContext, isNew) => {
+    this.#callback = new Deno.UnsafeCallback(CALLBACK, (ssl, name, iv, cipherContext, macContext, isNew) => {
       try {
         return isNew === 1
           ? this.#encrypt(name, iv, cipherContext, macContext)
-          : this.#decrypt(name, iv, cipherContext, macContext);
+          : this.#decrypt(ssl, name, iv, cipherContext, macContext);
       } catch {
         return FAILED; // nothing may be thrown through C
       }
@@ -88,6 +90,7 @@ export class TicketKeys {
   }
 
   #decrypt(
+    ssl: Deno.PointerValue,
     name: Deno.PointerValue,
     iv: Deno.PointerValue,
     cipherContext: Deno.PointerValue,
@@ -101,7 +104,8 @@ export class TicketKeys {
     if (!this.#authenticate(macContext, key)) return FAILED;
     const { functions } = this.#libssl;
     if (functions.EVP_DecryptInit_ex(cipherContext, this.#cipher, null, key.aes, iv) !== 1) return FAILED;
-    return index === 0 ? DONE : DONE_AND_RENEW;
+    // In TLS 1.3 a client uses a ticket once (RFC 8446 §C.4): one that got no new one could not come back again.
+    return index > 0 || functions.SSL_version(ssl) === TLS1_3_VERSION ? DONE_AND_RENEW : DONE;
   }
 
   #authenticate(macContext: Deno.PointerValue, { hmac }: HeldKey): boolean {
