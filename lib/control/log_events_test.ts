@@ -27,6 +27,8 @@ Deno.test("only the events that there are can be logged, at their level and with
   const wrong = (): void => {
     // @ts-expect-error -- there is no such event
     log.info("something_new", {});
+    // @ts-expect-error -- engines write its lines
+    log.info("connection", { listener: ":443", client: "a", bytes_in: 0, bytes_out: 0, duration_ms: 0, end: "closed" });
     // @ts-expect-error -- it is an error
     log.info("accept_failed", { listener: ":443", reason: "EMFILE" });
     // @ts-expect-error -- the reason is missing
