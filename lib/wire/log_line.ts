@@ -37,17 +37,16 @@ for (let code = 0; code < PLAIN.length; code++) {
   PLAIN[code] = /[\w.:/*@%+,[\]-]/.test(String.fromCharCode(code)) ? 1 : 0;
 }
 
-/** The escapes of JSON that have a letter (RFC 8259 §7). */
+/** The short escapes of JSON (RFC 8259 §7). */
 const ESCAPES: ReadonlyMap<number, string> = new Map([
   [0x08, "\\b"],
   [0x09, "\\t"],
   [0x0a, "\\n"],
   [0x0c, "\\f"],
   [0x0d, "\\r"],
+  [QUOTE, '\\"'],
+  [BACKSLASH, "\\\\"],
 ]);
-
-/** The longest escape, `\uXXXX`. */
-const LONGEST_ESCAPE = 6;
 
 const FIRST_LENGTH = 4 * 1024;
 /** The longest buffer that is kept for the lines to come. */
@@ -196,18 +195,25 @@ export class LogLineWriter {
 
   #quoted(value: string): void {
     const length = Math.min(value.length, MAX_VALUE);
-    this.#reserve(length * LONGEST_ESCAPE + "\\u2026".length + 2);
-    this.#byte(QUOTE);
-    for (let i = 0; i < length; i++) {
+    this.#reserve(length + 1);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    bytes[at++] = QUOTE;
+    let i = 0;
+    for (; i < length; i++) {
       const code = value.charCodeAt(i);
-      if (code < SPACE || code > TILDE) this.#ascii(ESCAPES.get(code) ?? unicodeEscape(code));
-      else {
-        if (code === QUOTE || code === BACKSLASH) this.#byte(BACKSLASH);
-        this.#byte(code);
-      }
+      if (!isUnescaped(code)) break;
+      bytes[at++] = code;
     }
+    this.#length = at;
+    for (; i < length; i++) this.#escaped(value.charCodeAt(i)); // of what is rare, whatever follows
     if (value.length > length) this.#ascii("\\u2026");
     this.#byte(QUOTE);
+  }
+
+  #escaped(code: number): void {
+    if (isUnescaped(code)) return this.#byte(code);
+    this.#ascii(ESCAPES.get(code) ?? `\\u${code.toString(16).padStart(4, "0")}`);
   }
 
   /** @param value A whole number from 0 to 2^31 - 1. */
@@ -257,6 +263,7 @@ export class LogLineWriter {
   }
 }
 
-function unicodeEscape(code: number): string {
-  return `\\u${code.toString(16).padStart(4, "0")}`;
+/** Whether JSON has a character between quotes as it is, and it is printable ASCII. */
+function isUnescaped(code: number): boolean {
+  return code >= SPACE && code <= TILDE && code !== QUOTE && code !== BACKSLASH;
 }
