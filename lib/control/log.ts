@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type LogFormat, type LogLines, LogLineWriter } from "../wire/log_line.ts";
 import { LOG_LEVELS } from "./config_types.ts";
 import {
   type EventSpec,
@@ -13,7 +14,11 @@ import {
   type LogFieldsOf,
   type LogLevel,
 } from "./log_events.ts";
-import { formatLine, type LogFields, type LogFormat } from "./log_line.ts";
+
+/** The events whose lines engines write: see {@linkcode Log.append}. */
+type AppendedEvent = "connection" | "request";
+
+type LoggedFields = Readonly<Record<string, string | number | undefined>>;
 
 /** Where finished lines go. */
 export interface LogSink {
@@ -21,7 +26,7 @@ export interface LogSink {
   write(bytes: Uint8Array): Promise<number>;
 }
 
-/** How many characters may wait for the sink: one that stands still must neither stop traffic nor eat the memory. */
+/** How many bytes may wait for the sink: one that stands still must neither stop traffic nor eat the memory. */
 const MAX_WAITING = 4 * 1024 * 1024;
 
 /** The events that a log of a level leaves out. */
@@ -34,21 +39,20 @@ function hiddenEvents(level: LogLevel): Set<string> {
 /** A log with a level, a format and a sink. */
 export class Log {
   readonly #hidden: ReadonlySet<string>;
-  readonly #format: LogFormat;
   readonly #sink: LogSink;
-  #waiting: string[] = [];
-  #waitingLength = 0;
+  /** Lines that wait for the sink. */
+  readonly #waiting: LogLineWriter;
   #dropped = 0;
   #droppedBefore = 0;
   #flushing: Promise<void> | undefined;
 
   constructor(level: LogLevel, format: LogFormat, sink: LogSink = Deno.stderr) {
     this.#hidden = hiddenEvents(level);
-    this.#format = format;
+    this.#waiting = new LogLineWriter(format);
     this.#sink = sink;
   }
 
-  info<N extends LogEventOf<"info">>(event: N, fields: LogFieldsOf<N>): void {
+  info<N extends Exclude<LogEventOf<"info">, AppendedEvent>>(event: N, fields: LogFieldsOf<N>): void {
     this.#log(event, fields);
   }
 
@@ -58,6 +62,16 @@ export class Log {
 
   error<N extends LogEventOf<"error">>(event: N, fields: LogFieldsOf<N>): void {
     this.#log(event, fields);
+  }
+
+  /** Writes lines as they are: those that an engine made, in the format of this log. */
+  append(lines: LogLines): void {
+    if (this.#waiting.length > MAX_WAITING) {
+      this.#dropped += lines.count;
+      return;
+    }
+    this.#waiting.append(lines);
+    this.#drainSoon();
   }
 
   /** How many lines were lost for want of room. */
@@ -70,29 +84,35 @@ export class Log {
     while (this.#flushing !== undefined) await this.#flushing;
   }
 
-  #log(event: LogEventName, fields: LogFields): void {
+  #log(event: LogEventName, fields: LoggedFields): void {
     if (this.#hidden.has(event)) return;
-    if (this.#waitingLength > MAX_WAITING) {
+    if (this.#waiting.length > MAX_WAITING) {
       this.#dropped++;
       return;
     }
-    this.#enqueue(formatLine(this.#format, Date.now(), event, fields));
-    // Not awaited: traffic does not wait for the log. The lines of one turn of the event loop are written together.
-    this.#flushing ??= this.#drain();
+    this.#writeLine(event, fields);
+    this.#drainSoon();
   }
 
-  #enqueue(line: string): void {
-    this.#waiting.push(line, "\n");
-    this.#waitingLength += line.length + 1;
+  #writeLine(event: LogEventName, fields: LoggedFields): void {
+    const { level, message }: EventSpec = LOG_EVENTS[event];
+    this.#waiting.begin(Date.now(), level, event);
+    for (const [key, value] of Object.entries(fields)) {
+      if (typeof value === "string") this.#waiting.text(key, value);
+      else this.#waiting.number(key, value);
+    }
+    this.#waiting.end(message);
+  }
+
+  /** Not awaited: traffic does not wait for the log. The lines of one turn of the event loop are written together. */
+  #drainSoon(): void {
+    this.#flushing ??= this.#drain();
   }
 
   async #drain(): Promise<void> {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
-      const bytes = new TextEncoder().encode(this.#waiting.join(""));
-      this.#waiting = [];
-      this.#waitingLength = 0;
-      await this.#write(bytes);
+      await this.#write(this.#waiting.take().bytes);
       this.#reportDropped();
     }
     this.#flushing = undefined;
@@ -111,6 +131,6 @@ export class Log {
     const lines = this.#dropped;
     this.#dropped = 0;
     this.#droppedBefore += lines;
-    this.#enqueue(formatLine(this.#format, Date.now(), "log_lines_dropped", { lines }));
+    this.#writeLine("log_lines_dropped", { lines });
   }
 }

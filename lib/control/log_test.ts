@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { type LogLines, LogLineWriter } from "../wire/log_line.ts";
 import { Log, type LogSink } from "./log.ts";
 
 /** A sink that keeps what it gets, and takes it only while it is open. */
@@ -78,4 +79,52 @@ Deno.test("a sink that is gone is no error", async () => {
   await log.flush();
   log.warn("config_differs", {});
   await log.flush();
+});
+
+/** Lines as an engine hands them over. */
+function engineLines(count: number, detail: string): LogLines {
+  const writer = new LogLineWriter("text");
+  for (let i = 0; i < count; i++) {
+    writer.begin(0, "info", "connection");
+    writer.text("detail", detail);
+    writer.number("i", i);
+    writer.end();
+  }
+  return writer.take();
+}
+
+Deno.test("lines of an engine are written as they are, in order with the others", async () => {
+  const sink = new Sink();
+  const log = new Log("info", "text", sink);
+  const lines = engineLines(100, "x".repeat(500));
+  log.info("accept_recovered", { listener: ":443" });
+  log.append(lines);
+  log.warn("config_differs", {});
+  await log.flush();
+  assert.ok(sink.text.includes(new TextDecoder().decode(lines.bytes)));
+  assert.deepEqual(sink.events, [
+    "info accept_recovered",
+    ...Array.from({ length: 100 }, () => "info connection"),
+    "warn config_differs",
+  ]);
+});
+
+Deno.test("lines of an engine that are lost are counted one by one", async () => {
+  const sink = new Sink(false);
+  const log = new Log("info", "text", sink);
+  log.info("accept_recovered", { listener: "first" });
+  await Promise.resolve(); // the first line is with the sink
+  const [batches, each] = [200, 7];
+  for (let i = 0; i < batches; i++) log.append(engineLines(each, "x".repeat(10_000)));
+  const dropped = log.dropped;
+  sink.open();
+  await log.flush();
+  const written = sink.events.filter((event) => event === "info connection").length;
+  assert.ok(written > 0 && written < 500, `${written} lines of 10,000 characters were kept`);
+  assert.equal(written + dropped, batches * each);
+  assert.equal(written % each, 0, "a batch is written as a whole or not at all");
+  assert.match(sink.text.trimEnd().split("\n").at(-1) ?? "", new RegExp(` warn log_lines_dropped lines=${dropped} `));
+  log.append(engineLines(1, "later"));
+  await log.flush();
+  assert.match(sink.text, / connection detail=later i=0\n$/);
 });

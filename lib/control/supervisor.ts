@@ -6,7 +6,7 @@
 
 import type { EdgeChange } from "../edge/change.ts";
 import { Counters, type ListenerCounts } from "../edge/counters.ts";
-import type { ConnectionEnd, Engine, EngineEvents, RequestEnd, SuppressedLines, ThreadCounts } from "../edge/engine.ts";
+import type { Engine, EngineEvents, SuppressedLines, ThreadCounts } from "../edge/engine.ts";
 import { type Inheritance, NOTHING_INHERITED } from "../edge/inherited.ts";
 import { EpollEngine } from "../edge/linux/engine.ts";
 import { Libc, LibcError } from "../edge/linux/libc.ts";
@@ -304,8 +304,7 @@ export class Supervisor {
   #events(): EngineEvents {
     const log = this.#log;
     return {
-      connectionEnded: (end) => log.info("connection", connectionFields(end)),
-      requestEnded: (end) => log.info("request", requestFields(end)),
+      linesWritten: (lines) => log.append(lines),
       linesSuppressed: (lines) => log.info("lines_suppressed", suppressedFields(lines)),
       dialFailed: (backend) => this.#resolver.dialFailed(backend),
       acceptFailed: (listener, reason) => {
@@ -367,6 +366,7 @@ export function makeSnapshot(
       connectMs: proxy.connectTimeoutMs,
       idleMs: proxy.idleTimeoutMs,
     },
+    logFormat: config.log.format,
     reportsConnections: reports,
     reportsRequests: reports && config.log.access,
   };
@@ -399,44 +399,6 @@ function bindingOf(addr: string): { readonly hostname: string; readonly port: nu
   const parsed = parseListenAddress(addr);
   if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
   return { hostname: parsed.host || "::", port: parsed.port };
-}
-
-function connectionFields(end: ConnectionEnd): LogFieldsOf<"connection"> {
-  return {
-    listener: end.listener,
-    client: end.client,
-    sni: end.serverName,
-    route: end.route,
-    backend: end.backend,
-    bytes_in: end.bytesIn,
-    bytes_out: end.bytesOut,
-    duration_ms: Math.round(end.durationMs),
-    end: end.end,
-    detail: end.detail,
-    protocol: end.http?.protocol,
-    requests: end.http?.requests,
-  };
-}
-
-function requestFields(end: RequestEnd): LogFieldsOf<"request"> {
-  return {
-    listener: end.listener,
-    client: end.client,
-    route: end.route,
-    request_id: end.requestId,
-    protocol: end.protocol,
-    method: end.method,
-    host: end.host,
-    path: end.path,
-    status: end.status,
-    grpc_status: end.grpcStatus,
-    bytes_in: end.bytesIn,
-    bytes_out: end.bytesOut,
-    duration_ms: Math.round(end.durationMs),
-    backend_ms: end.backendMs === undefined ? undefined : Math.round(end.backendMs),
-    user_agent: end.userAgent,
-    error: end.error,
-  };
 }
 
 function suppressedFields({ clients, firstAt, lastAt, ...rest }: SuppressedLines): LogFieldsOf<"lines_suppressed"> {

@@ -110,6 +110,7 @@ const snapshot: fc.Arbitrary<EdgeSnapshot> = fc.record({
     certificates: new Map([["one", { cert: "e", key: "f" }]]),
     tls: DEFAULT_TLS,
     ticketKeys: [],
+    logFormat: "json" as const,
     reportsConnections: true,
     reportsRequests: true,
   };

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { LogLines } from "../wire/log_line.ts";
 import type { EdgeChange } from "./change.ts";
 import type { RejectReason } from "./counters.ts";
 
@@ -99,8 +100,8 @@ export interface SuppressedLines {
 
 /** What an engine reports while it runs. */
 export interface EngineEvents {
-  connectionEnded(end: ConnectionEnd): void;
-  requestEnded(end: RequestEnd): void;
+  /** Lines of the log, of connections and requests that ended, in the order in which they did. */
+  linesWritten(lines: LogLines): void;
   /** In place of the ends above: where a flood of refusals would be one each. */
   linesSuppressed(lines: SuppressedLines): void;
   /** A dial failed or the backend has no address: it is time to resolve its name anew. */

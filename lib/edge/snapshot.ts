@@ -8,6 +8,7 @@
 import type { FirewallRules } from "../rules/firewall.ts";
 import type { HttpPolicy } from "../rules/http_policy.ts";
 import type { RouteRows } from "./route_counters.ts";
+import type { LogFormat } from "../wire/log_line.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
 import type { TicketKey } from "./ticket_key.ts";
 import type { TlsSettings } from "./tls_settings.ts";
@@ -26,9 +27,11 @@ export interface EdgeSnapshot {
   /** The keys of session tickets: the first makes them, all take them. None: sessions are not resumed. */
   readonly ticketKeys: readonly TicketKey[];
   readonly timeouts: EdgeTimeouts;
-  /** Whether each ended connection is reported. They are counted all the same. */
+  /** How lines of the log are written. */
+  readonly logFormat: LogFormat;
+  /** Whether each ended connection is a line. They are counted all the same. */
   readonly reportsConnections: boolean;
-  /** Whether each request is reported. */
+  /** Whether each request is a line. */
   readonly reportsRequests: boolean;
 }
 

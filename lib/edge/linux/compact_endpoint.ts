@@ -5,7 +5,10 @@
  */
 
 import type { IpAddress } from "../../wire/ip_address.ts";
-import type { Endpoint } from "../../wire/socket_address.ts";
+import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
+
+/** The third word of an IPv4 address in its mapped form, whose first two are 0. */
+const MAPPED = 0xffff;
 
 /**
  * By its fields it takes some 64 octets, where an {@linkcode Endpoint} takes about 300, most of them its typed array, and
@@ -30,14 +33,27 @@ export class CompactEndpoint {
 
   /** The endpoint in its usual form, made anew. */
   get endpoint(): Endpoint {
-    const address = new Uint8Array(16);
-    const view = new DataView(address.buffer);
-    view.setInt32(0, this.#word0);
-    view.setInt32(4, this.#word1);
-    view.setInt32(8, this.#word2);
-    view.setInt32(12, this.#word3);
+    const address = new Uint8Array(16); // its `buffer`, for a DataView, would cost another allocation outside the heap
+    setWord(address, 0, this.#word0);
+    setWord(address, 4, this.#word1);
+    setWord(address, 8, this.#word2);
+    setWord(address, 12, this.#word3);
     return { address, port: this.port };
   }
+
+  /** `host:port` as `formatEndpoint` writes it: of IPv4 without the address in between, for each connection has a line. */
+  get text(): string {
+    if (this.#word0 !== 0 || this.#word1 !== 0 || this.#word2 !== MAPPED) return formatEndpoint(this.endpoint);
+    const ip = this.#word3;
+    return `${ip >>> 24}.${ip >>> 16 & 0xff}.${ip >>> 8 & 0xff}.${ip & 0xff}:${this.port}`;
+  }
+}
+
+function setWord(bytes: Uint8Array, at: number, word: number): void {
+  bytes[at] = word >>> 24;
+  bytes[at + 1] = word >>> 16;
+  bytes[at + 2] = word >>> 8;
+  bytes[at + 3] = word;
 }
 
 function word(bytes: Uint8Array, at: number): number {

@@ -15,7 +15,7 @@ import { Suppression } from "../suppression.ts";
 import { stackOf } from "../thrown.ts";
 import type { Firewall } from "../../rules/firewall.ts";
 import type { IpAddress } from "../../wire/ip_address.ts";
-import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
+import type { Endpoint } from "../../wire/socket_address.ts";
 import { Acceptor, type AcceptorWorker } from "./acceptor.ts";
 import { loopDial } from "./backend_dial.ts";
 import type { CompactEndpoint } from "./compact_endpoint.ts";
@@ -60,7 +60,7 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
     this.backends = new Map(snapshot.backends.entries().map(([name, addresses]) => [name, new Backend(addresses)]));
     this.handshakes = new Handshakes(this.libc);
     this.#reportsEnds = snapshot.reportsConnections;
-    this.#reports = new Reports(report, () => this.deadlines.now);
+    this.#reports = new Reports(snapshot.logFormat, report, () => this.deadlines.now);
     this.#suppression = new Suppression({
       deadlines: this.deadlines,
       now: () => this.deadlines.now,
@@ -194,7 +194,7 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
 
   refused(listener: string, source: CompactEndpoint): void {
     if (!this.#reportsEnds || this.#suppresses(listener, "max_connections", undefined, source)) return;
-    this.#reports.connectionEnded(refusal(listener, formatEndpoint(source.endpoint)));
+    this.#reports.connectionEnded(refusal(listener, source.text));
   }
 
   fault(connection: Connection, error: unknown): void {
@@ -229,7 +229,7 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
     if (this.#reportsEnds && !(isRefused && this.#suppresses(addr, reason, route, source))) {
       this.#reports.connectionEnded({
         listener: addr,
-        client: formatEndpoint(source.endpoint),
+        client: source.text,
         serverName,
         route: route?.hostname,
         backend: route?.backend,
@@ -252,7 +252,7 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
     source: CompactEndpoint,
   ): boolean {
     const suppressed = this.#suppression.refused(listener, reason, route);
-    if (suppressed?.wantsClient) suppressed.note(formatEndpoint(source.endpoint));
+    if (suppressed?.wantsClient) suppressed.note(source.text);
     return suppressed !== undefined;
   }
 

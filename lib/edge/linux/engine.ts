@@ -197,10 +197,8 @@ export class EpollEngine implements Engine {
         return place.stopped.resolve();
       case "drained":
         return place.drained.resolve();
-      case "ended":
-        for (const end of message.requests) this.#events.requestEnded(end);
-        for (const end of message.ends) this.#events.connectionEnded(end);
-        return;
+      case "lines":
+        return this.#events.linesWritten(message.lines);
       case "suppressed":
         for (const lines of message.lines) this.#events.linesSuppressed(lines);
         return;

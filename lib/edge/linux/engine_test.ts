@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { buildClientHello } from "../../wire/testdata/build_client_hello.ts";
+import type { LogLines } from "../../wire/log_line.ts";
 import { ipv4 } from "../../wire/ip_address.ts";
 import { Counters } from "../counters.ts";
-import type { ConnectionEnd, EngineEvents } from "../engine.ts";
+import type { EngineEvents } from "../engine.ts";
 import type { EdgeSnapshot } from "../snapshot.ts";
 import { DEFAULT_TLS } from "../tls_settings.ts";
 import { incoming } from "../listen.ts";
@@ -54,19 +55,22 @@ function snapshotFor(port: number): EdgeSnapshot {
     certificates: new Map(),
     tls: DEFAULT_TLS,
     ticketKeys: [],
+    logFormat: "json",
     reportsConnections: true,
     reportsRequests: true,
   };
 }
 
 class Recorder implements EngineEvents {
-  requestEnded(): void {}
   linesSuppressed(): void {}
-  readonly ends: ConnectionEnd[] = [];
+  /** Of the log. */
+  readonly lines: string[] = [];
   readonly failures: string[] = [];
   readonly failed = Promise.withResolvers<void>();
-  connectionEnded(end: ConnectionEnd): void {
-    this.ends.push(end);
+  linesWritten({ bytes, count }: LogLines): void {
+    const lines = new TextDecoder().decode(bytes).split("\n").slice(0, -1);
+    assert.equal(lines.length, count);
+    this.lines.push(...lines);
   }
   dialFailed(): void {}
   acceptFailed(): void {}

@@ -8,7 +8,7 @@ import type { EdgeChange } from "../change.ts";
 import type { CountersMemory } from "../counters.ts";
 import type { SuppressedLines } from "../engine.ts";
 import type { EdgeSnapshot } from "../snapshot.ts";
-import type { EndedReport } from "./reports.ts";
+import type { LinesReport } from "./reports.ts";
 
 /** What a worker is given to begin with. */
 export interface WorkerSetup {
@@ -58,7 +58,7 @@ export type FromWorker =
   | { readonly kind: "stopped" }
   /** It accepts no more and has no connection left. */
   | { readonly kind: "drained" }
-  | EndedReport
+  | LinesReport
   | { readonly kind: "suppressed"; readonly lines: readonly SuppressedLines[] }
   | { readonly kind: "dial_failed"; readonly backend: string }
   | { readonly kind: "accept_failed"; readonly listener: string; readonly reason: string }

@@ -1,75 +1,73 @@
 /**
- * What a worker tells the engine of connections and requests that ended: in batches.
+ * The lines that a worker writes of connections and requests that ended: passed to the engine in batches.
  *
  * @module
  */
 
+import type { LogFormat, LogLines } from "../../wire/log_line.ts";
+import { EndedLines } from "../ended_lines.ts";
 import type { ConnectionEnd, RequestEnd } from "../engine.ts";
 
-/** What ended is reported together: when there is so much, or at the latest after this time in milliseconds. */
+/** Lines are passed on together: when there are so many, or so many bytes, or at the latest after this time in ms. */
 const REPORT_COUNT = 256;
+const REPORT_LENGTH = 64 * 1024;
 const REPORT_MS = 20;
 
-/** What ended, in order. */
-export interface EndedReport {
-  readonly kind: "ended";
-  readonly ends: readonly ConnectionEnd[];
-  readonly requests: readonly RequestEnd[];
+/** Lines in the order in which their connections and requests ended. */
+export interface LinesReport {
+  readonly kind: "lines";
+  readonly lines: LogLines;
 }
 
 /** See the module: a message for each would cost as much as a connection. */
 export class Reports {
-  readonly #report: (report: EndedReport) => void;
+  readonly #report: (report: LinesReport) => void;
   readonly #now: () => number;
-  #ends: ConnectionEnd[] = [];
-  #requests: RequestEnd[] = [];
+  readonly #lines: EndedLines;
   #since = 0;
 
-  /** @param now The clock of the worker, in milliseconds. */
-  constructor(report: (report: EndedReport) => void, now: () => number) {
+  /**
+   * @param report May transfer the bytes.
+   * @param now The clock of the worker, in milliseconds.
+   */
+  constructor(format: LogFormat, report: (report: LinesReport) => void, now: () => number) {
+    this.#lines = new EndedLines(format);
     this.#report = report;
     this.#now = now;
   }
 
   /** How long the worker may wait for events with what there is to report, in milliseconds; -1: for ever. */
   get patienceMs(): number {
-    return this.#size > 0 ? REPORT_MS : -1;
+    return this.#lines.count > 0 ? REPORT_MS : -1;
   }
 
   connectionEnded(end: ConnectionEnd): void {
     this.#noteTime();
-    this.#ends.push(end);
+    this.#lines.connectionEnded(end);
     this.#flushIfFull();
   }
 
   requestEnded(end: RequestEnd): void {
     this.#noteTime();
-    this.#requests.push(end);
+    this.#lines.requestEnded(end);
     this.#flushIfFull();
   }
 
   /** Reports what has waited long enough. */
   flushIfDue(): void {
-    if (this.#size > 0 && this.#now() - this.#since >= REPORT_MS) this.flush();
+    if (this.#lines.count > 0 && this.#now() - this.#since >= REPORT_MS) this.flush();
   }
 
   /** Reports what there is. */
   flush(): void {
-    if (this.#size === 0) return;
-    this.#report({ kind: "ended", ends: this.#ends, requests: this.#requests });
-    this.#ends = [];
-    this.#requests = [];
-  }
-
-  get #size(): number {
-    return this.#ends.length + this.#requests.length;
+    if (this.#lines.count > 0) this.#report({ kind: "lines", lines: this.#lines.take() });
   }
 
   #noteTime(): void {
-    if (this.#size === 0) this.#since = this.#now();
+    if (this.#lines.count === 0) this.#since = this.#now();
   }
 
   #flushIfFull(): void {
-    if (this.#size >= REPORT_COUNT) this.flush();
+    if (this.#lines.count >= REPORT_COUNT || this.#lines.length >= REPORT_LENGTH) this.flush();
   }
 }

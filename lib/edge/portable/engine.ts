@@ -8,7 +8,8 @@ import type { Firewall } from "../../rules/firewall.ts";
 import { type Endpoint, formatEndpoint, formatHostPort, parseHostPort } from "../../wire/socket_address.ts";
 import { type CounterWriter, isRejection, type RejectReason } from "../counters.ts";
 import { refusal, type ReportedRoute } from "../end.ts";
-import type { Engine, EngineEvents } from "../engine.ts";
+import { EndedLines } from "../ended_lines.ts";
+import type { ConnectionEnd, Engine, EngineEvents } from "../engine.ts";
 import { makeFirewall } from "../firewall.ts";
 import type { EdgeSnapshot, EdgeTimeouts, ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
 import { Suppression } from "../suppression.ts";
@@ -62,6 +63,7 @@ export class PortableEngine implements Engine, Serving {
   readonly open = new Set<Connection>();
   readonly listeners: readonly Listener[];
   readonly #reportsEnds: boolean;
+  readonly #lines: EndedLines;
   readonly #suppression: Suppression;
   #accepting: Promise<void>[] = [];
   #accepted = 0;
@@ -89,6 +91,7 @@ export class PortableEngine implements Engine, Serving {
     this.firewall = makeFirewall(snapshot.firewall);
     this.backends = new Map(snapshot.backends.entries().map(([name, addresses]) => [name, new Backend(addresses)]));
     this.#reportsEnds = snapshot.reportsConnections;
+    this.#lines = new EndedLines(snapshot.logFormat);
     this.#suppression = new Suppression({
       deadlines: this.deadlines,
       now: () => performance.now(),
@@ -102,7 +105,10 @@ export class PortableEngine implements Engine, Serving {
       suppression: this.#suppression,
       dial: runtimeDial(this.turn),
       makeContext: (pem) => new NodeTlsContext(pem),
-      requestEnded: (end) => events.requestEnded(end),
+      requestEnded: (end) => {
+        this.#lines.requestEnded(end);
+        events.linesWritten(this.#lines.take());
+      },
       dialFailed: (backend) => events.dialFailed(backend),
       internalError: (stack) => events.internalError(stack),
     });
@@ -178,7 +184,7 @@ export class PortableEngine implements Engine, Serving {
     this.counters.close(listener.index);
     const route = httpEnd === undefined ? connection.route : withoutBackend(connection.route);
     if (this.#reportsEnds && !(isRefused && this.#suppresses(listener, reason, route, connection.client))) {
-      this.events.connectionEnded({
+      this.#connectionEnded({
         listener: listener.addr,
         client: formatEndpoint(connection.client),
         serverName: connection.serverName,
@@ -194,6 +200,11 @@ export class PortableEngine implements Engine, Serving {
     }
     this.open.delete(connection);
     this.#drainedIfClear();
+  }
+
+  #connectionEnded(end: ConnectionEnd): void {
+    this.#lines.connectionEnded(end);
+    this.events.linesWritten(this.#lines.take());
   }
 
   /** Whether a refusal is one of so many that it is only counted. */
@@ -238,7 +249,7 @@ export class PortableEngine implements Engine, Serving {
       socket.close();
       const client = endpointOf(socket.remoteAddr);
       if (!this.#reportsEnds || this.#suppresses(listener, "max_connections", undefined, client)) return;
-      this.events.connectionEnded(refusal(listener.addr, formatEndpoint(client)));
+      this.#connectionEnded(refusal(listener.addr, formatEndpoint(client)));
       return;
     }
     try {
