@@ -66,8 +66,7 @@ const KINDS: Readonly<Record<string, () => Promise<Pair>>> = {
   async SocketTransport() {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const socket: Socket = connect({ host: "127.0.0.1", port: listener.addr.port, allowHalfOpen: true });
-    const peer = await accept(listener);
-    await once(socket, "connect");
+    const [peer] = await Promise.all([accept(listener), once(socket, "connect")]); // whichever comes first
     const faults: unknown[] = [];
     const transport = new SocketTransport(
       turn,
