@@ -8,13 +8,10 @@ import type { ServerTlsContext } from "../../http/client_tls.ts";
 import type { CertificateSnapshot } from "../../snapshot.ts";
 import type { TlsSettings } from "../../tls_settings.ts";
 import { alpnList, Tls } from "./connection.ts";
-import { Context, eachCertificate, withBio } from "./context.ts";
+import { useCertificates, useKey } from "./certificate.ts";
+import { Context } from "./context.ts";
 import { type Libssl, LibsslError, type Pointer, takeError } from "./library.ts";
 import type { TicketKeys } from "./ticket_keys.ts";
-
-const SSL_CTRL_CHAIN_CERT = 89;
-/** The context takes a reference of its own. */
-const ADD_REFERENCE = 1n;
 
 const SSL_TLSEXT_ERR_OK = 0;
 const SSL_TLSEXT_ERR_ALERT_FATAL = 2;
@@ -69,8 +66,8 @@ export class ServerContext implements ServerTlsContext {
     this.#libssl = tls.libssl;
     this.#context = new Context(tls.libssl, "server", tls.settings);
     try {
-      this.#useCertificates(cert);
-      this.#useKey(key);
+      useCertificates(this.#context, cert);
+      useKey(this.#context, key);
       tls.libssl.functions.SSL_CTX_set_num_tickets(this.#context.pointer, TICKETS);
       tls.offerProtocols(this.#context.pointer);
       tls.tickets.install(this.#context.pointer);
@@ -96,30 +93,5 @@ export class ServerContext implements ServerTlsContext {
 
   free(): void {
     this.#context.free();
-  }
-
-  #useCertificates(pem: string): void {
-    const { functions } = this.#libssl;
-    const { pointer } = this.#context;
-    const count = eachCertificate(
-      this.#libssl,
-      pem,
-      (certificate, index) =>
-        index === 0
-          ? functions.SSL_CTX_use_certificate(pointer, certificate) === 1
-          : functions.SSL_CTX_ctrl_pointer(pointer, SSL_CTRL_CHAIN_CERT, ADD_REFERENCE, certificate) === 1n,
-    );
-    if (count === 0) throw new LibsslError("there is no certificate in it");
-  }
-
-  #useKey(pem: string): void {
-    const { functions } = this.#libssl;
-    const key = withBio(this.#libssl, pem, (bio) => functions.PEM_read_bio_PrivateKey(bio, null, null, null));
-    if (key === null) throw new LibsslError(`the private key cannot be read: ${takeError(this.#libssl)}`);
-    const isUsed = functions.SSL_CTX_use_PrivateKey(this.#context.pointer, key) === 1;
-    functions.EVP_PKEY_free(key);
-    if (!isUsed || functions.SSL_CTX_check_private_key(this.#context.pointer) !== 1) {
-      throw new LibsslError(`the private key cannot be used: ${takeError(this.#libssl)}`);
-    }
   }
 }
