@@ -180,7 +180,7 @@ function openSystem(): Libssl {
       reasons.push(error.message);
     }
   }
-  throw new LibsslError(`no usable libssl (${PACKAGES}): ${reasons.join("; ")}`);
+  throw new LibsslError(`no usable libssl; install OpenSSL 3.0 or newer (${PACKAGES}): ${reasons.join("; ")}`);
 }
 
 function open(path: string): Libssl {
