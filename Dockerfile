@@ -14,7 +14,8 @@ RUN case "$TARGETARCH" in arm64) machine=aarch64 ;; *) machine=x86_64 ;; esac \
   && MC_PROXY_COMMIT="$COMMIT" deno task -q compile --target "$machine-unknown-linux-gnu" --output /out/mc-proxy \
   && mkdir /data
 
-FROM gcr.io/distroless/cc-debian12:nonroot
+# It has libssl, of OpenSSL 3.5: with X25519MLKEM768.
+FROM gcr.io/distroless/cc-debian13:nonroot
 COPY --from=build /out/mc-proxy /usr/local/bin/mc-proxy
 # A new volume has the owner of the folder that it takes the place of.
 COPY --from=build --chown=nonroot:nonroot /data /srv/mc-proxy

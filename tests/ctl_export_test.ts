@@ -35,7 +35,8 @@ Deno.test("a server on a new database that is started with the file of another i
   assert.deepEqual([exported.code, exported.stderr], [0, ""]);
   Deno.writeTextFileSync(file, exported.stdout);
   assert.deepEqual(await runProgram(["ctl", "diff", file]), { code: 0, stdout: "no differences\n", stderr: "" });
-  assert.equal((await runProgram(["check", "-c", file])).stdout, `${file}: OK (2 listeners, 4 routes)\n`);
+  const { stdout } = await runProgram(["check", "-c", file]);
+  assert.equal(stdout.split("\n").at(-2), `${file}: OK (2 listeners, 4 routes)`);
 
   proxy.signal("SIGTERM");
   await proxy.exit();

@@ -40,7 +40,10 @@ Deno.test("the README's configuration is sound, and its commands do what they sa
     .map((line) => local(line.slice(RUN.length)).split(" "));
   assert.ok(check && server && snapshot && more.length === 0, "every command of the README is run here");
   const checked = await runProgram(check);
-  assert.deepEqual(checked, { code: 0, stdout: `${folder}/config.toml: OK (1 listener, 3 routes)\n`, stderr: "" });
+  assert.equal(checked.code, 0, checked.stderr);
+  assert.ok(checked.stdout.endsWith(`\n${folder}/config.toml: OK (1 listener, 3 routes)\n`), checked.stdout);
+  // Whether the system's library has a post-quantum group is its own affair.
+  assert.deepEqual(checked.stderr.split("\n").filter((line) => !line.includes("no post-quantum group")), [""]);
 
   await using proxy = Proxy.run(server, { folder, environment: { MCPROXY_LOG_FORMAT: "json" } });
   await proxy.event("ready");
@@ -96,7 +99,7 @@ Deno.test("the README's server without a route is made to serve by its commands,
     printed += stdout;
   }
   // Columns are as wide as the port makes them.
-  const plain = (text: string) => text.replaceAll(/ +/g, " ").replaceAll(/^(version|uptime|engine) .*/gm, "$1");
+  const plain = (text: string) => text.replaceAll(/ +/g, " ").replaceAll(/^(version|uptime|engine|tls) .*/gm, "$1");
   assert.equal(plain(printed), plain(local(expected)));
   assert.deepEqual((await proxy.log.findAll(3, ({ event }) => event === "change")).length, 3);
 });

@@ -180,6 +180,14 @@ export function statusMessage({ firewall, ...status }: ServerStatus): MessageIni
     version: status.version,
     startedAt: timestampFromDate(status.startedAt),
     engine: status.engine,
+    ...status.tls && {
+      tls: {
+        library: status.tls.library,
+        path: status.tls.path,
+        minVersion: status.tls.minVersion,
+        groups: [...status.tls.groups],
+      },
+    },
     workers: status.workers,
     workerFailures: status.workerFailures,
     draining: status.draining,
@@ -224,6 +232,12 @@ export function statusOfMessage(message: GetStatusResponse): ServerStatus {
     version: message.version,
     startedAt: dateOf(message.startedAt),
     engine: message.engine === "epoll" ? "epoll" : "portable",
+    tls: message.tls && {
+      library: message.tls.library,
+      path: message.tls.path,
+      minVersion: message.tls.minVersion,
+      groups: message.tls.groups,
+    },
     workers: message.workers,
     workerFailures: message.workerFailures,
     draining: message.draining,

@@ -68,6 +68,10 @@ const status: fc.Arbitrary<ServerStatus> = fc.record({
   version: text,
   startedAt: date,
   engine: fc.constantFrom("epoll", "portable"),
+  tls: fc.option(
+    fc.record({ library: text, path: text, minVersion: text, groups: fc.array(text, { maxLength: 3 }) }, exactly),
+    { nil: undefined },
+  ),
   workers: count,
   workerFailures: count,
   draining: fc.boolean(),

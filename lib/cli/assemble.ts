@@ -9,6 +9,7 @@ import { Administration } from "../control/administration.ts";
 import { CertificateFiles } from "../control/certificate_files.ts";
 import { ConfigError } from "../control/config.ts";
 import type { Config, ConfigProblem, StoredState } from "../control/config_types.ts";
+import type { EngineChoice } from "../control/engine_choice.ts";
 import { GeoipFile } from "../control/geoip_file.ts";
 import { type HandedListener, Handover } from "../control/handover.ts";
 import type { Log } from "../control/log.ts";
@@ -19,7 +20,8 @@ import type { MetricSources } from "../control/metrics/sources.ts";
 import { readStats, type StatsSources } from "../control/metrics/stats.ts";
 import type { ServerLock } from "../control/store/lock.ts";
 import type { Store } from "../control/store/store.ts";
-import { type EngineName, type StopOptions, Supervisor } from "../control/supervisor.ts";
+import { type StopOptions, Supervisor } from "../control/supervisor.ts";
+import { postQuantumWarning, tlsStatus } from "../control/tls_status.ts";
 import { messageOf, stackOf } from "../edge/thrown.ts";
 import type { Predecessor } from "./predecessor.ts";
 import type { ServiceManager } from "./service_manager.ts";
@@ -30,7 +32,7 @@ export interface Foundation {
   readonly file: string;
   readonly config: Config;
   readonly log: Log;
-  readonly engine: EngineName;
+  readonly engine: EngineChoice;
   readonly lock: ServerLock;
   readonly store: Store;
   readonly predecessor: Predecessor | undefined;
@@ -63,6 +65,7 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
   const geoip = geoipDb === undefined ? undefined : GeoipFile.load(geoipDb);
   const certificates = new CertificateFiles({
     log,
+    trial: engine.tls.certificateProblem,
     events: {
       changed: (name, certificate) => {
         administration.renewCertificate(name, certificate)
@@ -117,9 +120,20 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
     });
   }
   log.info("starting", { version, commit, config: file, database: config.database.path });
+  logTls(foundation, state);
   if (seeded) log.info("database_seeded", { database: config.database.path });
   if (differs) log.warn("config_differs", {});
   return { log, supervisor, administration, certificates, admin, metrics, replaced: replaced.promise };
+}
+
+/** Says what TLS is spoken with, and warns where that matters and it lacks what it should have. */
+function logTls({ config: { proxy }, log, engine }: Foundation, { listeners }: StoredState): void {
+  const status = tlsStatus(engine.tls, proxy.tls);
+  const { library, path, minVersion, groups } = status;
+  const about = { library, ...path === "" ? {} : { path } };
+  log.info("tls_library", { ...about, min_version: minVersion, groups: groups.join(" ") });
+  if (!listeners.some(({ routes }) => routes.some(({ mode }) => mode === "l7"))) return;
+  if (postQuantumWarning(status, proxy.tls) !== undefined) log.warn("tls_not_post_quantum", about);
 }
 
 /** Makes the endpoint of scrapers. */

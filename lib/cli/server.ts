@@ -4,15 +4,13 @@
  * @module
  */
 
-import { checkFiles, ConfigError, loadConfig } from "../control/config.ts";
-import type { Config } from "../control/config_types.ts";
-import { ignored } from "../control/ignored.ts";
+import { ConfigError, loadConfig } from "../control/config.ts";
+import { examine } from "../control/examination.ts";
 import { Log } from "../control/log.ts";
 import { ServerLock } from "../control/store/lock.ts";
 import { Store } from "../control/store/store.ts";
-import { chooseEngine, type EngineName, type StopOptions } from "../control/supervisor.ts";
-import { LibcError } from "../edge/linux/libc.ts";
-import { assemble, type Foundation, type Parts, refuse } from "./assemble.ts";
+import type { StopOptions } from "../control/supervisor.ts";
+import { assemble, type Foundation, type Parts } from "./assemble.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { failureOf, meet, takeOver } from "./takeover.ts";
 
@@ -42,15 +40,15 @@ export interface ServerOptions {
  */
 export async function runServer(file: string, { takeover = false, drainMs = 0 }: ServerOptions = {}): Promise<number> {
   const { config, warnings } = loadConfig(file);
-  const files = checkFiles(config);
-  refuse(file, files.problems);
+  const { engine, findings } = examine(config);
+  if (engine === undefined || findings.problems.length > 0) throw new ConfigError(file, findings.problems);
   const log = new Log(config.log.level, config.log.format);
-  const engine = engineOf(file, config, log);
-  const predecessor = takeover ? await meet(file, config, engine) : undefined;
+  if (engine.obstacle !== undefined) log.info("engine_portable", { reason: engine.obstacle.message });
+  const predecessor = takeover ? await meet(file, config, engine.name) : undefined;
   const manager = ServiceManager.open((reason) => log.warn("service_manager", { reason }), predecessor?.watchdogMs);
   const foundation = { file, config, log, engine, predecessor, manager };
   const { lock, store, parts } = await begin(foundation, drainMs);
-  for (const { path, message } of [...warnings, ...ignored(config), ...files.warnings]) {
+  for (const { path, message } of [...warnings, ...findings.warnings]) {
     log.warn("config", { file, key: path, message });
   }
   await serve(parts, foundation);
@@ -59,17 +57,6 @@ export async function runServer(file: string, { takeover = false, drainMs = 0 }:
   lock[Symbol.dispose]();
   await Promise.race([log.flush(), after(LAST_LINES_MS)]);
   return 0;
-}
-
-/** @throws {ConfigError} If the engine that is asked for cannot run here. */
-function engineOf(file: string, { proxy }: Config, log: Log): EngineName {
-  try {
-    return chooseEngine(proxy.engine, log);
-  } catch (error) {
-    if (!(error instanceof LibcError)) throw error;
-    const message = `"epoll" cannot run here: ${error.message}; use "auto" or "portable"`;
-    throw new ConfigError(file, [{ path: "proxy.engine", message }]);
-  }
 }
 
 /** Makes the program ready to serve, and where it takes the place of another one, has it serve. */

@@ -7,8 +7,8 @@
 import { resolve } from "node:path";
 import { ConfigError } from "../control/config.ts";
 import type { Config } from "../control/config_types.ts";
+import type { EngineName } from "../control/engine_choice.ts";
 import type { Store } from "../control/store/store.ts";
-import type { EngineName } from "../control/supervisor.ts";
 import type { Parts } from "./assemble.ts";
 import { Failure } from "./failure.ts";
 import { Predecessor, TakeoverError } from "./predecessor.ts";

@@ -8,6 +8,7 @@ import type { EdgeChange } from "../edge/change.ts";
 import type { ListenerCounts } from "../edge/counters.ts";
 import type { RouteSnapshot } from "../edge/snapshot.ts";
 import { messageOf } from "../edge/thrown.ts";
+import type { TlsLibrary } from "../edge/tls_library.ts";
 import type { FirewallRule } from "../rules/firewall.ts";
 import type { Endpoint } from "../wire/socket_address.ts";
 import { type CertificateFiles, certificateName, type ServedCertificate } from "./certificate_files.ts";
@@ -47,7 +48,9 @@ import { routeSnapshot } from "./route_snapshot.ts";
 import { checkPlannedFiles, readState, type StateInput } from "./state_request.ts";
 import { type Store, StoreError } from "./store/store.ts";
 import { rulesOf } from "./firewall_rules.ts";
+import { type TlsStatus, tlsStatus } from "./tls_status.ts";
 
+export type { TlsStatus } from "./tls_status.ts";
 export type { ListenerCounts } from "../edge/counters.ts";
 
 /** How many lines of routes are logged in a row. */
@@ -65,6 +68,8 @@ export interface Served {
       readonly counts: ListenerCounts;
     }[];
   };
+  /** What TLS is spoken with. */
+  readonly tls: TlsLibrary;
   listenerIndex(addr: string): number;
   /** Why an address cannot be listened on at this moment; `undefined` where it can. */
   listenProblem(addr: string): string | undefined;
@@ -95,6 +100,8 @@ export interface AdministrationOptions {
 export interface Status {
   readonly startedAt: Date;
   readonly engine: "epoll" | "portable";
+  /** What TLS is spoken with; `undefined` where the server is too old to tell. */
+  readonly tls: TlsStatus | undefined;
   readonly workers: number;
   readonly workerFailures: number;
   /** Whether it is shutting down. */
@@ -213,6 +220,7 @@ export class Administration {
     return {
       startedAt: this.#startedAt,
       engine,
+      tls: tlsStatus(this.#served.tls, this.#config.proxy.tls),
       workers,
       workerFailures,
       draining: this.#draining,
@@ -243,7 +251,7 @@ export class Administration {
    */
   async addRoute(addr: string, input: RouteInput): Promise<AddedRoute> {
     this.#listener(addr); // so that a wrong one is told at once
-    const { route, warnings } = readRoute(input);
+    const { route, warnings } = readRoute(input, this.#served.tls.certificateProblem);
     // Before its turn comes: a name that is slow to be looked up holds up no other change.
     const addresses = (await this.#served.useBackends([route.backend])).get(route.backend) ?? [];
     let isServed = false;
@@ -505,7 +513,7 @@ export class Administration {
         const all = planOf(before, wanted);
         const { plan, kept } = prune ? { plan: all, kept: 0 } : withoutRemovals(all);
         for (const { after } of plan.rules) if (after !== undefined) this.#checkRule(after);
-        const found = [...warnings, ...await checkPlannedFiles(wanted, plan)];
+        const found = [...warnings, ...await checkPlannedFiles(wanted, plan, this.#served.tls.certificateProblem)];
         this.#checkNewListeners(wanted, plan);
         const pending = this.#pendingListeners(prune ? wanted.listeners : [...before.listeners, ...wanted.listeners]);
         if (dryRun || sizeOf(plan) === 0) return { plan, kept, warnings: found, ...pending };

@@ -6,7 +6,7 @@
 
 import { CertificatePair } from "./certificate_pair.ts";
 import { daysLeft, formatTime, listOf } from "./certificate_warnings.ts";
-import type { Certificate } from "./certificates.ts";
+import type { Certificate, CertificateTrial } from "./certificates.ts";
 import type { RouteConfig } from "./config_types.ts";
 import { type FilesState, stateOf, stateOfSync } from "./file_state.ts";
 import type { Log } from "./log.ts";
@@ -33,6 +33,8 @@ export interface CertificateEvents {
 export interface CertificateFilesOptions {
   readonly log: Log;
   readonly events: CertificateEvents;
+  /** What the library that serves makes of a certificate. */
+  readonly trial: CertificateTrial;
   /** The time in milliseconds since 1970; by default that of this machine. */
   readonly now?: () => number;
   /** How long to rest between looks, at least; by default 5 s. */
@@ -95,6 +97,7 @@ export function certificateName({ tlsCert, tlsKey }: Pick<RouteConfig, "tlsCert"
 export class CertificateFiles {
   readonly #log: Log;
   readonly #events: CertificateEvents;
+  readonly #trial: CertificateTrial;
   readonly #now: () => number;
   readonly #pollMs: number;
   readonly #entries = new Map<string, Entry>();
@@ -105,9 +108,10 @@ export class CertificateFiles {
   /** The end of the last pass that was asked for. */
   #last: Promise<void> = Promise.resolve();
 
-  constructor({ log, events, now = Date.now, pollMs = POLL_MS }: CertificateFilesOptions) {
+  constructor({ log, events, trial, now = Date.now, pollMs = POLL_MS }: CertificateFilesOptions) {
     this.#log = log;
     this.#events = events;
+    this.#trial = trial;
     this.#now = now;
     this.#pollMs = pollMs;
   }
@@ -196,7 +200,7 @@ export class CertificateFiles {
   }
 
   #newEntry(name: string, { tlsCert: certFile, tlsKey: keyFile }: CertificateUser): Entry {
-    const entry: Entry = { name, pair: new CertificatePair({ certFile, keyFile }), routes: new Map() };
+    const entry: Entry = { name, pair: new CertificatePair({ certFile, keyFile }, this.#trial), routes: new Map() };
     this.#entries.set(name, entry);
     return entry;
   }

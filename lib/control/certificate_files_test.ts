@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Authority, createAuthority, type KeyPair } from "../../scripts/dev/certificates.ts";
+import type { CertificateTrial } from "./certificates.ts";
 import { CertificateFiles, certificateName, type CertificateUser } from "./certificate_files.ts";
 import { Log } from "./log.ts";
 
@@ -25,9 +26,12 @@ class Bench implements AsyncDisposable {
       return Promise.resolve(octets.length);
     },
   });
+  /** What the library that serves makes of a certificate. */
+  trial: CertificateTrial = () => undefined;
   readonly files = new CertificateFiles({
     log: this.#log,
     events: { changed: (name, { cert, key }) => void this.changed.push([name, cert + key]) },
+    trial: (certificate) => this.trial(certificate),
     now: () => this.now,
   });
 
@@ -383,6 +387,7 @@ Deno.test("once started, it looks again and again, until it is closed", async ()
   const files = new CertificateFiles({
     log: new Log("error", "text"),
     events: { changed: (_, { cert, key }) => resolve(cert + key) },
+    trial: () => undefined,
     now: () => now += 1_000,
     pollMs: 1,
   });

@@ -5,7 +5,7 @@
  */
 
 import { expiryOf } from "./certificate_warnings.ts";
-import { type Certificate, readCertificate } from "./certificates.ts";
+import { type Certificate, type CertificateTrial, readCertificate } from "./certificates.ts";
 import type { FilesState } from "./file_state.ts";
 
 /** How long files must stand still before they are read: a chain may be written one certificate after the other. */
@@ -34,6 +34,7 @@ export type Look = "same" | "renewed" | "broken" | "recovered";
 export class CertificatePair implements CertificateFileNames {
   readonly certFile: string;
   readonly keyFile: string;
+  readonly #trial: CertificateTrial;
   #certificate: Certificate | undefined;
   #problem: string | undefined;
   #failures = 0;
@@ -46,7 +47,9 @@ export class CertificatePair implements CertificateFileNames {
   #toldExpiry: "soon" | "expired" | undefined;
   #toldExpiryAt = 0;
 
-  constructor({ certFile, keyFile }: CertificateFileNames) {
+  /** @param trial What the library that serves makes of a certificate. */
+  constructor({ certFile, keyFile }: CertificateFileNames, trial: CertificateTrial) {
+    this.#trial = trial;
     this.certFile = certFile;
     this.keyFile = keyFile;
   }
@@ -91,7 +94,7 @@ export class CertificatePair implements CertificateFileNames {
     const age = now - this.#since;
     // Read again only once they stand still: ten thousand routes of one certificate are added in one go.
     if (this.#isSettled || (age < QUIET_MS && (this.#isRead || !atOnce))) return "same";
-    const reading = readCertificate(this.certFile, this.keyFile);
+    const reading = readCertificate(this.certFile, this.keyFile, this.#trial);
     this.#isRead = true;
     this.#isSettled = age >= (reading.kind === "ok" ? QUIET_MS : GRACE_MS);
     if (reading.kind === "ok") return this.#take(reading.certificate);

@@ -29,6 +29,7 @@ const MAX_NAMES = 5;
  *   notAfter: new Date("2026-04-01T00:00:00Z"),
  *   names: ["*.example.com"],
  *   isChainInOrder: true,
+ *   keyKind: "ec prime256v1",
  * };
  * assert.deepEqual(certificateWarnings("www.example.com", certificate, new Date("2026-02-01T00:00:00Z")), []);
  * assert.deepEqual(certificateWarnings("example.com", certificate, new Date("2026-03-29T00:00:00Z")), [

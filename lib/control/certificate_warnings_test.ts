@@ -7,7 +7,15 @@ const DAY_MS = 86_400_000;
 
 function certificate(changes: Partial<Certificate> = {}): Certificate {
   const dates = { notBefore: new Date("2026-01-01T00:00:00Z"), notAfter: new Date("2026-04-01T00:00:00Z") };
-  return { cert: "", key: "", names: ["a.example"], isChainInOrder: true, ...dates, ...changes };
+  return {
+    cert: "",
+    key: "",
+    names: ["a.example"],
+    isChainInOrder: true,
+    keyKind: "ec prime256v1",
+    ...dates,
+    ...changes,
+  };
 }
 
 Deno.test("a name covers itself, and a wildcard one label", () => {

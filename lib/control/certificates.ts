@@ -5,6 +5,7 @@
  */
 
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import type { CertificateProblem, TlsLibrary } from "../edge/tls_library.ts";
 import type { ConfigProblem } from "./config_types.ts";
 import { type PemBlock, readPemFile } from "./pem.ts";
 import { printable } from "./quote.ts";
@@ -22,7 +23,12 @@ export interface Certificate {
   readonly names: readonly string[];
   /** Whether each certificate of the chain is signed by the one behind it. */
   readonly isChainInOrder: boolean;
+  /** The kind of the key: `rsa 2048`, `ec prime256v1`, `ed25519`. */
+  readonly keyKind: string;
 }
+
+/** Tries to serve with a certificate: see {@linkcode TlsLibrary}. */
+export type CertificateTrial = TlsLibrary["certificateProblem"];
 
 /** A certificate, or what is wrong under the keys `tls_cert` and `tls_key`. */
 export type CertificateReading =
@@ -39,8 +45,10 @@ const CURVES = ["prime256v1", "secp384r1", "secp521r1"];
  *
  * The server's own certificate must be the first of its file, as TLS wants it (RFC 8446 §4.4.2) and as nginx and HAProxy
  * do. The order of those behind it is not: a client may make up for it.
+ *
+ * @param trial What the library that is to serve with it makes of it.
  */
-export function readCertificate(certFile: string, keyFile: string): CertificateReading {
+export function readCertificate(certFile: string, keyFile: string, trial: CertificateTrial): CertificateReading {
   const chain = readChain(certFile);
   const key = readKey(keyFile);
   const problems: ConfigProblem[] = [];
@@ -59,8 +67,11 @@ export function readCertificate(certFile: string, keyFile: string): CertificateR
     notAfter: leaf.validToDate,
     names: namesOf(leaf),
     isChainInOrder: chain.every((each, i) => i === 0 || (chain[i - 1]?.checkIssued(each) ?? false)),
+    keyKind: kindOf(key.object),
   };
-  return { kind: "ok", certificate };
+  const refused = trial(certificate);
+  if (refused === undefined) return { kind: "ok", certificate };
+  return { kind: "wrong", problems: [untaken(certFile, keyFile, refused)] };
 }
 
 /** What is wrong with a file of certificates that are to be trusted; `undefined` where it is sound. */
@@ -132,6 +143,14 @@ function misplaced(certFile: string, index: number): ConfigProblem {
 function foreign(certFile: string, keyFile: string): ConfigProblem {
   const message = `${printable(keyFile)}: is not the key of the certificate in ${printable(certFile)}`;
   return { path: "tls_key", message };
+}
+
+function untaken(certFile: string, keyFile: string, { of, reason }: CertificateProblem): ConfigProblem {
+  if (of === "key") {
+    return { path: "tls_key", message: `${printable(keyFile)}: ${printable(reason)}; use ${KEY_KINDS}` };
+  }
+  const remedy = `have it issued with a key of today (${KEY_KINDS}) and signed with SHA-256 or better, its chain too`;
+  return { path: "tls_cert", message: `${printable(certFile)}: ${printable(reason)}; ${remedy}` };
 }
 
 /** Names of other kinds (e-mail, URI) are no server's; the common name does not count (RFC 9525 §6.3). */

@@ -13,6 +13,8 @@ const authority = await createAuthority("Test authority");
 const sound = await authority.issue({ hostnames: ["A.example", "*.b.example", "192.0.2.1", "2001:db8::1"] });
 const other = await authority.issue({ hostnames: ["a.example"] });
 
+const accept = () => undefined;
+
 function write(name: string, contents: string | Uint8Array): string {
   const path = `${folder}/${name}`;
   Deno.writeFileSync(path, typeof contents === "string" ? new TextEncoder().encode(contents) : contents);
@@ -21,7 +23,7 @@ function write(name: string, contents: string | Uint8Array): string {
 
 /** Reads what the texts say, from files of their own. */
 function read(cert: string, key: string) {
-  return readCertificate(write("x.pem", cert), write("x.key", key));
+  return readCertificate(write("x.pem", cert), write("x.key", key), accept);
 }
 
 function soundly(cert: string, key: string) {
@@ -31,7 +33,7 @@ function soundly(cert: string, key: string) {
 }
 
 function problemsOf(certFile: string, keyFile: string): string[] {
-  const reading = readCertificate(certFile, keyFile);
+  const reading = readCertificate(certFile, keyFile, accept);
   assert.ok(reading.kind === "wrong");
   return reading.problems.map(({ path, message }) => `${path}: ${message.replaceAll(folder, "DIR")}`);
 }
@@ -45,6 +47,7 @@ Deno.test("a certificate is read with its chain, key, names and dates", async ()
     ...validity,
     names: ["a.example"],
     isChainInOrder: true,
+    keyKind: "ec prime256v1",
   });
   assert.deepEqual(soundly(sound.cert, sound.key).names, ["a.example", "*.b.example", "192.0.2.1", "2001:db8::1"]);
 });
@@ -106,11 +109,11 @@ Deno.test("keys in the older forms of RSA and EC are read", async () => {
 
 Deno.test("certificate and key may stand in one file, between other text, with any line ends", () => {
   const combined = write("both.pem", `\ufeffa note\r\n${(sound.key + sound.cert).replaceAll("\n", "\r\n")}another`);
-  const reading = readCertificate(combined, combined);
+  const reading = readCertificate(combined, combined, accept);
   assert.ok(reading.kind === "ok");
   assert.deepEqual([reading.certificate.cert, reading.certificate.key], [sound.cert, sound.key]);
   const latin1 = write("latin1.pem", Uint8Array.of(0xe9, 0x0a, ...new TextEncoder().encode(sound.cert)));
-  assert.equal(readCertificate(latin1, write("x.key", sound.key)).kind, "ok");
+  assert.equal(readCertificate(latin1, write("x.key", sound.key), accept).kind, "ok");
 });
 
 Deno.test("the first of several keys is the one", () => {
@@ -204,4 +207,22 @@ Deno.test("a file of trusted certificates holds at least one, and all can be rea
   assert.equal(checkBackendCa(write("ca.pem", authority.cert + sound.cert)), undefined);
   assert.equal(checkBackendCa(write("ca.pem", sound.key)), `${folder}/ca.pem: holds no certificate, but a PRIVATE KEY`);
   assert.equal(checkBackendCa(`${folder}/none.pem`), `${folder}/none.pem: does not exist`);
+});
+
+Deno.test("what the library that serves does not take is wrong, and of which file is said", () => {
+  const [certFile, keyFile] = [write("t.pem", sound.cert), write("t.key", sound.key)];
+  const problems = (of: "certificate" | "key") => {
+    const reading = readCertificate(certFile, keyFile, ({ cert, key }) => {
+      assert.deepEqual([cert, key], [sound.cert, sound.key]);
+      return { of, reason: "it is too weak" };
+    });
+    assert.ok(reading.kind === "wrong");
+    return reading.problems.map(({ path, message }) => `${path}: ${message.replaceAll(folder, "DIR")}`);
+  };
+  const kinds = "RSA of 2048 to 8192 bits, ECDSA P-256, P-384 or P-521, or Ed25519";
+  assert.deepEqual(problems("certificate"), [
+    `tls_cert: DIR/t.pem: it is too weak; have it issued with a key of today (${kinds}) and signed with SHA-256 or ` +
+    "better, its chain too",
+  ]);
+  assert.deepEqual(problems("key"), [`tls_key: DIR/t.key: it is too weak; use ${kinds}`]);
 });

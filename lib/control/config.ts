@@ -141,6 +141,12 @@ function configOf(document: ConfigDocument, folder: string): Config {
     proxy: {
       engine: proxy.engine,
       workers: proxy.workers,
+      tls: {
+        libssl: pathOf(proxy.libssl),
+        minVersion: proxy.tls_min_version,
+        groups: proxy.tls_groups,
+        ciphers: proxy.tls_ciphers,
+      },
       connectTimeoutMs: proxy.connect_timeout,
       helloTimeoutMs: proxy.hello_timeout,
       idleTimeoutMs: proxy.idle_timeout,

@@ -36,6 +36,10 @@ const KINDS: {
   proxy: {
     engine: "string",
     workers: "number",
+    libssl: "string",
+    tls_min_version: "string",
+    tls_groups: "array",
+    tls_ciphers: "array",
     connect_timeout: "string",
     hello_timeout: "string",
     idle_timeout: "string",

@@ -18,6 +18,8 @@ Deno.test("every scalar outside the arrays can be overridden", () => {
     MCPROXY_METRICS_PATH: "/y",
     MCPROXY_METRICS_DASHBOARD: "true",
     MCPROXY_PROXY_WORKERS: "3",
+    MCPROXY_PROXY_LIBSSL: "/l.so",
+    MCPROXY_PROXY_TLS_MIN_VERSION: "1.3",
     MCPROXY_PROXY_CONNECT_TIMEOUT: "1s",
     MCPROXY_PROXY_HELLO_TIMEOUT: "2s",
     MCPROXY_PROXY_IDLE_TIMEOUT: "3s",
@@ -43,6 +45,7 @@ Deno.test("every scalar outside the arrays can be overridden", () => {
     proxy: {
       engine: "auto",
       workers: 3,
+      tls: { libssl: "/l.so", minVersion: "1.3", groups: [], ciphers: [] },
       connectTimeoutMs: 1_000,
       helloTimeoutMs: 2_000,
       idleTimeoutMs: 3_000,

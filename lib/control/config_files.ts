@@ -5,35 +5,43 @@
  */
 
 import { GeoIp, GeoIpError } from "../rules/geoip.ts";
+import type { CertificateTrial } from "./certificates.ts";
 import type { Findings } from "./config_rules.ts";
 import type { Config } from "./config_types.ts";
 import { fileErrorReason, fileExists } from "./file_access.ts";
 import { printable } from "./quote.ts";
-import { RouteFiles } from "./route_files.ts";
+import { RouteFiles, type RsaKey } from "./route_files.ts";
 import { folderProblem } from "./store/store_error.ts";
 
 /** The first 16 octets of every SQLite file (sqlite.org/fileformat.html §1.3.1). */
 const SQLITE_MAGIC = "SQLite format 3\0";
 
+/** What was found of files. */
+export interface FileFindings extends Findings {
+  /** Those of L7 routes. */
+  readonly rsaKeys: readonly RsaKey[];
+}
+
 /**
  * Looks at the files that a configuration names: that the GeoIP file is sound, that L7 certificates and keys are and go
  * together, and that the database is one or can be made. Nothing is written or locked.
  *
- * @param now When certificates are to be valid.
+ * @param trial What the library that is to serve with certificates makes of them.
+ * @param now When they are to be valid.
  * @returns What is wrong, and what clients will not like about certificates.
  */
-export function checkFiles(config: Config, now = new Date()): Findings {
+export function checkFiles(config: Config, trial: CertificateTrial, now = new Date()): FileFindings {
   const findings: Findings = { problems: [], warnings: [] };
   const check = (path: string, reason: string | undefined) => {
     if (reason !== undefined) findings.problems.push({ path, message: reason });
   };
   check("database.path", databaseProblem(config.database.path));
   if (config.firewall.geoipDb !== undefined) check("firewall.geoip_db", geoipProblem(config.firewall.geoipDb));
-  const files = new RouteFiles(now);
+  const files = new RouteFiles(trial, now);
   config.listeners.forEach(({ routes }, i) =>
     routes.forEach((route, j) => files.check(route, `listeners[${i}].routes[${j}]`, findings))
   );
-  return findings;
+  return { ...findings, rsaKeys: files.rsaKeys };
 }
 
 function databaseProblem(path: string): string | undefined {

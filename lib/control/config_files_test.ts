@@ -11,7 +11,7 @@ const authority = await createAuthority("Test authority");
 
 function check(text: string, { database = "new.db", now = new Date() } = {}) {
   const { config } = parseConfig(`database.path = "${database}"\n${text}`, { file: `${folder}/c.toml` });
-  const { problems, warnings } = checkFiles(config, now);
+  const { problems, warnings } = checkFiles(config, () => undefined, now);
   const line = ({ path, message }: ConfigProblem) => `${path}: ${message.replaceAll(folder, "DIR")}`;
   return { problems: problems.map(line), warnings: warnings.map(line) };
 }

@@ -48,6 +48,10 @@ export function formatConfig(config: Config, state: StoredState): string {
     section("proxy", {
       engine: proxy.engine,
       workers: proxy.workers,
+      libssl: proxy.tls.libssl,
+      tls_min_version: proxy.tls.minVersion,
+      tls_groups: proxy.tls.groups,
+      tls_ciphers: proxy.tls.ciphers,
       connect_timeout: formatDuration(proxy.connectTimeoutMs),
       hello_timeout: formatDuration(proxy.helloTimeoutMs),
       idle_timeout: formatDuration(proxy.idleTimeoutMs),

@@ -17,6 +17,8 @@ import {
   readHostnamePattern,
   type Reading,
   readListenAddress,
+  readTlsCipher,
+  readTlsGroup,
 } from "./config_values.ts";
 import { quote } from "./quote.ts";
 
@@ -41,6 +43,7 @@ export function checkRules(document: Table): Findings {
   listeners.forEach((listener, i) => isTable(listener) && checkListener(listener, `listeners[${i}]`, findings));
   checkMetrics(document, findings);
   if (isTable(document.firewall)) checkFirewall(document.firewall, findings);
+  if (isTable(document.proxy)) checkTls(document.proxy, findings);
   return findings;
 }
 
@@ -104,6 +107,16 @@ function checkFirewall(firewall: Table, { problems, warnings }: Findings): void 
   if (list(firewall.blocked_countries).length > 0 && !isSet(firewall.geoip_db)) {
     const message = 'needs firewall.geoip_db; write for example geoip_db = "/srv/mc-proxy/GeoLite2-Country.mmdb"';
     problems.push({ path: "firewall.blocked_countries", message });
+  }
+}
+
+function checkTls(proxy: Table, { problems }: Findings): void {
+  for (const [key, reader] of Object.entries({ tls_groups: readTlsGroup, tls_ciphers: readTlsCipher })) {
+    checkRepeats(list(proxy[key]).map((value) => canonical(value, reader)), {
+      pathOf: (i) => `proxy.${key}[${i}]`,
+      what: "lists",
+      report: problems,
+    });
   }
 }
 

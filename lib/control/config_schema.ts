@@ -10,6 +10,7 @@ import * as v from "valibot";
 import { BACKEND_PROTOCOLS, ENGINES, L7_POLICY_TYPES, LOG_FORMATS, LOG_LEVELS, ROUTE_MODES } from "./config_types.ts";
 import * as values from "./config_values.ts";
 import { describe, quote } from "./quote.ts";
+import { TLS_VERSIONS } from "../edge/tls_settings.ts";
 
 const MAX_WORKERS = 1024;
 /** The highest `max_connections`. */
@@ -151,6 +152,10 @@ export const SECTIONS = {
   proxy: {
     engine: v.optional(oneOf(ENGINES), "auto"),
     workers: v.optional(wholeNumber(MAX_WORKERS), 0),
+    libssl: v.optional(text(values.readOptionalPath), ""),
+    tls_min_version: v.optional(oneOf(TLS_VERSIONS), "1.2"),
+    tls_groups: v.optional(texts(values.readTlsGroup), []),
+    tls_ciphers: v.optional(texts(values.readTlsCipher), []),
     connect_timeout: v.optional(duration, "5s"),
     hello_timeout: v.optional(duration, "10s"),
     idle_timeout: v.optional(duration, "300s"),

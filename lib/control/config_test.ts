@@ -57,6 +57,7 @@ Deno.test("a file that names only its database has every default", () => {
     proxy: {
       engine: "auto",
       workers: 0,
+      tls: { libssl: "", minVersion: "1.2", groups: [], ciphers: [] },
       connectTimeoutMs: 5_000,
       helloTimeoutMs: 10_000,
       idleTimeoutMs: 300_000,
@@ -108,6 +109,10 @@ Deno.test("every key of every table arrives, in canonical form", () => {
     [proxy]
     engine = "portable"
     workers = 1024
+    libssl = "lib/libssl.so.3"
+    tls_min_version = "1.3"
+    tls_groups = ["X25519MLKEM768", "P-256"]
+    tls_ciphers = ["TLS_AES_256_GCM_SHA384", "ECDHE-RSA-CHACHA20-POLY1305"]
     connect_timeout = "1ms"
     hello_timeout = "2ms"
     idle_timeout = "3ms"
@@ -164,6 +169,12 @@ Deno.test("every key of every table arrives, in canonical form", () => {
     proxy: {
       engine: "portable",
       workers: 1024,
+      tls: {
+        libssl: "/etc/mc-proxy/lib/libssl.so.3",
+        minVersion: "1.3",
+        groups: ["X25519MLKEM768", "P-256"],
+        ciphers: ["TLS_AES_256_GCM_SHA384", "ECDHE-RSA-CHACHA20-POLY1305"],
+      },
       connectTimeoutMs: 1,
       helloTimeoutMs: 2,
       idleTimeoutMs: 3,
@@ -292,6 +303,21 @@ Deno.test("a value that is wrong by itself is named by its path, with what would
       `${DATABASE}grpc.addr = "/${"ä".repeat(54)}"`,
       `grpc.addr: "/${"ä".repeat(54)}" is 109 octets long; the path of a Unix socket has at most 107`,
     ],
+    [
+      DATABASE + 'proxy = { tls_min_version = "1.1", tls_groups = ["X25519:P-256", "X448", "X448"] }',
+      'proxy.tls_min_version: expected "1.2" or "1.3", got "1.1"',
+      'proxy.tls_groups[0]: "X25519:P-256" is no name of a group; write for example "X25519MLKEM768" or "X25519"',
+      'proxy.tls_groups[2]: proxy.tls_groups[1] already lists "X448"; remove one',
+    ],
+    ...["AES128-SHA", "ECDHE-RSA-AES128-SHA256", "DHE-RSA-AES128-GCM-SHA256", "ALL", "@SECLEVEL=0"].map((cipher) =>
+      [
+        `${DATABASE}proxy.tls_ciphers = ["${cipher}"]`,
+        `proxy.tls_ciphers[0]: "${cipher}" is none of the ciphers with authenticated encryption and forward secrecy; ` +
+        "use some of TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256, " +
+        "ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-RSA-AES128-GCM-SHA256, ECDHE-ECDSA-AES256-GCM-SHA384, " +
+        "ECDHE-RSA-AES256-GCM-SHA384, ECDHE-ECDSA-CHACHA20-POLY1305, ECDHE-RSA-CHACHA20-POLY1305",
+      ] as const
+    ),
     [DATABASE + "[metrics]", 'metrics.addr: is missing; write for example addr = "127.0.0.1:9090"'],
     [
       DATABASE + 'metrics = { addr = ":9", path = "metrics" }',

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { TlsSettings } from "../edge/tls_settings.ts";
+
 /** Something wrong, or merely notable, about a configuration. */
 export interface ConfigProblem {
   /** Where: `listeners[0].routes[1].backend`, `MCPROXY_PROXY_WORKERS`, or `""` for the file itself. */
@@ -104,6 +106,8 @@ export interface Config {
     readonly engine: typeof ENGINES[number];
     /** Data-plane workers of the epoll engine; 0: one a core. */
     readonly workers: number;
+    /** Of clients and of backends. */
+    readonly tls: TlsSettings;
     readonly connectTimeoutMs: number;
     readonly helloTimeoutMs: number;
     readonly idleTimeoutMs: number;

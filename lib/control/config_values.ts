@@ -4,6 +4,7 @@
  * @module
  */
 
+import { TLS12_CIPHERS, TLS13_CIPHERS } from "../edge/tls_settings.ts";
 import { formatCidr, parseCidr } from "../rules/cidr_set.ts";
 import { isCountryCode } from "../rules/country_codes.ts";
 import { parseHostnamePattern } from "../rules/route_table.ts";
@@ -60,6 +61,22 @@ export function readServerName(text: string): Reading<string> {
   const name = text === "" ? "" : normalizeHostname(text);
   if (name !== undefined) return ok(name);
   return wrong(`${quote(text)} is no host name; write for example "backend.example.net"`);
+}
+
+/** The name of a group of TLS. Whether there is such a group, the library says. */
+export function readTlsGroup(text: string): Reading<string> {
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(text)) return ok(text);
+  return wrong(`${quote(text)} is no name of a group; write for example "X25519MLKEM768" or "X25519"`);
+}
+
+/** A cipher suite of TLS: one of those that authenticate what they encrypt, and have forward secrecy. */
+export function readTlsCipher(text: string): Reading<string> {
+  const known = [...TLS13_CIPHERS, ...TLS12_CIPHERS];
+  if (known.includes(text)) return ok(text);
+  return wrong(
+    `${quote(text)} is none of the ciphers with authenticated encryption and forward secrecy; ` +
+      `use some of ${known.join(", ")}`,
+  );
 }
 
 /** A single address for `firewall.blocked_ips`. */

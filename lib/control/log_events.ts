@@ -275,8 +275,34 @@ export const LOG_EVENTS = {
   engine_portable: {
     level: "info",
     message: "the portable engine is used",
-    meaning: "The faster engine cannot run here: not on Linux, or Deno may not call libc.",
+    meaning:
+      "The faster engine cannot run here: not on Linux, Deno may not call libc, or there is no libssl that can be " +
+      "used. `reason` says what to install.",
     fields: { reason: field("text", "why") },
+  },
+  tls_library: {
+    level: "info",
+    message: "TLS is spoken with this library",
+    meaning: "What L7 routes and TLS to backends stand on.",
+    fields: {
+      library: field("text", "its name and version"),
+      path: optional("text", "the file it was loaded from; left out where it is part of the runtime"),
+      min_version: field("text", "the oldest version of TLS that is spoken, `1.2` or `1.3`"),
+      groups: field("text", "the groups that keys are agreed on with, in order of preference, with a space between"),
+    },
+  },
+  tls_not_post_quantum: {
+    level: "warn",
+    message:
+      "the library has no post-quantum group such as X25519MLKEM768: who records connections today may read them " +
+      "one day",
+    meaning: "There are L7 routes, and the library cannot agree on keys with a post-quantum group: OpenSSL 3.0 to 3.4.",
+    remedy:
+      'Name OpenSSL 3.5 or newer in `[proxy] libssl`, or set `engine = "portable"`. Who needs none sets `tls_groups`.',
+    fields: {
+      library: field("text", "its name and version"),
+      path: optional("text", "the file it was loaded from"),
+    },
   },
   listening: {
     level: "info",

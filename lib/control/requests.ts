@@ -7,6 +7,7 @@
 import { isAbsolute } from "node:path";
 import * as v from "valibot";
 import type { FirewallRule } from "../rules/firewall.ts";
+import type { CertificateTrial } from "./certificates.ts";
 import { problemOf, routeConfigOf } from "./config.ts";
 import { checkRoute, type Findings } from "./config_rules.ts";
 import { l7PolicySchema, MAX_CONNECTIONS, routeSchema } from "./config_schema.ts";
@@ -47,10 +48,11 @@ export interface RouteReading {
 /**
  * Reads the route of a request, and the files that it names.
  *
+ * @param trial What the library that is to serve with its certificate makes of it.
  * @param now When its certificate is to be valid.
  * @throws {Refusal} With every field that is wrong, each under `route`.
  */
-export function readRoute(input: RouteInput, now = new Date()): RouteReading {
+export function readRoute(input: RouteInput, trial: CertificateTrial, now = new Date()): RouteReading {
   const problems: ConfigProblem[] = [];
   for (const key of ["tls_cert", "tls_key", "backend_ca"] as const) {
     if (input[key] === "" || isAbsolute(input[key])) continue;
@@ -65,7 +67,7 @@ export function readRoute(input: RouteInput, now = new Date()): RouteReading {
   if (!parsed.success) throw new TypeError("a schema that fails has issues");
   const route = routeConfigOf(parsed.output, "/");
   const files: Findings = { problems: [], warnings: [] };
-  new RouteFiles(now).check(route, "route", files);
+  new RouteFiles(trial, now).check(route, "route", files);
   refuse(files.problems);
   return { route, warnings: files.warnings.map(({ path, message }) => `${path}: ${message}`) };
 }

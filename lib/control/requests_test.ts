@@ -23,7 +23,7 @@ function refusalsOf(changes: Partial<RouteInput>): string[] {
     ...changes,
   };
   try {
-    readRoute(route);
+    readRoute(route, () => undefined);
     return [];
   } catch (error) {
     assert.ok(error instanceof Refusal && error.kind === "invalid");

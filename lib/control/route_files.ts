@@ -5,19 +5,35 @@
  */
 
 import { certificateWarnings } from "./certificate_warnings.ts";
-import { type CertificateReading, checkBackendCa, readCertificate } from "./certificates.ts";
+import { type CertificateReading, type CertificateTrial, checkBackendCa, readCertificate } from "./certificates.ts";
 import type { Findings } from "./config_rules.ts";
 import type { RouteConfig } from "./config_types.ts";
 import { printable } from "./quote.ts";
 
+/** A key of RSA, and the route that names it. */
+export interface RsaKey {
+  /** `listeners[0].routes[1].tls_key`. */
+  readonly path: string;
+  readonly file: string;
+  /** `rsa 2048`. */
+  readonly kind: string;
+}
+
 /** Checks the files of routes; each is read once, however many of them name it. */
 export class RouteFiles {
+  readonly #trial: CertificateTrial;
   readonly #now: Date;
+  /** Those that were found so far. */
+  readonly rsaKeys: RsaKey[] = [];
   readonly #certificates = new Map<string, { readonly found: CertificateReading }>();
   readonly #authorities = new Map<string, { readonly found: string | undefined }>();
 
-  /** @param now When certificates are to be valid. */
-  constructor(now: Date) {
+  /**
+   * @param trial What the library that is to serve with certificates makes of them.
+   * @param now When they are to be valid.
+   */
+  constructor(trial: CertificateTrial, now: Date) {
+    this.#trial = trial;
     this.#now = now;
   }
 
@@ -28,8 +44,14 @@ export class RouteFiles {
     { problems, warnings }: Findings,
   ): void {
     if (mode !== "l7") return;
-    const reading = remembered(this.#certificates, `${tlsCert}\0${tlsKey}`, () => readCertificate(tlsCert, tlsKey));
+    const reading = remembered(
+      this.#certificates,
+      `${tlsCert}\0${tlsKey}`,
+      () => readCertificate(tlsCert, tlsKey, this.#trial),
+    );
     if (reading.kind === "ok") {
+      const { keyKind } = reading.certificate;
+      if (keyKind.startsWith("rsa")) this.rsaKeys.push({ path: `${at}.tls_key`, file: tlsKey, kind: keyKind });
       for (const warning of certificateWarnings(hostname, reading.certificate, this.#now)) {
         warnings.push({ path: `${at}.tls_cert`, message: `${printable(tlsCert)}: ${warning}` });
       }

@@ -6,6 +6,7 @@
 
 import * as v from "valibot";
 import { isAbsolute } from "node:path";
+import type { CertificateTrial } from "./certificates.ts";
 import { problemOf, storedStateOf } from "./config.ts";
 import { checkRules, type Findings } from "./config_rules.ts";
 import { storedSchema } from "./config_schema.ts";
@@ -77,13 +78,19 @@ export function readState(input: StateInput): StateReading {
  * Looks at the files of the routes of `wanted` that are added or changed; what goes on as it is may have a certificate
  * that is being renewed.
  *
- * @param now When certificates are to be valid.
+ * @param trial What the library that is to serve with certificates makes of them.
+ * @param now When they are to be valid.
  * @returns What clients will not like about certificates: one line each.
  * @throws {Refusal} With the files that are of no use.
  */
-export async function checkPlannedFiles(wanted: StoredState, { routes }: Plan, now = new Date()): Promise<string[]> {
+export async function checkPlannedFiles(
+  wanted: StoredState,
+  { routes }: Plan,
+  trial: CertificateTrial,
+  now = new Date(),
+): Promise<string[]> {
   const planned = new Set(routes.map(({ after }) => after));
-  const files = new RouteFiles(now);
+  const files = new RouteFiles(trial, now);
   const findings: Findings = { problems: [], warnings: [] };
   let looked = 0;
   for (const [i, listener] of wanted.listeners.entries()) {

@@ -9,16 +9,16 @@ import { Counters, type ListenerCounts } from "../edge/counters.ts";
 import type { Engine, EngineEvents, SuppressedLines, ThreadCounts } from "../edge/engine.ts";
 import { type Inheritance, NOTHING_INHERITED } from "../edge/inherited.ts";
 import { EpollEngine } from "../edge/linux/engine.ts";
-import { Libc, LibcError } from "../edge/linux/libc.ts";
 import { listenProblem } from "../edge/listen.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
 import type { RouteRows } from "../edge/route_counters.ts";
 import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
 import { messageOf } from "../edge/thrown.ts";
-import { DEFAULT_TLS } from "../edge/tls_settings.ts";
+import type { TlsLibrary } from "../edge/tls_library.ts";
 import { type Endpoint, parseListenAddress } from "../wire/socket_address.ts";
 import { type CertificateFiles, certificateName } from "./certificate_files.ts";
 import type { Config, ListenerConfig, RouteConfig, StoredState } from "./config_types.ts";
+import type { EngineChoice, EngineName } from "./engine_choice.ts";
 import type { Log } from "./log.ts";
 import type { LogFieldsOf } from "./log_events.ts";
 import { Resolver } from "./resolve.ts";
@@ -46,9 +46,6 @@ export interface ServedFiles {
   /** Where there are L7 routes: theirs, already added. */
   readonly certificates: CertificateFiles | undefined;
 }
-
-/** Which engine serves. */
-export type EngineName = "epoll" | "portable";
 
 /** What serves, and what it did so far. */
 export interface ServingStatus {
@@ -91,6 +88,8 @@ export class Supervisor {
   readonly routeCounts: RouteCounts;
   readonly #resolver: Resolver;
   readonly engine: EngineName;
+  /** What TLS is spoken with. */
+  readonly tls: TlsLibrary;
   readonly #engine: Engine;
   readonly #ticketKeys: TicketKeyring;
   readonly #acceptFailures = new Map<string, number>();
@@ -113,7 +112,7 @@ export class Supervisor {
     state: StoredState,
     files: ServedFiles,
     log: Log,
-    engine: EngineName,
+    { name: engine, tls }: EngineChoice,
     inherited: Inheritance = NOTHING_INHERITED,
     handed?: HandedTicketKeys,
   ) {
@@ -122,6 +121,7 @@ export class Supervisor {
     this.#listeners = state.listeners.map(({ addr }) => addr);
     this.#log = log;
     this.engine = engine;
+    this.tls = tls;
     const portable = this.engine === "portable";
     this.#workers = portable ? 1 : config.proxy.workers || navigator.hardwareConcurrency;
     this.#counters = new Counters(state.listeners.length, portable ? 1 : this.#workers);
@@ -321,23 +321,6 @@ export class Supervisor {
   }
 }
 
-/**
- * Which engine this platform has of those that are wanted.
- *
- * @throws {LibcError} If the epoll engine is asked for, and cannot run.
- */
-export function chooseEngine(wanted: Config["proxy"]["engine"], log: Log): EngineName {
-  if (wanted === "portable") return "portable";
-  try {
-    new Libc();
-    return "epoll";
-  } catch (error) {
-    if (wanted === "epoll" || !(error instanceof LibcError)) throw error;
-    log.info("engine_portable", { reason: error.message });
-    return "portable";
-  }
-}
-
 /** The state of the database and the settings of the file, as the data plane wants them. */
 export function makeSnapshot(
   config: Config,
@@ -358,7 +341,7 @@ export function makeSnapshot(
     },
     backends,
     certificates: certificates === undefined ? new Map() : certificatesOf(state, certificates),
-    tls: DEFAULT_TLS,
+    tls: proxy.tls,
     ticketKeys: [],
     timeouts: {
       proxyHeaderMs: PROXY_HEADER_TIMEOUT_MS,

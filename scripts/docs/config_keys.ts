@@ -205,13 +205,39 @@ export const TEXTS: { readonly [Table in keyof Tables]: TableText<Extract<keyof 
     keys: {
       engine: {
         does:
-          "What moves the bytes. `epoll` needs Linux; `portable` runs everywhere; `auto` is `epoll` where that can " +
-          "run.",
+          "What moves the bytes. `epoll` needs Linux and the libssl of OpenSSL 3.0 or newer; `portable` runs everywhere, " +
+          "with the TLS of the runtime; `auto` is `epoll` where that can run. The log says why it is `portable`.",
         example: '"portable"',
       },
       workers: {
         does: "Threads of the epoll engine; 0 is one for each core.",
         example: "4",
+      },
+      libssl: {
+        does:
+          "The libssl that the epoll engine speaks TLS with: the file, whose libcrypto stands beside it. Without it, " +
+          "the system's, which the system's updates keep safe: [SECURITY.md](SECURITY.md#the-library-that-speaks-tls).",
+        example: '"/opt/openssl/lib/libssl.so.3"',
+        text: "the path of a file, or none",
+      },
+      tls_min_version: {
+        does: "The oldest version of TLS that is spoken, with clients of L7 routes and with backends over TLS.",
+        example: '"1.3"',
+      },
+      tls_groups: {
+        does:
+          "The groups that keys are agreed on with, in order of preference, by the names of OpenSSL. Without them, " +
+          "those of the library, which `check`, the log and `status` tell. Those with `MLKEM` in their names are " +
+          "post-quantum; OpenSSL has them from 3.5 on. The portable engine has groups of its own.",
+        example: '["X25519MLKEM768", "X25519", "secp256r1"]',
+      },
+      tls_ciphers: {
+        does: "The ciphers of TLS 1.3 (`TLS_…`) and TLS 1.2, in order of preference: `TLS_AES_128_GCM_SHA256`, " +
+          "`TLS_AES_256_GCM_SHA384`, `TLS_CHACHA20_POLY1305_SHA256`, and `ECDHE-ECDSA-` or `ECDHE-RSA-` with " +
+          "`AES128-GCM-SHA256`, `AES256-GCM-SHA384` or `CHACHA20-POLY1305`. Without any of a version, all of these, AES-128 " +
+          "first. A client that prefers ChaCha20 gets it, where it is among them. The portable engine has ciphers of its " +
+          "own.",
+        example: '["TLS_AES_256_GCM_SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384"]',
       },
       connect_timeout: {
         does: "How long it may take to connect to a backend.",

@@ -7,6 +7,7 @@
 import type { ServedListener, ServerStatus } from "../../admin/client.ts";
 import type { RouteConfig } from "../../control/config_types.ts";
 import { routeDocumentOf } from "../../control/route_document.ts";
+import { hasPostQuantum } from "../../control/tls_status.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -39,6 +40,13 @@ export function statusJson(status: ServerStatus, now: Date): Json {
     started_at: status.startedAt.toISOString(),
     uptime_seconds: Math.max(0, Math.floor((now.getTime() - status.startedAt.getTime()) / 1000)),
     engine: status.engine,
+    tls: status.tls === undefined ? null : {
+      library: status.tls.library,
+      path: status.tls.path || null,
+      min_version: status.tls.minVersion,
+      groups: status.tls.groups,
+      post_quantum: hasPostQuantum(status.tls),
+    },
     workers: status.workers,
     worker_failures: status.workerFailures,
     draining: status.draining,

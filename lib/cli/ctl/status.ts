@@ -7,6 +7,7 @@
 import type { Command } from "commander";
 import type { ServedListener, ServerStatus } from "../../admin/client.ts";
 import { expiryOf, listOf } from "../../control/certificate_warnings.ts";
+import { hasPostQuantum, type TlsStatus } from "../../control/tls_status.ts";
 import { printable } from "../../control/quote.ts";
 import type { Screen } from "../output.ts";
 import { type CtlContext, define } from "./command.ts";
@@ -75,9 +76,19 @@ function summary(status: ServerStatus, now: Date): string[][] {
     ["version", printable(status.version)],
     ["uptime", `${uptime}, since ${formatTime(startedAt)}${status.draining ? "; shutting down" : ""}`],
     ["engine", `${engine}, ${count(workers, "worker")}${replaced}`],
+    ...status.tls === undefined ? [] : [["tls", tlsLine(status.tls)]],
     ["firewall", firewallLine(status)],
     ["geoip", geoipLine(status)],
   ];
+}
+
+function tlsLine(tls: TlsStatus): string {
+  const { library, path, minVersion, groups } = tls;
+  const file = path === "" ? "" : ` (${printable(path)})`;
+  const postQuantum = hasPostQuantum(tls) ? "" : "; none is post-quantum";
+  return `${minVersion} or newer by ${printable(library)}${file}, groups ${
+    groups.map(printable).join(", ")
+  }${postQuantum}`;
 }
 
 function firewallLine({ firewall: { ruleCount, rateLimit, rateWindowMs } }: ServerStatus): string {

@@ -9,6 +9,12 @@ const STATUS: ServerStatus = {
   version: "1.2.3",
   startedAt: new Date("2026-01-31T09:30:00Z"),
   engine: "epoll",
+  tls: {
+    library: "OpenSSL 3.0.19 27 Jan 2026",
+    path: "/lib/x86_64-linux-gnu/libssl.so.3",
+    minVersion: "1.2",
+    groups: ["X25519", "secp256r1"],
+  },
   workers: 2,
   workerFailures: 1,
   draining: true,
@@ -94,6 +100,9 @@ Deno.test("a busy server's state fits 80 columns", () => {
 version   1.2.3
 uptime    1d 3h, since 2026-01-31 09:30:00 UTC; shutting down
 engine    epoll, 2 workers, 1 replaced after a failure
+tls       1.2 or newer by OpenSSL 3.0.19 27 Jan 2026
+          (/lib/x86_64-linux-gnu/libssl.so.3), groups X25519, secp256r1; none is
+          post-quantum
 firewall  12 rules, at most 100 connections per address in 1m 30s
 geoip     /srv/mc-proxy/GeoLite2-Country.mmdb, built 2026-01-27 00:00:00 UTC,
           loaded 2026-01-31 09:30:00 UTC, 1 failed reload
@@ -146,6 +155,13 @@ Deno.test("as JSON, a state has the names of the configuration file, and numbers
       started_at: "2026-01-31T09:30:00.000Z",
       uptime_seconds: 99_000,
       engine: "epoll",
+      tls: {
+        library: "OpenSSL 3.0.19 27 Jan 2026",
+        path: "/lib/x86_64-linux-gnu/libssl.so.3",
+        min_version: "1.2",
+        groups: ["X25519", "secp256r1"],
+        post_quantum: false,
+      },
       workers: 2,
       worker_failures: 1,
       draining: true,
@@ -178,4 +194,14 @@ Deno.test("as JSON, a state has the names of the configuration file, and numbers
       }],
     },
   );
+});
+
+Deno.test("a server says which of its groups are post-quantum, and an older one says nothing of TLS", () => {
+  const tls = { library: "rustls of Deno 2.9.6", path: "", minVersion: "1.3", groups: ["X25519MLKEM768", "X25519"] };
+  const text = formatStatus({ ...STATUS, tls }, NOW);
+  assert.match(text, /^tls +1\.3 or newer by rustls of Deno 2\.9\.6, groups X25519MLKEM768, X25519$/m);
+  const { post_quantum, path } = statusJson({ ...STATUS, tls }, NOW)["tls"] as Record<string, unknown>;
+  assert.deepEqual([post_quantum, path], [true, null]);
+  assert.doesNotMatch(formatStatus({ ...STATUS, tls: undefined }, NOW), /^tls/m);
+  assert.equal(statusJson({ ...STATUS, tls: undefined }, NOW)["tls"], null);
 });

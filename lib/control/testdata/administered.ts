@@ -6,6 +6,7 @@
 
 import { type EdgeChange, LivingSnapshot } from "../../edge/change.ts";
 import { RouteCounters } from "../../edge/route_counters.ts";
+import { RUNTIME_TLS } from "../../edge/portable/tls_library.ts";
 import type { EdgeSnapshot } from "../../edge/snapshot.ts";
 import { type Endpoint, parseEndpoint } from "../../wire/socket_address.ts";
 import { Administration, type Served } from "../administration.ts";
@@ -41,6 +42,8 @@ export class FakeServed implements Served {
     this.#addrs = snapshot.listeners.map(({ addr }) => addr);
     for (const { routes } of snapshot.listeners) for (const { backend } of routes) this.#use(backend);
   }
+
+  readonly tls = RUNTIME_TLS;
 
   get status(): Served["status"] {
     const counts = { accepted: 0, active: 0, bytesIn: 0, bytesOut: 0, rejected: {} };
@@ -119,7 +122,11 @@ export function administer(
   if (geoip !== undefined) Deno.writeFileSync(geoipPath, geoip);
   const addresses = (backend: string) => [parseEndpoint(backend)].filter((endpoint) => endpoint !== undefined);
   const routes = state.listeners.flatMap(({ routes }) => routes);
-  const certificates = new CertificateFiles({ log: new Log("error", "text", NOWHERE), events: { changed: () => {} } });
+  const certificates = new CertificateFiles({
+    log: new Log("error", "text", NOWHERE),
+    events: { changed: () => {} },
+    trial: () => undefined,
+  });
   for (const { addr, routes } of state.listeners) for (const route of routes) certificates.add(route, addr);
   const routeCounts = new RouteCounts(new RouteCounters(1), config.proxy.connectTimeoutMs);
   for (const route of routes) routeCounts.add(route);

@@ -14,6 +14,7 @@ import {
 import type { KeyPair } from "../../../scripts/dev/certificates.ts";
 
 const ALGORITHMS = {
+  "rsa 512": rsa(512),
   "rsa 1024": rsa(1024),
   "rsa 2048": rsa(2048),
   "ecdsa p-256": ecdsa("P-256", "SHA-256"),

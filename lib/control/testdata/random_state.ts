@@ -5,6 +5,7 @@
  */
 
 import fc from "fast-check";
+import { TLS_VERSIONS } from "../../edge/tls_settings.ts";
 import {
   BACKEND_PROTOCOLS,
   type Config,
@@ -95,6 +96,12 @@ export const settings: fc.Arbitrary<Omit<Config, "listeners">> = fc.record({
   proxy: fc.record({
     engine: fc.constantFrom(...ENGINES),
     workers: fc.constantFrom(0, 1, 1024),
+    tls: fc.record({
+      libssl: fc.constantFrom("", "/opt/a b/libssl.so.3"),
+      minVersion: fc.constantFrom(...TLS_VERSIONS),
+      groups: fc.shuffledSubarray(["X25519MLKEM768", "X25519"]),
+      ciphers: fc.shuffledSubarray(["TLS_AES_128_GCM_SHA256", "ECDHE-RSA-AES256-GCM-SHA384"]),
+    }),
     connectTimeoutMs: duration,
     helloTimeoutMs: duration,
     idleTimeoutMs: duration,

@@ -22,13 +22,23 @@ import {
 import { DialError } from "../http/backend/dial_error.ts";
 import type { Transport } from "../http/transport.ts";
 import type { Turn } from "../http/turn.ts";
+import type { TlsSettings } from "../tls_settings.ts";
 import { connectPrivateTls } from "./backend_tls.ts";
 import { ConnTransport } from "./conn_transport.ts";
 
+/** What all connections of an engine have in common. */
+interface Ours {
+  readonly turn: Turn;
+  readonly tls: TlsSettings;
+}
+
 /** Makes what connects with what the runtime has. */
-export function runtimeDial(turn: Turn): Dial {
+export function runtimeDial(turn: Turn, tls: TlsSettings): Dial {
   return (options, done) => {
-    dialBackend(turn, options).then(done, (error) => done(error instanceof Error ? error : new Error(String(error))));
+    dialBackend({ turn, tls }, options).then(
+      done,
+      (error) => done(error instanceof Error ? error : new Error(String(error))),
+    );
   };
 }
 
@@ -37,14 +47,14 @@ export function runtimeDial(turn: Turn): Dial {
  *
  * @throws {DialError} If none answers.
  */
-async function dialBackend(turn: Turn, options: DialOptions): Promise<Dialled> {
+async function dialBackend(ours: Ours, options: DialOptions): Promise<Dialled> {
   const { addresses, connectMs } = options;
   const giveUpAt = performance.now() + connectMs;
   let failure = new DialError("unresolved", "the backend's name has no address");
   for (const [i, endpoint] of addresses.entries()) {
     const share = (giveUpAt - performance.now()) / (addresses.length - i);
     try {
-      return await connectWithin(turn, share, endpoint, options);
+      return await connectWithin(ours, share, endpoint, options);
     } catch (error) {
       failure = asDialError(error);
     }
@@ -52,16 +62,18 @@ async function dialBackend(turn: Turn, options: DialOptions): Promise<Dialled> {
   throw failure;
 }
 
-async function connectWithin(turn: Turn, ms: number, endpoint: Endpoint, options: DialOptions): Promise<Dialled> {
+async function connectWithin(ours: Ours, ms: number, endpoint: Endpoint, options: DialOptions): Promise<Dialled> {
+  const { turn, tls: { minVersion } } = ours;
   const controller = new AbortController();
   const { signal } = controller;
   const timer = setTimeout(() => controller.abort(), Math.max(ms, 1));
   try {
     const { backendTls, backendCa, backendProtocol } = options.settings;
-    const { transport, alpnProtocol } = backendTls && backendCa !== ""
+    const { transport, alpnProtocol } = backendTls && (backendCa !== "" || minVersion === "1.3")
       ? await connectPrivateTls(endpoint, {
         ...tlsOf(options),
-        ca: backendCa,
+        ca: backendCa || undefined,
+        minVersion,
         prefix: options.prefix,
         signal,
         fault: options.fault,

@@ -1,8 +1,8 @@
 /**
- * TLS to a backend whose certificate one private authority must have signed.
+ * TLS to a backend whose certificate one private authority must have signed, or that must speak TLS 1.3.
  *
  * `Deno.startTls` is cheaper (half the CPU of a large body), but adds such an authority to all others that it trusts;
- * node's `ca` takes their place.
+ * node's `ca` takes their place. It has no least version either.
  *
  * @module
  */
@@ -16,12 +16,14 @@ import { DialError } from "../http/backend/dial_error.ts";
 import { SocketTransport } from "./socket_transport.ts";
 import { tlsSource } from "./tls_source.ts";
 import type { FaultReport } from "../http/transport.ts";
+import type { TlsSettings } from "../tls_settings.ts";
 import type { Turn } from "../http/turn.ts";
 
 /** What the handshake needs. */
 export interface PrivateTls {
-  /** PEM. */
-  readonly ca: string;
+  /** PEM; `undefined`: whom the machine trusts. */
+  readonly ca: string | undefined;
+  readonly minVersion: TlsSettings["minVersion"];
   /** Whom the certificate must be for: a host name or an IP address. */
   readonly name: string;
   readonly alpnProtocols: readonly string[];
@@ -41,7 +43,7 @@ const UNCOUNTED = { read() {}, written() {} };
  */
 export async function connectPrivateTls(
   { address, port }: Endpoint,
-  { ca, name, alpnProtocols, prefix, signal, fault, turn }: PrivateTls,
+  { ca, minVersion, name, alpnProtocols, prefix, signal, fault, turn }: PrivateTls,
 ): Promise<{ transport: SocketTransport; alpnProtocol: string | undefined }> {
   const socket = connectTcp({ host: formatIpAddress(address), port, noDelay: true, allowHalfOpen: true });
   socket.on("error", () => {}); // told where it is awaited
@@ -53,7 +55,13 @@ export async function connectPrivateTls(
     const source = tlsSource(socket);
     // A server name is never an address (RFC 6066 §3); `host` is what the certificate is compared with then.
     const whom = parseIpAddress(name) === undefined ? { servername: name } : { host: name };
-    const tls = connectTls({ socket, ca, ...whom, ALPNProtocols: [...alpnProtocols], minVersion: "TLSv1.2" });
+    const tls = connectTls({
+      socket,
+      ...ca === undefined ? {} : { ca },
+      ...whom,
+      ALPNProtocols: [...alpnProtocols],
+      minVersion: `TLSv${minVersion}`,
+    });
     tls.on("error", () => {});
     try {
       await once(tls, "secureConnect");

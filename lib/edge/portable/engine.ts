@@ -103,8 +103,8 @@ export class PortableEngine implements Engine, Serving {
       counters,
       turn: this.turn,
       suppression: this.#suppression,
-      dial: runtimeDial(this.turn),
-      makeContext: (pem) => new NodeTlsContext(pem),
+      dial: runtimeDial(this.turn, snapshot.tls),
+      makeContext: (pem) => new NodeTlsContext(pem, snapshot.tls),
       requestEnded: (end) => {
         this.#lines.requestEnded(end);
         events.linesWritten(this.#lines.take());

@@ -11,16 +11,20 @@ import type { ByteCounting, ClientTls, HandshakeEvents, ServerTlsContext } from 
 import type { FaultReport, TransportEvents } from "../http/transport.ts";
 import type { Turn } from "../http/turn.ts";
 import type { CertificateSnapshot } from "../snapshot.ts";
+import type { TlsSettings } from "../tls_settings.ts";
 import { SocketTransport } from "./socket_transport.ts";
 import { tlsSource } from "./tls_source.ts";
 
-/** A certificate and its key as node:tls has them. */
+/**
+ * A certificate and its key as node:tls has them. Of the settings it goes by the least version: node:tls of Deno 2.9.6
+ * takes groups (`ecdhCurve`) and ciphers without a word, and uses its own.
+ */
 export class NodeTlsContext implements ServerTlsContext {
   readonly secure: SecureContext;
 
   /** @throws {Error} If they are not sound, or do not belong together. */
-  constructor({ cert, key }: CertificateSnapshot) {
-    this.secure = createSecureContext({ cert, key, minVersion: "TLSv1.2" });
+  constructor({ cert, key }: CertificateSnapshot, { minVersion }: TlsSettings) {
+    this.secure = createSecureContext({ cert, key, minVersion: `TLSv${minVersion}` });
   }
 
   free(): void {}

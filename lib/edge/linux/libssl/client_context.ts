@@ -7,7 +7,8 @@
 import { parseIpAddress } from "../../../wire/ip_address.ts";
 import type { TlsSettings } from "../../tls_settings.ts";
 import { alpnList, Tls } from "./connection.ts";
-import { Context, eachCertificate } from "./context.ts";
+import { eachCertificate } from "./certificate.ts";
+import { Context } from "./context.ts";
 import { cString, type Libssl, LibsslError, type Pointer, takeError } from "./library.ts";
 
 const SSL_VERIFY_PEER = 1;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { TlsSettings } from "../../tls_settings.ts";
+import { TLS12_CIPHERS, TLS13_CIPHERS, type TlsSettings } from "../../tls_settings.ts";
 import { cString, type Libssl, LibsslError, type Pointer, takeError } from "./library.ts";
 
 // include/openssl/ssl.h, tls1.h
@@ -26,17 +26,6 @@ const SSL_OP_CIPHER_SERVER_PREFERENCE = 1n << 22n;
 const SSL_OP_PRIORITIZE_CHACHA = 1n << 21n;
 const SSL_OP_NO_RENEGOTIATION = 1n << 30n;
 
-/** The cheapest first; all of them are authenticated encryption with forward secrecy. */
-const TLS13_CIPHERS = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
-const TLS12_CIPHERS = [
-  "ECDHE-ECDSA-AES128-GCM-SHA256",
-  "ECDHE-RSA-AES128-GCM-SHA256",
-  "ECDHE-ECDSA-AES256-GCM-SHA384",
-  "ECDHE-RSA-AES256-GCM-SHA384",
-  "ECDHE-ECDSA-CHACHA20-POLY1305",
-  "ECDHE-RSA-CHACHA20-POLY1305",
-];
-
 /** See the module: the settings that servers and clients share. Given up with {@linkcode Context.free}. */
 export class Context {
   readonly libssl: Libssl;
@@ -45,7 +34,7 @@ export class Context {
 
   /**
    * @param method Of a server, or of a client.
-   * @throws {LibsslError} If the library does not take the settings: which, and what it says.
+   * @throws {SettingError} If the library does not take the settings: which, and what it says.
    */
   constructor(libssl: Libssl, method: "server" | "client", settings: TlsSettings) {
     const { functions } = libssl;
@@ -80,25 +69,49 @@ export class Context {
       this.pointer,
       SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_RENEGOTIATION,
     );
-    const version = minVersion === "1.3" ? TLS1_3_VERSION : TLS1_2_VERSION;
-    this.#must(
-      functions.SSL_CTX_ctrl(this.pointer, SSL_CTRL_SET_MIN_PROTO_VERSION, version, null),
-      `tls_min_version "${minVersion}"`,
-    );
-    if (groups.length > 0) {
-      const list = cString(groups.join(":"));
-      const set = functions.SSL_CTX_ctrl(this.pointer, SSL_CTRL_SET_GROUPS_LIST, 0n, list);
-      this.#must(set, `tls_groups "${groups.join(":")}"`);
-    }
-    const tls13 = orElse(ciphers.filter(isTls13), TLS13_CIPHERS);
-    const tls12 = orElse(ciphers.filter((name) => !isTls13(name)), TLS12_CIPHERS);
-    this.#must(functions.SSL_CTX_set_ciphersuites(this.pointer, cString(tls13)), `tls_ciphers "${tls13}"`);
-    this.#must(functions.SSL_CTX_set_cipher_list(this.pointer, cString(tls12)), `tls_ciphers "${tls12}"`);
+    this.#must("tls_min_version", this.setMinVersion(minVersion));
+    if (groups.length > 0) this.#must("tls_groups", this.setGroups(groups));
+    this.#must("tls_ciphers", this.setCiphers(ciphers));
   }
 
-  #must(result: number | bigint, what: string): void {
-    if (BigInt(result) === 1n) return;
-    throw new LibsslError(`${this.libssl.version} does not take ${what}: ${takeError(this.libssl)}`);
+  /** @returns Why the library does not take it, in its words. */
+  setMinVersion(version: TlsSettings["minVersion"]): string | undefined {
+    const number = version === "1.3" ? TLS1_3_VERSION : TLS1_2_VERSION;
+    return this.#said(this.libssl.functions.SSL_CTX_ctrl(this.pointer, SSL_CTRL_SET_MIN_PROTO_VERSION, number, null));
+  }
+
+  /** @returns Why the library does not take them, in its words. */
+  setGroups(names: readonly string[]): string | undefined {
+    const list = cString(names.join(":"));
+    return this.#said(this.libssl.functions.SSL_CTX_ctrl(this.pointer, SSL_CTRL_SET_GROUPS_LIST, 0n, list));
+  }
+
+  /**
+   * @param names None of TLS 1.2 or of TLS 1.3: ours of it.
+   * @returns Why the library does not take them, in its words.
+   */
+  setCiphers(names: readonly string[]): string | undefined {
+    const { functions } = this.libssl;
+    const tls13 = cString(orElse(names.filter(isTls13), TLS13_CIPHERS));
+    const tls12 = cString(orElse(names.filter((name) => !isTls13(name)), TLS12_CIPHERS));
+    return this.#said(functions.SSL_CTX_set_ciphersuites(this.pointer, tls13)) ??
+      this.#said(functions.SSL_CTX_set_cipher_list(this.pointer, tls12));
+  }
+
+  #said(result: number | bigint): string | undefined {
+    return BigInt(result) === 1n ? undefined : takeError(this.libssl);
+  }
+
+  #must(key: SettingError["key"], said: string | undefined): void {
+    if (said !== undefined) throw new SettingError(key, `${this.libssl.version} does not take it: ${said}`);
+  }
+}
+
+/** A setting that the library does not take. */
+export class SettingError extends LibsslError {
+  /** @param key Of `[proxy]`. */
+  constructor(readonly key: "tls_min_version" | "tls_groups" | "tls_ciphers", reason: string) {
+    super(reason);
   }
 }
 
@@ -108,52 +121,4 @@ function isTls13(cipher: string): boolean {
 
 function orElse(names: readonly string[], others: readonly string[]): string {
   return (names.length > 0 ? names : others).join(":");
-}
-
-/**
- * Takes the certificates of a PEM text, one after the other, and then gives each up.
- *
- * @param take Whether it was taken; it has to keep a reference of its own.
- * @returns How many there were.
- * @throws {LibsslError} If one is not taken.
- */
-export function eachCertificate(
-  libssl: Libssl,
-  pem: string,
-  take: (certificate: Pointer, index: number) => boolean,
-): number {
-  const { functions } = libssl;
-  return withBio(libssl, pem, (bio) => {
-    let count = 0;
-    for (;;) {
-      const certificate = functions.PEM_read_bio_X509(bio, null, null, NO_PASSPHRASE);
-      if (certificate === null) break;
-      const isTaken = take(certificate, count);
-      functions.X509_free(certificate);
-      if (!isTaken) throw new LibsslError(`certificate ${count + 1}: ${takeError(libssl)}`);
-      count++;
-    }
-    if (BigInt(functions.ERR_peek_error()) === PEM_NO_START_LINE) functions.ERR_clear_error(); // the end of the list
-    else throw new LibsslError(`certificate ${count + 1}: ${takeError(libssl)}`);
-    return count;
-  });
-}
-
-/** An error code is `library << 23 | reason`, ERR_GET_LIB(3): ERR_LIB_PEM and PEM_R_NO_START_LINE. */
-const PEM_NO_START_LINE = 9n << 23n | 108n;
-
-/** Without one, OpenSSL would ask for a passphrase on the terminal, and the thread would stand still: pem_password_cb(3). */
-export const NO_PASSPHRASE = cString("");
-
-/** Reads a PEM text through a BIO. OpenSSL reads the memory itself: it stays where it is until the BIO is gone. */
-export function withBio<T>(libssl: Libssl, pem: string, read: (bio: Pointer) => T): T {
-  const bytes = cString(pem);
-  const bio = libssl.functions.BIO_new_mem_buf(bytes, bytes.length - 1);
-  if (bio === null) throw new LibsslError(takeError(libssl));
-  try {
-    return read(bio);
-  } finally {
-    libssl.functions.BIO_free(bio);
-    bytes.fill(0); // it may have been a key
-  }
 }

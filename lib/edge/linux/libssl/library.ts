@@ -15,9 +15,12 @@
  * @module
  */
 
+import { messageOf } from "../../thrown.ts";
+import { bind } from "./binding.ts";
+
 export type Pointer = Deno.PointerObject;
 
-/** What every version has: which one it is. */
+/** What every OpenSSL since 1.1.0 can be asked: others that have come since lack functions of {@linkcode SYMBOLS}. */
 const VERSION_SYMBOLS = {
   OpenSSL_version_num: { parameters: [], result: "usize" },
   OpenSSL_version: { parameters: ["i32"], result: "pointer" },
@@ -78,7 +81,12 @@ const SYMBOLS = {
   SSL_SESSION_is_resumable: { parameters: ["pointer"], result: "i32" },
   SSL_SESSION_free: { parameters: ["pointer"], result: "void" },
 
+  SSL_set_bio: { parameters: ["pointer", "pointer", "pointer"], result: "void" },
+
+  BIO_s_mem: { parameters: [], result: "pointer" },
+  BIO_new: { parameters: ["pointer"], result: "pointer" },
   BIO_new_mem_buf: { parameters: ["buffer", "i32"], result: "pointer" },
+  BIO_read: { parameters: ["pointer", "buffer", "i32"], result: "i32" },
   BIO_free: { parameters: ["pointer"], result: "i32" },
   PEM_read_bio_X509: { parameters: ["pointer", "pointer", "pointer", "buffer"], result: "pointer" },
   PEM_read_bio_PrivateKey: { parameters: ["pointer", "pointer", "pointer", "buffer"], result: "pointer" },
@@ -100,7 +108,11 @@ const SYMBOLS = {
   SHA256: { parameters: ["buffer", "u32", "buffer"], result: "pointer" },
   EVP_MAC_init: { parameters: ["pointer", "buffer", "u32", "buffer"], result: "i32" },
   RAND_bytes: { parameters: ["pointer", "i32"], result: "i32" },
+
+  // libc, which libssl stands on
   memcpy: { parameters: ["pointer", "buffer", "u32"], result: "pointer" },
+  dladdr: { parameters: ["pointer", "buffer"], result: "i32" },
+  signal: { parameters: ["i32", "usize"], result: "usize" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** The functions of libssl and libcrypto, as they are declared here. */
@@ -116,7 +128,7 @@ export interface Libssl {
   readonly functions: LibsslFunctions;
   /** For people: `OpenSSL 3.0.15 3 Sep 2024`. */
   readonly version: string;
-  /** What was loaded: a file name, or the path that was asked for. */
+  /** The file that was loaded. */
   readonly path: string;
 }
 
@@ -133,6 +145,16 @@ const OLDEST = 0x30000000n;
  * initialization of a process decides this, OPENSSL_init_crypto(3).
  */
 const OPENSSL_INIT_NO_ATEXIT = 0x00080000n;
+
+/**
+ * OpenSSL writes to sockets with write(2), which raises this signal where the peer has gone. The runtime ignores it
+ * already, but does not promise to; and it would end the program.
+ */
+const SIGPIPE = 13;
+const SIG_IGN = 1n;
+
+/** `Dl_info`, dladdr(3): four pointers, the name of the file first. */
+const DL_INFO_LENGTH = 32;
 
 const loaded = new Map<string, Libssl>();
 
@@ -164,55 +186,65 @@ function openSystem(): Libssl {
       reasons.push(error.message);
     }
   }
-  throw new LibsslError(`no usable libssl (${PACKAGES}): ${reasons.join("; ")}`);
+  throw new LibsslError(`no usable libssl; install OpenSSL 3.0 or newer (${PACKAGES}): ${reasons.join("; ")}`);
 }
 
 function open(path: string): Libssl {
-  if (path.includes("/")) openBeside(path);
+  if (path.includes("/")) bindBeside(path);
   const version = versionOf(path);
-  const functions = symbolsOf(path, SYMBOLS);
+  const { symbols: functions } = load(path, SYMBOLS);
   if (functions.OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, null) !== 1) {
     throw new LibsslError(`${path} cannot be initialized: its configuration (openssl.cnf) may be wrong`);
   }
-  return { functions, version, path };
+  functions.signal(SIGPIPE, SIG_IGN);
+  return { functions, version, path: fileOf(functions) || path };
 }
 
-/** Which version a file is. An older one lacks functions of ours, so this is asked first. */
+/** @throws {LibsslError} If it is not an OpenSSL of 3.0 or newer. */
 function versionOf(path: string): string {
-  const functions = symbolsOf(path, VERSION_SYMBOLS);
-  const version = textAt(functions.OpenSSL_version(0));
+  const library = load(path, VERSION_SYMBOLS);
+  const version = textAt(library.symbols.OpenSSL_version(0));
+  const number = library.symbols.OpenSSL_version_num();
+  library.close();
   if (!version.startsWith("OpenSSL ")) throw new LibsslError(`${path} is ${version}, and OpenSSL is needed`);
-  if (functions.OpenSSL_version_num() < OLDEST) {
-    throw new LibsslError(`${path} is ${version}, and OpenSSL 3.0 or newer is needed`);
-  }
+  if (number < OLDEST) throw new LibsslError(`${path} is ${version}, and OpenSSL 3.0 or newer is needed`);
   return version;
 }
 
-function symbolsOf<S extends Deno.ForeignLibraryInterface>(
+/** @throws {LibsslError} If it cannot be loaded, or is something else. */
+function load<const Symbols extends Deno.ForeignLibraryInterface>(
   path: string,
-  symbols: S,
-): Deno.DynamicLibrary<S>["symbols"] {
+  symbols: Symbols,
+): Deno.DynamicLibrary<Symbols> {
+  const unbound = bind(path);
+  if (unbound !== undefined) throw new LibsslError(`cannot load ${unbound}`);
   try {
-    return Deno.dlopen(path, symbols).symbols;
+    return Deno.dlopen(path, symbols);
   } catch (error) {
-    throw new LibsslError(`${path} cannot be loaded: ${reasonOf(error)}`);
+    const missing = /undefined symbol: (\w+)/.exec(messageOf(error))?.[1];
+    throw new LibsslError(
+      missing === undefined
+        ? `${path} cannot be loaded: ${messageOf(error)}`
+        : `${path} is not the libssl of OpenSSL 3.0 or newer: it has no function ${missing}`,
+    );
   }
 }
 
-/** Loads the libcrypto of the same build: under its name, the system's would be found. */
-function openBeside(path: string): void {
+/** Which file a name has led to: dladdr(3). `""` where it does not say. */
+function fileOf(functions: LibsslFunctions): string {
+  const info = new BigUint64Array(new ArrayBuffer(DL_INFO_LENGTH));
+  if (functions.dladdr(functions.TLS_server_method(), new Uint8Array(info.buffer)) === 0) return "";
+  return textAt(Deno.UnsafePointer.create(info[0] ?? 0n));
+}
+
+/**
+ * Loads the libcrypto of the same build: under its name, the system's would be found. It may also be built in, or stand
+ * elsewhere; if it is missing, loading libssl says so.
+ */
+function bindBeside(path: string): void {
   const slash = path.lastIndexOf("/");
   const beside = path.slice(0, slash + 1) + path.slice(slash + 1).replace("libssl", "libcrypto");
-  if (beside === path) return;
-  try {
-    Deno.dlopen(beside, {});
-  } catch {
-    // It may be built in, or stand elsewhere; if it is missing, loading libssl says so.
-  }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (beside !== path) bind(beside);
 }
 
 /** The text at a pointer; `""` at none. */

@@ -9,13 +9,10 @@ import type { ServerTlsContext } from "../../http/client_tls.ts";
 import type { CertificateSnapshot } from "../../snapshot.ts";
 import type { TlsSettings } from "../../tls_settings.ts";
 import { alpnList, Tls } from "./connection.ts";
-import { Context, eachCertificate, NO_PASSPHRASE, withBio } from "./context.ts";
+import { useCertificates, useKey } from "./certificate.ts";
+import { Context } from "./context.ts";
 import { cString, type Libssl, LibsslError, type Pointer, takeError } from "./library.ts";
 import type { TicketKeys } from "./ticket_keys.ts";
-
-const SSL_CTRL_CHAIN_CERT = 89;
-/** The context takes a reference of its own. */
-const ADD_REFERENCE = 1n;
 
 const SSL_TLSEXT_ERR_OK = 0;
 const SSL_TLSEXT_ERR_ALERT_FATAL = 2;
@@ -76,8 +73,8 @@ export class ServerContext implements ServerTlsContext {
     this.#libssl = tls.libssl;
     this.#context = new Context(tls.libssl, "server", tls.settings);
     try {
-      this.#useCertificates(cert);
-      this.#useKey(key);
+      useCertificates(this.#context, cert);
+      useKey(this.#context, key);
       this.#nameSessions(cert);
       tls.libssl.functions.SSL_CTX_set_num_tickets(this.#context.pointer, TICKETS);
       tls.offerProtocols(this.#context.pointer);
@@ -107,20 +104,6 @@ export class ServerContext implements ServerTlsContext {
     this.#context.free();
   }
 
-  #useCertificates(pem: string): void {
-    const { functions } = this.#libssl;
-    const { pointer } = this.#context;
-    const count = eachCertificate(
-      this.#libssl,
-      pem,
-      (certificate, index) =>
-        index === 0
-          ? functions.SSL_CTX_use_certificate(pointer, certificate) === 1
-          : functions.SSL_CTX_ctrl_pointer(pointer, SSL_CTRL_CHAIN_CERT, ADD_REFERENCE, certificate) === 1n,
-    );
-    if (count === 0) throw new LibsslError("there is no certificate in it");
-  }
-
   /**
    * A session is gone on from only under the certificate that it began with: the keys of tickets are the same for all
    * of them, and one that was replaced is to count no more.
@@ -132,16 +115,5 @@ export class ServerContext implements ServerTlsContext {
     functions.SHA256(pem, pem.length, digest);
     if (functions.SSL_CTX_set_session_id_context(this.#context.pointer, digest, digest.length) === 1) return;
     throw new LibsslError(takeError(this.#libssl));
-  }
-
-  #useKey(pem: string): void {
-    const { functions } = this.#libssl;
-    const key = withBio(this.#libssl, pem, (bio) => functions.PEM_read_bio_PrivateKey(bio, null, null, NO_PASSPHRASE));
-    if (key === null) throw new LibsslError(`the private key cannot be read: ${takeError(this.#libssl)}`);
-    const isUsed = functions.SSL_CTX_use_PrivateKey(this.#context.pointer, key) === 1;
-    functions.EVP_PKEY_free(key);
-    if (!isUsed || functions.SSL_CTX_check_private_key(this.#context.pointer) !== 1) {
-      throw new LibsslError(`the private key cannot be used: ${takeError(this.#libssl)}`);
-    }
   }
 }
