@@ -14,7 +14,7 @@ import { readAuthority } from "./authority.ts";
 import type { BackendPool, Requester, Waiter } from "./backend/pool.ts";
 import type { DialError } from "./backend/dial_error.ts";
 import { answerWithError, type ErrorStatus, grpcStatusOf, isGrpc } from "./error_page.ts";
-import { forwardedRequest, forwardedResponse, requestIdOf } from "./forwarding.ts";
+import { forwardedRequest, forwardedResponse, forwardedTrailers, requestIdOf } from "./forwarding.ts";
 import type { HttpStream, RequestHead, ResponseHead, ServerStream, StreamEvents, StreamFailure } from "./message.ts";
 import type { ServedRoute } from "./served_route.ts";
 import type { Turn } from "./turn.ts";
@@ -125,8 +125,8 @@ export class Exchange implements StreamEvents, Expirable {
 
   trailers(fields: FieldList): void {
     this.#requestEnded = true;
-    this.#trailers = fields;
-    this.#bodyStream?.sendTrailers(fields);
+    this.#trailers = forwardedTrailers(fields);
+    this.#bodyStream?.sendTrailers(this.#trailers);
   }
 
   end(): void {
