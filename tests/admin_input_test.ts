@@ -69,7 +69,7 @@ const PATHS: readonly Wrong[] = [
 
 const POLICY_TYPES: readonly Wrong[] = [0, 99, -1].map((
   type,
-) => [type, /^expected "block_user_agent" or "require_header", got "(|99|-1)"$/]);
+) => [type, /^expected "block_user_agent", "require_header" or "block_user_agent_any_case", got "(|99|-1)"$/]);
 const POLICY_VALUES: readonly Wrong[] = ["", "ü", "a\nb", "\x7f", "x".repeat(257), "x".repeat(100_000)]
   .map((value) => [value, /^".*" must be 1 to 256 printable ASCII characters$/]);
 

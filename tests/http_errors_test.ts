@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ADDR } from "./harness/admin.ts";
-import { type Answer, bytesOf, HttpBackend, L7, reflect, VERSIONS } from "./harness/http.ts";
+import { type Answer, backendKeys, bytesOf, HttpBackend, L7, reflect, VERSIONS } from "./harness/http.ts";
 import { Backend, REFUSING } from "./harness/peers.ts";
 import { testEachEngine } from "./harness/proxy.ts";
 
@@ -41,6 +41,38 @@ testEachEngine("policies refuse in order, and from the next request on where the
   }
   const [listener] = (await l7.admin.getStatus()).listeners;
   assert.equal(listener?.counts.accepted, VERSIONS.length, "all requests of a client came over one connection");
+});
+
+testEachEngine("no spelling and no second User-Agent gets round a policy", async () => {
+  await using backend = await HttpBackend.start("h1", reflect);
+  const policies = [
+    { type: "block_user_agent", value: "BadBot" },
+    { type: "block_user_agent_any_case", value: "scanner" },
+    { type: "require_header", value: "X-Key" },
+  ];
+  const route = { hostname: "a.test", backend: backend.addr, ...backendKeys("h1"), l7_policies: policies };
+  await using l7 = await L7.start([route]);
+  for (const version of VERSIONS) {
+    using client = await l7.connect(version, "a.test");
+    for (const agent of ["scanner/1", "SCANNER", "a Scanner"]) {
+      const answer = await client.ask({ headers: { "user-agent": agent, "x-key": "1" } });
+      await assertPage(l7, answer, 403, /^policy block_user_agent_any_case scanner$/);
+    }
+    assert.equal((await client.ask({ headers: { "user-agent": "badbot", "x-key": "1" } })).status, 200);
+  }
+  using client = await l7.connect("h1", "a.test");
+  const bad = { "user-agent": "BadBot", "x-key": "1" };
+  for (
+    const headers of [
+      { ...bad, connection: "keep-alive, User-Agent" },
+      { ...bad, "user-agent": ["curl", "BadBot"] },
+      { ...bad, "user-agent": ["BadBot", "curl"], connection: "user-agent, keep-alive" },
+    ]
+  ) {
+    await assertPage(l7, await client.ask({ headers }), 403, /^policy block_user_agent BadBot$/);
+  }
+  const taken = { "user-agent": "curl", "x-key": "1", connection: "keep-alive, x-key" };
+  await assertPage(l7, await client.ask({ headers: taken }), 403, /^policy require_header X-Key$/i);
 });
 
 testEachEngine("an authority of another route, and one whose route is gone, is misdirected", async () => {

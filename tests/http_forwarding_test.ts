@@ -94,6 +94,47 @@ testEachEngine("what the client claims of itself is appended to or replaced, and
   }
 });
 
+testEachEngine("no spelling of our fields passes, neither in the head nor in trailers", async () => {
+  await using test = await proxied(reflect);
+  const spoofed = {
+    "X_Forwarded_For": "192.0.2.1",
+    "X-Forwarded_For": "192.0.2.1",
+    "x_real_ip": "192.0.2.1",
+    "x.request.id": "1",
+    "X_Forwarded_Host": "evil.test",
+    "proxy": "http://192.0.2.66:80",
+  };
+  const lowered = Object.fromEntries(Object.entries(spoofed).map(([name, value]) => [name.toLowerCase(), value]));
+  for (const version of VERSIONS) {
+    for (const kind of BACKENDS) {
+      using client = await test.l7.connect(version, `${kind}.test`);
+      const { body } = await client.ask({
+        method: "POST",
+        headers: {
+          ...version === "h1" ? { ...spoofed, trailer: "x-mine" } : lowered,
+          forwarded: 'for=192.0.2.1;host="evil.test"',
+          "x_mine": "1",
+        },
+        body: "abc",
+        trailers: {
+          ...version === "h1" ? spoofed : lowered,
+          "x-forwarded-for": "192.0.2.1",
+          "x-real-ip": "192.0.2.1",
+          forwarded: "for=192.0.2.1",
+          "x-mine": "2",
+        },
+      });
+      const seen = reflected(body);
+      for (const name of Object.keys(lowered)) assert.deepEqual(valuesOf(seen, name), [], `${version} ${kind} ${name}`);
+      assert.deepEqual(valuesOf(seen, "x-forwarded-for"), ["127.0.0.1"]);
+      const own = `for=127.0.0.1;proto=https;host=${kind}.test`;
+      assert.deepEqual(valuesOf(seen, "forwarded"), [`for=192.0.2.1;host="evil.test", ${own}`]);
+      assert.deepEqual(valuesOf(seen, "x_mine"), ["1"]);
+      assert.deepEqual({ ...seen.trailers }, { "x-mine": "2" });
+    }
+  }
+});
+
 testEachEngine("fields of a single connection are not passed on, either way", async () => {
   await using test = await proxied(async (request, response) => {
     if (request.httpVersion === "1.1") {

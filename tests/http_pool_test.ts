@@ -126,7 +126,7 @@ testEachEngine("what met a dying connection is sent once more where that is safe
   }
 });
 
-testEachEngine("a request that the backend refused to look at is sent once more", async () => {
+testEachEngine("a request that the backend refused to look at is sent again", async () => {
   let refusals = 0;
   await using test = await startBehind("h2c", (_request, response) => {
     if (refusals-- > 0) (response as unknown as Http2ServerResponse).stream.close(7); // REFUSED_STREAM
@@ -134,10 +134,38 @@ testEachEngine("a request that the backend refused to look at is sent once more"
   });
   for (const version of VERSIONS) {
     using client = await test.l7.connect(version, "a.test");
-    for (const [count, status] of [[0, 200], [1, 200], [2, 502]] as const) {
+    for (const count of [0, 1, 2, 4]) {
       refusals = count;
-      assert.equal((await client.ask({ method: "POST" })).status, status);
+      assert.equal((await client.ask({ method: "POST" })).status, 200);
     }
+  }
+});
+
+testEachEngine("a backend that refuses every request is a bad gateway after connect_timeout", async () => {
+  await using backend = await HttpBackend.start("h2c", (_request, response) => {
+    (response as unknown as Http2ServerResponse).stream.close(7); // REFUSED_STREAM
+  });
+  const config = { proxy: { connect_timeout: "200ms" } };
+  await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr }], config);
+  using client = await l7.connect("h2", "a.test");
+  assert.equal((await client.ask({ method: "POST" })).status, 502);
+  assert.ok(backend.requests > 1);
+});
+
+testEachEngine("no request is lost to a backend that takes few at once", async () => {
+  for (const maxConcurrentStreams of [1, 3, 10]) {
+    await using backend = await HttpBackend.start("h2c", saying("ok"), { settings: { maxConcurrentStreams } });
+    await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr }], { proxy: { workers: 1 } });
+    const clients = await Promise.all(Array.from({ length: 4 }, () => l7.connect("h2", "a.test")));
+    for (const body of [undefined, "x".repeat(1_000)]) {
+      const method = body === undefined ? "GET" : "POST";
+      const asked = clients.flatMap((client) =>
+        Array.from({ length: 100 }, () => client.ask({ method, ...body && { body } }))
+      );
+      const statuses = new Set((await Promise.all(asked)).map(({ status }) => status));
+      assert.deepEqual([...statuses], [200], `${maxConcurrentStreams} at once`);
+    }
+    for (const client of clients) client[Symbol.dispose]();
   }
 });
 

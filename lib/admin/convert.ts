@@ -38,6 +38,7 @@ const POLICY_TYPES = {
   [L7PolicyType.UNSPECIFIED]: "",
   [L7PolicyType.BLOCK_USER_AGENT]: "block_user_agent",
   [L7PolicyType.REQUIRE_HEADER]: "require_header",
+  [L7PolicyType.BLOCK_USER_AGENT_ANY_CASE]: "block_user_agent_any_case",
 } as const;
 const RULE_TYPES = {
   [FirewallRuleType.UNSPECIFIED]: "",
@@ -55,6 +56,7 @@ const PROTOCOL_VALUES = {
 const POLICY_VALUES = {
   block_user_agent: L7PolicyType.BLOCK_USER_AGENT,
   require_header: L7PolicyType.REQUIRE_HEADER,
+  block_user_agent_any_case: L7PolicyType.BLOCK_USER_AGENT_ANY_CASE,
 } as const;
 const RULE_VALUES = {
   ip: FirewallRuleType.IP,

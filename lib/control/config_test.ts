@@ -268,7 +268,7 @@ Deno.test("a value that is wrong by itself is named by its path, with what would
     ],
     [
       withRoute({ route: 'l7_policies = [{ type = "block", value = "" }, {}]' }),
-      'listeners[0].routes[0].l7_policies[0].type: expected "block_user_agent" or "require_header", got "block"',
+      'listeners[0].routes[0].l7_policies[0].type: expected "block_user_agent", "require_header" or "block_user_agent_any_case", got "block"',
       'listeners[0].routes[0].l7_policies[0].value: "" must be 1 to 256 printable ASCII characters',
       'listeners[0].routes[0].l7_policies[1].type: is missing; write for example type = "block_user_agent"',
       'listeners[0].routes[0].l7_policies[1].value: is missing; write for example value = "BadBot"',
@@ -489,7 +489,11 @@ Deno.test("the part of the example that is commented out is sound too", () => {
   const { config, warnings } = parseConfig(uncommented, { file: FILE });
   assert.deepEqual(warnings, []);
   const route = config.listeners[0]?.routes.find(({ mode }) => mode === "l7");
-  assert.deepEqual(route?.l7Policies.map(({ type }) => type), ["block_user_agent", "require_header"]);
+  assert.deepEqual(route?.l7Policies.map(({ type }) => type), [
+    "block_user_agent",
+    "block_user_agent_any_case",
+    "require_header",
+  ]);
 });
 
 Deno.test("what the example gives as defaults are the defaults", () => {

@@ -15,7 +15,7 @@ export interface ConfigProblem {
 }
 
 /** The kinds of HTTP policy. */
-export const L7_POLICY_TYPES = ["block_user_agent", "require_header"] as const;
+export const L7_POLICY_TYPES = ["block_user_agent", "require_header", "block_user_agent_any_case"] as const;
 /** What a backend of an L7 route speaks; `""` is h2c, or what ALPN chooses where `backendTls` is on. */
 export const BACKEND_PROTOCOLS = ["", "h2", "http1"] as const;
 /** How a route serves its connections: `l4` passes the TLS stream on, `l7` terminates it. */

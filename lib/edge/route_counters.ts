@@ -8,7 +8,11 @@ import type { HttpPolicy } from "../rules/http_policy.ts";
 import { Rows } from "./rows.ts";
 
 /** The kinds of policy that block requests; the `type` label of `l7_policy_blocks_total`. */
-export const POLICY_TYPES = ["block_user_agent", "require_header"] as const satisfies readonly HttpPolicy["type"][];
+export const POLICY_TYPES = [
+  "block_user_agent",
+  "require_header",
+  "block_user_agent_any_case",
+] as const satisfies readonly HttpPolicy["type"][];
 
 /** Up to how many seconds a dial took, for each bucket but the last. */
 export const DIAL_BOUNDS: readonly number[] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5];
@@ -247,7 +251,7 @@ export class HostnameReading implements HostnameCounts {
   readonly #totals = new Totals(CODES);
   readonly requests = { buckets: new Array<number>(REQUEST_BOUNDS.length + 1).fill(0), count: 0, sum: 0 };
   readonly codes = new Map<number | "other", number>();
-  readonly policyBlocks = { block_user_agent: 0, require_header: 0 };
+  readonly policyBlocks = { block_user_agent: 0, require_header: 0, block_user_agent_any_case: 0 };
 
   read(tables: readonly Rows[], row: number, earlier?: Earlier): void {
     this.#totals.read(tables, row, earlier);

@@ -34,7 +34,7 @@ Deno.test("what threads count adds up, whichever code each of them met first", (
   const { codes, requests, policyBlocks } = counters.hostname(1);
   assert.deepEqual(codes, new Map([[200, 2], [404, 2]]));
   assert.deepEqual([requests.buckets[1], requests.buckets[REQUEST_BOUNDS.length], requests.sum], [3, 1, 20.006]);
-  assert.deepEqual(policyBlocks, { block_user_agent: 0, require_header: 1 });
+  assert.deepEqual(policyBlocks, { block_user_agent: 0, block_user_agent_any_case: 0, require_header: 1 });
   assert.equal(counters.backend(1).dialErrors, 2);
 });
 

@@ -129,7 +129,8 @@ export const TEXTS: { readonly [Table in keyof Tables]: TableText<Extract<keyof 
     about: "A rule for the requests of an L7 route. They are tried in order; the first that fits answers 403.",
     keys: {
       type: {
-        does: "`block_user_agent` refuses requests whose `User-Agent` contains the value, `require_header` those " +
+        does: "`block_user_agent` refuses requests whose `User-Agent` contains the value, " +
+          "`block_user_agent_any_case` does so whatever the case of its letters, `require_header` refuses those " +
           "without the header of that name.",
         example: '"require_header"',
       },

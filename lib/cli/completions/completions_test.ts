@@ -24,7 +24,11 @@ const OFFERED: readonly (readonly [line: string, offered: readonly string[]])[] 
   ["mc-proxy ctl routes add :443 www.example.net 127.0.0.1:1 --backend-s", ["--backend-server-name"]],
   ["mc-proxy ctl routes add --mode ", ["l4", "l7"]],
   ["mc-proxy ctl routes add :443 --backend-protocol h", ["h2", "http1"]],
-  ["mc-proxy ctl policies add :443 www.example.net ", ["block_user_agent", "require_header"]],
+  ["mc-proxy ctl policies add :443 www.example.net ", [
+    "block_user_agent",
+    "block_user_agent_any_case",
+    "require_header",
+  ]],
   ["mc-proxy ctl policies add :443 --addr SOCKET www.example.net r", ["require_header"]],
   ["mc-proxy ctl firewall remove ", ["ip", "cidr", "country"]],
   ["mc-proxy ctl listeners s", ["set-max-connections"]],

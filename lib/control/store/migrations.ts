@@ -57,6 +57,22 @@ const MIGRATIONS: readonly { readonly name: string; readonly sql: string }[] = [
       ) STRICT;
     `,
   },
+  {
+    name: "policies that take capital and small letters for the same",
+    sql: `
+      ALTER TABLE l7_policies RENAME TO old_policies;
+      CREATE TABLE l7_policies (
+        id INTEGER PRIMARY KEY,
+        route_id INTEGER NOT NULL REFERENCES routes (id) ON DELETE CASCADE,
+        type TEXT NOT NULL CHECK (type IN ('block_user_agent', 'require_header', 'block_user_agent_any_case')),
+        value TEXT NOT NULL CHECK (value <> ''),
+        position INTEGER NOT NULL,
+        UNIQUE (route_id, type, value)
+      ) STRICT;
+      INSERT INTO l7_policies SELECT id, route_id, type, value, position FROM old_policies;
+      DROP TABLE old_policies;
+    `,
+  },
 ];
 
 /** The schema version that this program writes. */

@@ -29,8 +29,11 @@ const SPECIFIC: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** What `connection` may not take away: the framing, and whom a request is for. */
-const NEVER_SPECIFIC: ReadonlySet<string> = new Set(["content-length", "host"]);
+/**
+ * What `connection` may not take away, and what a sender may not name there (RFC 9110 §7.6.1): the framing, whom a request
+ * is for, and what a policy refuses it for.
+ */
+const NEVER_SPECIFIC: ReadonlySet<string> = new Set(["content-length", "host", "user-agent"]);
 
 /** Takes the fields of the connection, and those that `connection` names, out of `fields`. */
 export function takeConnectionFields(fields: FieldList): ConnectionFields {

@@ -7,14 +7,14 @@
 import type { FieldList } from "../../wire/field_list.ts";
 import { type HttpPolicy, refusingPolicy } from "../../rules/http_policy.ts";
 import { fieldValue } from "../../wire/http_fields.ts";
-import type { Expirable } from "../deadlines.ts";
+import { type Expirable, Timer } from "../deadlines.ts";
 import type { HttpProtocol, RequestEnd } from "../engine.ts";
 import type { EdgeTimeouts } from "../snapshot.ts";
 import { readAuthority } from "./authority.ts";
 import type { BackendPool, Requester, Waiter } from "./backend/pool.ts";
 import type { DialError } from "./backend/dial_error.ts";
 import { answerWithError, type ErrorStatus, grpcStatusOf, isGrpc } from "./error_page.ts";
-import { forwardedRequest, forwardedResponse, requestIdOf } from "./forwarding.ts";
+import { forwardedRequest, forwardedResponse, forwardedTrailers, requestIdOf } from "./forwarding.ts";
 import type { HttpStream, RequestHead, ResponseHead, ServerStream, StreamEvents, StreamFailure } from "./message.ts";
 import type { ServedRoute } from "./served_route.ts";
 import type { Turn } from "./turn.ts";
@@ -22,8 +22,11 @@ import type { Turn } from "./turn.ts";
 /** What is told of a client that left before it was answered, as in nginx's log. */
 const CLIENT_LEFT = 499;
 
-/** How often a request is sent, at the most. */
+/** How often a request is sent, at the most, where a connection broke off. */
 const ATTEMPTS = 2;
+
+/** How long a request waits that was refused a second time; twice as long each time after. */
+const FIRST_PAUSE_MS = 50;
 
 /** RFC 9110 §9.2.2. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
@@ -70,6 +73,8 @@ export class Exchange implements StreamEvents, Expirable {
   #trailers: FieldList | undefined;
   #requestEnded: boolean;
   #attempts = 0;
+  /** Before it is sent again. */
+  #pause: Timer | undefined;
   #status = 0;
   /** Of the answer to a gRPC call. */
   #grpcStatus: number | undefined;
@@ -125,8 +130,8 @@ export class Exchange implements StreamEvents, Expirable {
 
   trailers(fields: FieldList): void {
     this.#requestEnded = true;
-    this.#trailers = fields;
-    this.#bodyStream?.sendTrailers(fields);
+    this.#trailers = forwardedTrailers(fields);
+    this.#bodyStream?.sendTrailers(this.#trailers);
   }
 
   end(): void {
@@ -205,7 +210,7 @@ export class Exchange implements StreamEvents, Expirable {
       this.stream.reset("internal_error");
       return this.#finish(failure.detail);
     }
-    if (this.#mayRetry(failure, reused)) return this.#send(this.#route());
+    if (this.#mayRetry(failure, reused)) return this.#retry();
     this.#refuse(502, failure.detail);
   }
 
@@ -239,13 +244,23 @@ export class Exchange implements StreamEvents, Expirable {
     answer.waiter = this.client.poolFor(route).request(answer);
   }
 
+  /** Sends it again, at once the first time: whoever refuses again is busy. */
+  #retry(): void {
+    if (this.#attempts === 1) return this.#send(this.#route());
+    this.#answer = this.#bodyStream = undefined;
+    this.#pause = new Timer(() => this.client.contain(() => this.#send(this.#route())));
+    this.client.turn.deadlines.set(this.#pause, FIRST_PAUSE_MS * 2 ** (this.#attempts - 2));
+  }
+
   /**
    * RFC 9110 §9.2.2: what was certainly not looked at may be sent again, and so may an idempotent request that met a
-   * connection that had died meanwhile; but nothing of whose body has gone.
+   * connection that had died meanwhile; but nothing of whose body has gone. A backend that refuses requests (RFC 9113
+   * §8.7) is asked again for as long as one that does not accept connections.
    */
   #mayRetry({ kind }: StreamFailure, reused: boolean): boolean {
-    if (this.#attempts >= ATTEMPTS || this.#bytesIn > 0) return false;
-    return kind === "refused" || (kind === "reset" && reused && IDEMPOTENT.has(this.head.method));
+    if (this.#bytesIn > 0) return false;
+    if (kind === "refused") return this.client.turn.now - this.#startedAt < this.client.timeouts.connectMs;
+    return kind === "reset" && reused && this.#attempts < ATTEMPTS && IDEMPOTENT.has(this.head.method);
   }
 
   /** Answers by ourselves. */
@@ -285,6 +300,7 @@ export class Exchange implements StreamEvents, Expirable {
     if (this.#over) return;
     this.#over = true;
     this.client.turn.deadlines.clear(this);
+    if (this.#pause !== undefined) this.client.turn.deadlines.clear(this.#pause);
     const isSwitched = this.head.protocol !== undefined;
     if (!isSwitched && this.client.onlyCounted(this.#status, this.client.turn.now - this.#startedAt)) return;
     this.client.requestEnded(this.#report(error));

@@ -5,6 +5,7 @@
  */
 
 import type { FieldList } from "../../wire/field_list.ts";
+import type { DialError } from "./backend/dial_error.ts";
 
 /** How a request begins (RFC 9110 §6.2, in the terms of RFC 9113 §8.3.1). */
 export interface RequestHead {
@@ -104,6 +105,8 @@ export interface RequestHandler {
 export interface ClientConnection {
   /** Whether a request can be sent on it now. */
   readonly available: boolean;
+  /** Whether the backend has said how many requests it takes; it takes none before. */
+  readonly ready: boolean;
   /** How many requests are under way. */
   readonly active: number;
   /** Whether it can carry a WebSocket; `undefined`: the backend has not said yet. */
@@ -118,8 +121,12 @@ export interface ClientConnection {
 export interface ClientConnectionEvents {
   /** It may have become available, or idle. */
   changed(): void;
-  /** It is over, and so is every stream of it. */
-  closed(): void;
+  /**
+   * It is over, and so is every stream of it.
+   *
+   * @param unready Why, where it never came to carry a request.
+   */
+  closed(unready?: DialError): void;
 }
 
 /** A client's connection. */

@@ -56,7 +56,10 @@ const STATE: StoredState = {
           backendProtocol: "http1",
           backendCa: "/srv/mc-proxy/certs/ca.pem",
           backendServerName: "api.internal",
-          l7Policies: [{ type: "block_user_agent", value: "curl/" }],
+          l7Policies: [{ type: "block_user_agent", value: "curl/" }, {
+            type: "block_user_agent_any_case",
+            value: "wget",
+          }],
         },
         { ...L7, hostname: "h2.example.net", backendProtocol: "h2", l7Policies: [] },
         { ...L4, hostname: "*", backend: "127.0.0.1:9", sendProxyProtocol: true },

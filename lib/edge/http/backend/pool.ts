@@ -10,7 +10,7 @@ import { addressKey, type BackendSettings, type Dial, type Dialled } from "./dia
 import { DialError } from "./dial_error.ts";
 import { HEAD_LIMITS } from "../head_limits.ts";
 import { Http1ClientConnection } from "../http1/client.ts";
-import { Http2ClientConnection } from "../http2/client.ts";
+import { Http2ClientConnection, type Http2ClientOptions } from "../http2/client.ts";
 import type { Turn } from "../turn.ts";
 import type { ClientConnectionEvents, ClientStreamEvents, HttpStream, RequestHead } from "../message.ts";
 
@@ -61,11 +61,11 @@ class Pooled implements ClientConnectionEvents, Expirable {
   deadline = 0;
   slot = -1;
 
-  constructor(pool: BackendPool, { transport, protocol, address }: Dialled, scheme: "http" | "https") {
+  constructor(pool: BackendPool, { transport, protocol, address }: Dialled, options: Http2ClientOptions) {
     this.pool = pool;
     this.address = address;
     this.connection = protocol === "h2"
-      ? new Http2ClientConnection(transport, this, scheme)
+      ? new Http2ClientConnection(transport, this, options)
       : new Http1ClientConnection(transport, this, { limits: HEAD_LIMITS });
   }
 
@@ -73,8 +73,8 @@ class Pooled implements ClientConnectionEvents, Expirable {
     this.pool.changed(this);
   }
 
-  closed(): void {
-    this.pool.forget(this);
+  closed(unready?: DialError): void {
+    this.pool.forget(this, unready);
   }
 
   expire(): void {
@@ -143,13 +143,10 @@ export class BackendPool {
     this.#options.turn.deadlines.set(pooled, idleMs(connection));
   }
 
-  forget(pooled: Pooled): void {
+  forget(pooled: Pooled, unready: DialError | undefined): void {
     this.#options.turn.deadlines.clear(pooled);
     this.#connections = this.#connections.filter((other) => other !== pooled);
-    if (pooled.connection.carriesWebSockets === undefined) {
-      const message = 'the backend does not speak HTTP/2; set backend_protocol = "http1"';
-      return this.#refuseWaiting(new DialError("unreachable", message), isWebSocket);
-    }
+    if (unready !== undefined) return this.#dialFailed(unready);
     if (this.#waiting.size > 0) this.#dialMore();
   }
 
@@ -170,9 +167,12 @@ export class BackendPool {
   }
 
   #serveWaiting(): void {
-    for (const waiter of [...this.#waiting]) {
+    for (const waiter of this.#waiting) {
       const pooled = this.#free(waiter.requester);
-      if (pooled === undefined) continue;
+      if (pooled === undefined) {
+        if (isWebSocket(waiter.requester)) continue;
+        break; // where there is nothing for one, there is nothing for the next
+      }
       this.cancel(waiter);
       this.#send(pooled, waiter.requester);
     }
@@ -191,20 +191,15 @@ export class BackendPool {
     }
     const wanted = http1 || websocket ? this.#waiting.size : 1;
     const room = MAX_CONNECTIONS - this.#connections.length - this.#dialling;
-    const more = Math.min(wanted - this.#dialling, room, this.#unserved());
+    const more = Math.min(wanted - this.#pending, room);
     for (let i = 0; i < more; i++) this.#dial(websocket && (backendTls || backendProtocol === ""));
   }
 
-  /** How many wait for more than a connection's first words. */
-  #unserved(): number {
-    let unserved = 0;
-    for (const { requester } of this.#waiting) if (!this.#mayYetCarry(requester)) unserved++;
-    return unserved;
-  }
-
-  /** Whether a connection that is there has yet to say if it carries WebSockets. */
-  #mayYetCarry({ head }: Requester): boolean {
-    return head.protocol !== undefined && this.#connections.some((p) => p.connection.carriesWebSockets === undefined);
+  /** How many connections are on their way, those included whose backend has yet to say what it takes. */
+  get #pending(): number {
+    let pending = this.#dialling;
+    for (const { connection } of this.#connections) if (!connection.ready) pending++;
+    return pending;
   }
 
   /** Whether somebody waits to open a WebSocket, and the backend has said that its HTTP/2 takes none. */
@@ -236,16 +231,25 @@ export class BackendPool {
       }
       if (result instanceof DialError) this.#options.dialFailed();
       else fault(result);
-      const told = result instanceof DialError ? result : new DialError("unreachable", "a fault of the proxy's own");
-      // Each dial was for one request, but the last one that fails leaves no hope to the others.
-      const [first] = this.#waiting;
-      this.#refuseWaiting(told, (requester) => this.#dialling === 0 || requester === first?.requester);
+      this.#dialFailed(
+        result instanceof DialError ? result : new DialError("unreachable", "a fault of the proxy's own"),
+      );
     });
+  }
+
+  /** Each dial was for one request, but the last one that fails leaves no hope to the others. */
+  #dialFailed(error: DialError): void {
+    const [first] = this.#waiting;
+    const isLast = this.#pending === 0;
+    this.#refuseWaiting(error, (requester) => isLast || requester === first?.requester);
   }
 
   #add(dialled: Dialled): void {
     try {
-      const pooled = new Pooled(this, dialled, this.#options.settings.backendTls ? "https" : "http");
+      const pooled = new Pooled(this, dialled, {
+        scheme: this.#options.settings.backendTls ? "https" : "http",
+        settingsMs: this.#options.connectMs,
+      });
       this.#connections.push(pooled);
       this.changed(pooled);
     } catch (thrown) {

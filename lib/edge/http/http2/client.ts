@@ -8,6 +8,8 @@ import type { FieldList } from "../../../wire/field_list.ts";
 import type { HeaderBlock } from "../../../wire/hpack_decoder.ts";
 import * as h2 from "../../../wire/http2_frames.ts";
 import { readContentLength } from "../../../wire/http_fields.ts";
+import { Timer } from "../../deadlines.ts";
+import { DialError } from "../backend/dial_error.ts";
 import { Http2Connection } from "./connection.ts";
 import { readResponseHead } from "./head.ts";
 import { MAX_HEADER_LIST } from "./header_blocks.ts";
@@ -33,8 +35,24 @@ const RECEIVE_WINDOW = 16 * 1024 * 1024;
 /** Requests at once on one connection, whatever the backend allows. */
 const MAX_STREAMS = 1_000;
 
-/** How many a backend takes that has not said so yet. */
-const MAX_UNTOLD_STREAMS = 100;
+/** How long a connection may be silent while requests wait for their answers, and then take to answer a PING. */
+const SILENCE_MS = 5_000;
+
+/**
+ * The same once a PING was answered, until something else comes or a request is sent: servers of gRPC end a connection on
+ * which PING comes more often than every 5 minutes without anything between.
+ */
+const ALIVE_MS = 310_000;
+
+const PING_PAYLOAD = new Uint8Array(8);
+
+/** What a connection to a backend is given. */
+export interface Http2ClientOptions {
+  /** `https` over TLS. */
+  readonly scheme: "http" | "https";
+  /** How long the backend may take to send its SETTINGS, in ms. */
+  readonly settingsMs: number;
+}
 
 /** One request of ours. */
 class Http2ClientStream extends Http2Stream {
@@ -108,14 +126,23 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   readonly #scheme: "http" | "https";
   #nextId = 1;
   #draining = false;
-  #peerMaxStreams = MAX_UNTOLD_STREAMS;
+  /** None before its SETTINGS are there: more than it takes would be refused, and what it grants is not known. */
+  #peerMaxStreams = 0;
+  #ready = false;
+  /** Bounds the wait for SETTINGS, and then silence while requests wait. */
+  readonly #silence = new Timer(() => this.#expire());
+  #isWatched = true;
+  #isPinging = false;
+  /** A PING was answered, and nothing has come or been sent since. */
+  #isAlive = false;
   #carriesWebSockets: boolean | undefined;
 
-  /** @param scheme `https` over TLS. */
-  constructor(transport: Transport, events: ClientConnectionEvents, scheme: "http" | "https") {
-    // Backends are near: the octets that Huffman coding saves are worth less than the time that it takes.
-    super(transport, { windowSize: RECEIVE_WINDOW, creditsAtOnce: true, huffman: false });
+  constructor(transport: Transport, events: ClientConnectionEvents, { scheme, settingsMs }: Http2ClientOptions) {
+    // Backends are near: the octets that Huffman coding saves are worth less than the time that it takes. A backend with
+    // small windows is no attack.
+    super(transport, { windowSize: RECEIVE_WINDOW, creditsAtOnce: true, huffman: false, leastUsefulFrame: 1 });
     this.#events = events;
+    transport.turn.deadlines.set(this.#silence, settingsMs);
     this.#scheme = scheme;
     this.output.preface();
     this.begin([
@@ -126,8 +153,13 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   }
 
   get available(): boolean {
-    return !this.#draining && !this.over && this.streams.size < Math.min(this.#peerMaxStreams, MAX_STREAMS) &&
+    return !this.#draining && !this.over && !this.#isPinging &&
+      this.streams.size < Math.min(this.#peerMaxStreams, MAX_STREAMS) &&
       this.#nextId <= h2.MAX_WINDOW;
+  }
+
+  get ready(): boolean {
+    return this.#ready;
   }
 
   get active(): number {
@@ -140,6 +172,7 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
 
   request(head: RequestHead, end: boolean, events: ClientStreamEvents): HttpStream {
     if (!this.available) throw new TypeError("no request can be sent on this connection now");
+    if (this.streams.size === 0 || this.#isAlive) this.#watch();
     const id = this.#nextId;
     this.#nextId += 2;
     const stream = new Http2ClientStream(this, id, events, head);
@@ -150,10 +183,51 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   }
 
   override received(bytes: Uint8Array): void {
-    if (this.#carriesWebSockets === undefined && isHttp1(bytes)) {
+    if (!this.#ready && isHttp1(bytes)) {
       return this.fail("PROTOCOL_ERROR", 'the backend speaks HTTP/1.1; set backend_protocol = "http1"');
     }
+    if (this.#isAlive) this.#watch();
+    else if (this.#isWatched && this.#ready && !this.#isPinging) {
+      this.transport.turn.deadlines.extend(this.#silence, SILENCE_MS);
+    }
     super.received(bytes);
+  }
+
+  /** Waits for something to come, from now on. */
+  #watch(): void {
+    const { deadlines } = this.transport.turn;
+    if (this.#isWatched && !this.#isAlive) deadlines.extend(this.#silence, SILENCE_MS);
+    else deadlines.set(this.#silence, SILENCE_MS);
+    this.#isWatched = true;
+    this.#isAlive = false;
+  }
+
+  #expire(): void {
+    try {
+      this.#silent();
+    } catch (thrown) {
+      this.transport.fault(thrown);
+    }
+  }
+
+  /** Nothing has come for too long. */
+  #silent(): void {
+    if (this.over) return;
+    if (!this.#ready) return this.destroy(NO_SETTINGS);
+    this.#isWatched = false;
+    if (this.streams.size === 0 && !this.#isPinging) return; // nobody waits: the next request watches again
+    if (this.#isPinging) return this.destroy("the backend is silent, and answers no PING");
+    this.#isPinging = this.#isWatched = true;
+    this.output.ping(0, PING_PAYLOAD);
+    this.transport.turn.deadlines.set(this.#silence, SILENCE_MS);
+  }
+
+  protected override pong(): void {
+    if (!this.#isPinging) return;
+    this.#isPinging = false;
+    this.#isAlive = true;
+    this.transport.turn.deadlines.set(this.#silence, ALIVE_MS);
+    this.#events.changed();
   }
 
   close(): void {
@@ -200,10 +274,17 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
 
   protected settingsReceived(settings: ReceivedSettings, first: boolean): void {
     if (settings.enablePush === true) throw h2.breach("a server enables push");
-    if (first) this.#peerMaxStreams = MAX_STREAMS; // no limit where it names none
+    if (first) this.#begun();
     this.#peerMaxStreams = settings.maxConcurrentStreams ?? this.#peerMaxStreams;
     this.#carriesWebSockets = settings.enableConnectProtocol ?? this.#carriesWebSockets ?? false;
     this.#events.changed();
+  }
+
+  #begun(): void {
+    this.#ready = true;
+    this.#isWatched = false;
+    this.#peerMaxStreams = MAX_STREAMS; // no limit where it names none
+    this.transport.turn.deadlines.clear(this.#silence);
   }
 
   protected streamClosed(): void {
@@ -211,10 +292,15 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
     else this.#events.changed();
   }
 
-  protected connectionClosed(): void {
-    this.#events.closed();
+  protected connectionClosed(error: string | undefined): void {
+    this.transport.turn.deadlines.clear(this.#silence);
+    if (this.#ready || this.#draining) return this.#events.closed();
+    const kind = error === NO_SETTINGS ? "timeout" : "unreachable";
+    this.#events.closed(new DialError(kind, error ?? "the backend closed the connection before its SETTINGS came"));
   }
 }
+
+const NO_SETTINGS = "the backend does not send its SETTINGS";
 
 /** What a server of HTTP/1.1 answers to a preface that is no request of its own. */
 function isHttp1(bytes: Uint8Array): boolean {

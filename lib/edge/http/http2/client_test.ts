@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as h2 from "../../../wire/http2_frames.ts";
-import { data, frame, goAway, reset, settings, windowUpdate } from "../testdata/http2_peer.ts";
+import { data, frame, goAway, ping, reset, settings, windowUpdate } from "../testdata/http2_peer.ts";
 import { Http2ClientPeer } from "../testdata/http2_client_peer.ts";
 
 const HEAD = (status: number, ...fields: string[]): string[] => [":status", String(status), ...fields];
@@ -54,10 +54,10 @@ Deno.test("an answer without a body ends with its head, and one with trailers al
 
 Deno.test("a backend that names no limit takes many requests, and one that does takes so many", () => {
   using peer = new Http2ClientPeer();
-  for (let i = 0; i < 100; i++) peer.request();
-  assert.ok(!peer.connection.available, "until it has said more");
+  assert.ok(!peer.connection.available && !peer.connection.ready, "until it has said so");
   peer.send(settings());
-  assert.ok(peer.connection.available);
+  assert.ok(peer.connection.available && peer.connection.ready);
+  for (let i = 0; i < 100; i++) peer.request();
   peer.send(settings({ [h2.SETTINGS_MAX_CONCURRENT_STREAMS]: 100 }));
   assert.ok(!peer.connection.available);
   assert.throws(() => peer.request(), TypeError);
@@ -177,3 +177,69 @@ Deno.test("unknown frames and settings of a backend are passed over", async () =
   peer.send(frame(77, 1, 1, "abc"), settings({ 77: 7 }), peer.headers(1, HEAD(204)));
   assert.deepEqual(events, ["response 204  end"]);
 });
+
+Deno.test("SETTINGS are acknowledged ahead of the DATA that they release (RFC 9113 §6.5.3)", async () => {
+  using peer = await Http2ClientPeer.open({ [h2.SETTINGS_INITIAL_WINDOW_SIZE]: 0 });
+  peer.request({ method: "POST" }, false).stream.sendData(new TextEncoder().encode("abc"));
+  await peer.told();
+  peer.send(settings({ [h2.SETTINGS_INITIAL_WINDOW_SIZE]: 100 }));
+  assert.deepEqual(await peer.told(), ["SETTINGS ack", "DATA 1 abc"]);
+});
+
+Deno.test("a backend may grant a window of a few bytes for as long as it likes", async () => {
+  using peer = await Http2ClientPeer.open({ [h2.SETTINGS_INITIAL_WINDOW_SIZE]: 1 });
+  const { stream } = peer.request({ method: "POST" }, false);
+  stream.sendData(new Uint8Array(30_000));
+  for (let i = 0; i < 29_999; i++) peer.send(windowUpdate(1, 1));
+  assert.ok(peer.connection.available);
+  const sent = (await peer.told()).filter((line) => line.startsWith("DATA 1"));
+  assert.equal(sent.length, 30_000);
+});
+
+Deno.test("a backend that sends no SETTINGS in time is given up", () => {
+  using peer = new Http2ClientPeer();
+  elapse(peer, 10_100);
+  assert.deepEqual(peer.log, ["closed timeout: the backend does not send its SETTINGS"]);
+  assert.ok(peer.transport.isDestroyed);
+});
+
+Deno.test("a backend that closes before its SETTINGS never came to take a request", () => {
+  using peer = new Http2ClientPeer();
+  peer.transport.receiveEnd();
+  assert.deepEqual(peer.log, ["closed unreachable: the backend closed the connection before its SETTINGS came"]);
+});
+
+Deno.test("a backend that is silent while a request waits is asked with PING, and given up where it is silent still", async () => {
+  using peer = await Http2ClientPeer.open();
+  elapse(peer, 60_000);
+  assert.deepEqual(await peer.told(), [], "nobody waits");
+  const { events } = peer.request();
+  await peer.told();
+  elapse(peer, 65_100);
+  assert.deepEqual(await peer.told(), [`PING ${"\0".repeat(8)}`]);
+  assert.ok(!peer.connection.available, "others had better go elsewhere");
+  elapse(peer, 70_300);
+  assert.deepEqual(events, ["failed reset: the backend is silent, and answers no PING"]);
+  assert.equal(peer.log.at(-1), "closed");
+});
+
+Deno.test("a backend that answers PING may take its time, and is asked again only when more is sent to it", async () => {
+  using peer = await Http2ClientPeer.open();
+  const { events } = peer.request();
+  elapse(peer, 5_100);
+  await peer.told();
+  peer.send(ping("\0".repeat(8), h2.ACK));
+  assert.ok(peer.connection.available);
+  elapse(peer, 200_000);
+  assert.deepEqual(await peer.told(), []);
+  const second = peer.request();
+  elapse(peer, 205_100);
+  assert.equal((await peer.told()).at(-1), `PING ${"\0".repeat(8)}`);
+  peer.send(ping("\0".repeat(8), h2.ACK), peer.headers(1, HEAD(200)), peer.headers(3, HEAD(204)));
+  assert.deepEqual([events, second.events], [["response 200  end"], ["response 204  end"]]);
+});
+
+/** Has the time-outs of a connection find that so many ms have passed. */
+function elapse({ transport }: Http2ClientPeer, ms: number): void {
+  transport.turn.deadlines.advance(performance.now() + ms);
+}

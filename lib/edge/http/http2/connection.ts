@@ -44,6 +44,8 @@ export interface RoleOptions {
   readonly creditsAtOnce: boolean;
   /** Whether the header fields that we send are Huffman-coded. */
   readonly huffman: boolean;
+  /** A frame of ours that the peer's window cuts shorter than this makes good none of the peer's noise. */
+  readonly leastUsefulFrame: number;
 }
 
 /** See the module. */
@@ -66,11 +68,12 @@ export abstract class Http2Connection implements TransportEvents, StreamOwner {
   /** No frame is read or written any more. */
   protected over = false;
 
-  constructor(transport: Transport, { windowSize, creditsAtOnce, huffman }: RoleOptions) {
+  constructor(transport: Transport, options: RoleOptions) {
+    const { windowSize, creditsAtOnce, huffman, leastUsefulFrame } = options;
     this.transport = transport;
     this.noise = new NoiseLimit(transport.turn);
     this.output = new Http2Output(transport, huffman, () => this.#flushed());
-    this.sendFlow = new SendFlow(this.output, () => this.noise.useful());
+    this.sendFlow = new SendFlow(this.output, leastUsefulFrame, () => this.noise.useful());
     this.#window = new ReceiveWindow(windowSize, windowSize);
     this.#creditsAtOnce = creditsAtOnce;
   }
@@ -392,13 +395,13 @@ export abstract class Http2Connection implements TransportEvents, StreamOwner {
       return;
     }
     const settings = readSettings(payload);
+    this.output.settingsAck(); // ahead of what they release (RFC 9113 §6.5.3)
     for (const size of settings.headerTableSizes ?? []) this.output.setHeaderTableSize(size);
     if (settings.initialWindowSize !== undefined) {
       this.sendFlow.setInitialWindow(settings.initialWindowSize, this.streams.values());
     }
     const first = !this.#sawSettings;
     this.#sawSettings = true;
-    this.output.settingsAck();
     this.settingsReceived(settings, first);
   }
 }

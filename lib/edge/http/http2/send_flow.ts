@@ -19,12 +19,10 @@ export interface Sender {
   sendWaiting(): void;
 }
 
-/** A frame that the window cut this short is of no use: a peer that grants so little makes work (CVE-2019-9511). */
-const DRIBBLE = 256;
-
 /** See the module. */
 export class SendFlow {
   readonly #output: Http2Output;
+  readonly #leastUseful: number;
   readonly #useful: () => void;
   /** What the peer lets all streams together send. */
   #window = h2.DEFAULT_WINDOW;
@@ -35,9 +33,13 @@ export class SendFlow {
   /** Whether the connection's window has cut the last frame short. */
   #isCut = false;
 
-  /** @param useful Told of each frame that carries what it can. */
-  constructor(output: Http2Output, useful: () => void) {
+  /**
+   * @param leastUseful A frame that the window cut shorter is of no use.
+   * @param useful Told of each frame that is of use.
+   */
+  constructor(output: Http2Output, leastUseful: number, useful: () => void) {
     this.#output = output;
+    this.#leastUseful = leastUseful;
     this.#useful = useful;
   }
 
@@ -67,7 +69,7 @@ export class SendFlow {
     this.#window -= length;
     stream.sendWindow -= length;
     this.#output.data(stream.id, length === bytes.length ? bytes : bytes.subarray(0, length));
-    if (length >= DRIBBLE || length === bytes.length) this.#useful();
+    if (length >= this.#leastUseful || length === bytes.length) this.#useful();
     return length;
   }
 

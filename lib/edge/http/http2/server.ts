@@ -24,6 +24,9 @@ import type { Transport } from "../transport.ts";
 /** Requests of one connection at once. */
 export const MAX_CONCURRENT_STREAMS = 128;
 
+/** A frame that the window cut this short is of no use: a client that grants so little makes work (CVE-2019-9511). */
+const DRIBBLE = 256;
+
 /** What all uploads of one connection together may have us hold. */
 const RECEIVE_WINDOW = 2 * 1024 * 1024;
 
@@ -106,7 +109,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   #drainTimer: Timer | undefined;
 
   constructor(transport: Transport, handler: RequestHandler, events: ServerConnectionEvents) {
-    super(transport, { windowSize: RECEIVE_WINDOW, creditsAtOnce: false, huffman: false });
+    super(transport, { windowSize: RECEIVE_WINDOW, creditsAtOnce: false, huffman: false, leastUsefulFrame: DRIBBLE });
     this.#handler = handler;
     this.#events = events;
     this.begin([

@@ -20,8 +20,9 @@ export class Http2ClientPeer extends Http2Peer {
     super();
     this.connection = new Http2ClientConnection(this.transport, {
       changed: () => this.log.push(this.connection.available ? "changed" : "changed, not available"),
-      closed: () => this.log.push(this.connection.available ? "closed, but available" : "closed"),
-    }, "http");
+      closed: (unready) =>
+        this.log.push(unready === undefined ? "closed" : `closed ${unready.kind}: ${unready.message}`),
+    }, { scheme: "http", settingsMs: 10_000 });
   }
 
   /** Opens a connection: the preface and SETTINGS both ways. */
