@@ -4,6 +4,7 @@ import { backendKeys, HttpBackend, type HttpPeer, L7 } from "./harness/http.ts";
 import { testEachEngine } from "./harness/proxy.ts";
 import {
   block,
+  CODES,
   END_HEADERS,
   END_STREAM,
   frame,
@@ -41,7 +42,7 @@ async function flood(client: RawHttp2Client, one: Uint8Array | ((i: number) => U
   const listening = (async () => { // who does not read what it asks for would be waited for
     while (!over) {
       const next = await client.next();
-      over = next === undefined || next.type === TYPES.GOAWAY;
+      over = next === undefined || (next.type === TYPES.GOAWAY && next.payload[7] !== CODES.NO_ERROR);
     }
   })();
   for (let i = 0; !over; i++) {
@@ -70,6 +71,19 @@ const ATTACKS: Readonly<Record<string, (client: RawHttp2Client) => Promise<void>
       (i) =>
         joined(headers(stream(i), pseudo({ ":path": "/endless" })), frame("WINDOW_UPDATE", 0, stream(i), uint32(0))),
     ),
+  "rapid reset, diluted: others' hosts, requests that are served, and then those that are reset": (client) =>
+    flood(client, (i) => {
+      const id = 6 * i + 3;
+      return joined(
+        headers(id, pseudo({ ":authority": "foreign.test" })),
+        headers(id + 2, pseudo()),
+        headers(id + 4, pseudo({ ":path": "/endless" })),
+        frame("RST_STREAM", 0, id + 4, uint32(8)),
+      );
+    }),
+  "streams beyond the limit": (client) => flood(client, (i) => headers(stream(i), pseudo({ ":path": "/endless" }))),
+  "answers that are provoked, in spite of GOAWAY": (client) =>
+    flood(client, (i) => headers(stream(i), pseudo({ ":authority": "foreign.test" }))),
   "CONTINUATION without end (CVE-2024-27316)": async (client) => {
     await client.send(frame("HEADERS", END_STREAM, 3, block(pseudo())));
     await flood(client, frame("CONTINUATION", 0, 3, block([["x", "y".repeat(100)]])));

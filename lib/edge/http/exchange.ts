@@ -28,6 +28,9 @@ const ATTEMPTS = 2;
 /** RFC 9110 §9.2.2. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
 
+/** Those of our answers that are a client's doing alone. */
+const PROVOKED: ReadonlySet<ErrorStatus> = new Set([400, 403, 405, 421, 431]);
+
 /** What of a client's own words goes into the log, in characters. */
 const MAX_LOGGED_PATH = 1_024;
 const MAX_LOGGED_USER_AGENT = 256;
@@ -253,6 +256,7 @@ export class Exchange implements StreamEvents, Expirable {
     if (this.#over) return;
     this.#answer = this.#bodyStream = undefined;
     for (const bytes of this.#kept.splice(0)) this.stream.credit(bytes.length);
+    if (PROVOKED.has(status)) this.stream.provoked();
     const answered = answerWithError(this.stream, this.head, status, this.#requestId);
     this.#status = answered.status;
     this.#grpcStatus = answered.grpcStatus;

@@ -90,6 +90,8 @@ export interface ServerStream extends HttpStream {
   inform(head: ResponseHead): void;
   /** Sends the head of the answer. Its body may be sent before all of the request has come. */
   respond(head: ResponseHead, end: boolean): void;
+  /** The client alone brought about the answer that follows: a connection with too many of them ends in order. */
+  provoked(): void;
 }
 
 /** Takes the requests of a client connection. */

@@ -27,6 +27,8 @@ export interface Http1ServerStreamOwner {
   switched(): void;
   /** The answer is written to its end. */
   answered(): void;
+  /** The answer that follows is the client's doing. */
+  provoked(): void;
   /** The stream is over without having come to its end. */
   brokenOff(): void;
   /** So many octets of the request's body are dealt with. */
@@ -80,6 +82,10 @@ export class Http1ServerStream implements ServerStream {
     this.#phase = "answering";
     if (accepts) this.#owner.switched();
     if (end) this.sendEnd();
+  }
+
+  provoked(): void {
+    if (this.#phase === "waiting") this.#owner.provoked();
   }
 
   sendData(bytes: Uint8Array): void {
