@@ -16,6 +16,7 @@ import type { DialError } from "./backend/dial_error.ts";
 import { answerWithError, type ErrorStatus, grpcStatusOf, isGrpc } from "./error_page.ts";
 import { forwardedRequest, forwardedResponse, requestIdOf } from "./forwarding.ts";
 import type { HttpStream, RequestHead, ResponseHead, ServerStream, StreamEvents, StreamFailure } from "./message.ts";
+import { hasNoContent, opensTunnel, soundHead } from "./response_content.ts";
 import type { ServedRoute } from "./served_route.ts";
 import type { Turn } from "./turn.ts";
 
@@ -83,6 +84,9 @@ export class Exchange implements StreamEvents, Expirable {
   /** Of the answer: came and has not left. */
   #unsent = 0;
   #answerEnded = false;
+  /** The answer has no content, and so the client has all of it, whatever the backend adds. */
+  #isContentless = false;
+  #isTunnel = false;
   #over = false;
   deadline = 0;
   slot = -1;
@@ -176,19 +180,26 @@ export class Exchange implements StreamEvents, Expirable {
 
   informational(head: ResponseHead): void {
     this.#progress();
-    this.stream.inform(head);
+    this.stream.inform(soundHead(this.head, head));
   }
 
   response(head: ResponseHead, end: boolean): void {
     this.#progress();
     this.#backendMs = this.client.turn.now - this.#sentAt;
+    if (head.upgradeIgnored && this.client.protocol !== "http/1.1") { // in HTTP/2 it would open a tunnel (RFC 8441 §5)
+      this.#answer?.abandon();
+      return this.#refuse(502, "an answer without the switch to WebSocket");
+    }
     this.#status = head.status;
     this.#noteOutcome(head.fields);
-    this.stream.respond(forwardedResponse(head), end);
+    this.#isTunnel = opensTunnel(this.head, head);
+    this.#isContentless = !end && !this.#isTunnel && hasNoContent(this.head.method, head.status);
+    this.stream.respond(forwardedResponse(soundHead(this.head, head)), end || this.#isContentless);
     if (end) this.#answered();
   }
 
   answerData(bytes: Uint8Array): void {
+    if (this.#isContentless) return this.#leaveRest();
     this.#progress();
     this.#unsent += bytes.length;
     this.stream.sendData(bytes);
@@ -204,6 +215,7 @@ export class Exchange implements StreamEvents, Expirable {
   /** The backend's stream broke off. */
   backendFailed(failure: StreamFailure, reused: boolean): void {
     if (this.#over) return;
+    if (this.#isContentless) return this.#finish(undefined);
     if (this.#status !== 0) { // the client has to see that what it got is not whole
       this.stream.reset("internal_error");
       return this.#finish(failure.detail);
@@ -224,6 +236,7 @@ export class Exchange implements StreamEvents, Expirable {
   }
 
   #expire(): void {
+    if (this.#isContentless) return this.#leaveRest();
     const error = "nothing has moved for idle_timeout";
     this.#answer?.abandon();
     if (this.#status === 0) return this.#refuse(this.#requestEnded ? 504 : 408, error);
@@ -276,8 +289,14 @@ export class Exchange implements StreamEvents, Expirable {
 
   #finishIfDone(): void {
     if (!this.#answerEnded || this.#unsent > 0 || this.#over) return;
-    if (this.head.protocol !== undefined && !this.#requestEnded) return; // a tunnel has two halves
+    if (this.#isTunnel && !this.#requestEnded) return; // it has two halves
     if (!this.#requestEnded) this.#answer?.abandon(); // the answer came without all of the request
+    this.#finish(undefined);
+  }
+
+  /** What the backend sends is no part of the answer, which the client has already. */
+  #leaveRest(): void {
+    this.#answer?.abandon();
     this.#finish(undefined);
   }
 
@@ -289,8 +308,7 @@ export class Exchange implements StreamEvents, Expirable {
     if (this.#over) return;
     this.#over = true;
     this.client.turn.deadlines.clear(this);
-    const isSwitched = this.head.protocol !== undefined;
-    if (!isSwitched && this.client.onlyCounted(this.#status, this.client.turn.now - this.#startedAt)) return;
+    if (!this.#isTunnel && this.client.onlyCounted(this.#status, this.client.turn.now - this.#startedAt)) return;
     this.client.requestEnded(this.#report(error));
   }
 
@@ -298,7 +316,7 @@ export class Exchange implements StreamEvents, Expirable {
     const { method, authority, path, protocol, fields } = this.head;
     const query = path.indexOf("?");
     const isWebSocket = protocol !== undefined;
-    const isSwitched = isWebSocket && this.#status === 200 && this.client.protocol === "http/1.1";
+    const isSwitched = this.#isTunnel && this.client.protocol === "http/1.1";
     return {
       requestId: this.#requestId,
       method: isWebSocket ? "GET" : method,

@@ -26,7 +26,9 @@ export interface RequestHead {
 
 /** How an answer begins. */
 export interface ResponseHead {
-  /** 200 to 599; of a WebSocket that was accepted, 200, as in RFC 8441 §5.1. */
+  /** A 2xx in answer to the handshake of a WebSocket that took it for a plain GET (RFC 9110 §7.8): there is no tunnel. */
+  readonly upgradeIgnored?: true;
+  /** 200 to 599; of a WebSocket that was accepted, 200, as in RFC 8441 §5.1, without `upgradeIgnored`. */
   readonly status: number;
   /** Names in lower case; none that belongs to a single connection. */
   readonly fields: FieldList;

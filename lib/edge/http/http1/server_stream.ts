@@ -71,7 +71,7 @@ export class Http1ServerStream implements ServerStream {
   respond(head: ResponseHead, end: boolean): void {
     if (this.#phase !== "waiting") return;
     if (head.status < 200) return this.#breakOff(`an answer with status ${head.status} is not a final one`);
-    const accepts = this.request.head.method === "CONNECT" && head.status < 300;
+    const accepts = this.request.head.method === "CONNECT" && head.status < 300 && head.upgradeIgnored === undefined;
     if (accepts && this.request.webSocketKey === undefined) {
       return this.#breakOff("there is no tunnel behind a CONNECT");
     }

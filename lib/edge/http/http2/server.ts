@@ -44,7 +44,7 @@ class Http2ServerStream extends Http2Stream implements ServerStream {
   events: StreamEvents = NO_EVENTS;
   readonly #server: Http2ServerConnection;
   /** Whether bytes go both ways for as long as either side likes (RFC 8441). */
-  readonly #tunnel: boolean;
+  #tunnel: boolean;
   #responded = false;
 
   constructor(server: Http2ServerConnection, id: number, tunnel: boolean) {
@@ -65,6 +65,7 @@ class Http2ServerStream extends Http2Stream implements ServerStream {
   respond({ status, fields, neverIndexed }: ResponseHead, end: boolean): void {
     if (this.closed || this.#responded) return;
     this.#responded = true;
+    this.#tunnel &&= status < 300;
     this.connection.output.headers(this.id, [[":status", String(status)], fields], end, neverIndexed);
     if (end) this.endedWithHead();
   }
