@@ -160,6 +160,7 @@ Deno.test("streams that are refused without end, beside others that are served, 
 Deno.test("answers of ours without end that the client brings about end the connection in order, and else at once", async () => {
   const kinds: readonly ((peer: Http2Peer, id: number) => Uint8Array)[] = [
     (peer, id) => peer.headers(id, requestFields("DELETE")), // refused by the handler
+    (peer, id) => peer.headers(id, requestFields("GET", many(300, "x"))), // too large
   ];
   for (const kind of kinds) {
     using peer = await Http2ServerPeer.open({}, {
@@ -188,7 +189,7 @@ Deno.test("answers of ours without end that the client brings about end the conn
 });
 
 Deno.test("a flood of CONTINUATION (CVE-2024-27316) ends the connection, empty, short or long", async () => {
-  for (const [size, most] of [[0, 64], [1, 64], [16_384, 4]] as const) {
+  for (const [size, most] of [[0, 64], [1, 64], [16_384, 16]] as const) {
     using peer = await Http2ServerPeer.open();
     peer.send(frame(h2.HEADERS, 0, 1, peer.block(requestFields())));
     let sent = 0;
@@ -211,6 +212,59 @@ Deno.test("a header bomb is answered with 431, and the next request as ever", as
     "HEADERS 3 end :status 431, content-length 0, x-request-id id-1",
     "HEADERS 5 end :status 200",
   ]);
+});
+
+/** So many fields of one name. */
+function many(count: number, name: string, value = "y"): string[] {
+  return Array.from({ length: count }, () => [name, value]).flat();
+}
+
+/** A head in several frames. */
+function continued(peer: Http2Peer, id: number, fields: readonly string[], flags: number = h2.END_STREAM): Uint8Array {
+  const block = peer.block([...fields], new Set(["x"])); // literals, so that it is as long as it says
+  const frames: Uint8Array[] = [];
+  for (let at = 0; at < block.length; at += h2.MAX_FRAME_LENGTH) {
+    const part = block.subarray(at, at + h2.MAX_FRAME_LENGTH);
+    const last = at + part.length === block.length ? h2.END_HEADERS : 0;
+    frames.push(at === 0 ? frame(h2.HEADERS, flags | last, id, part) : frame(h2.CONTINUATION, last, id, part));
+  }
+  return joined(...frames);
+}
+
+Deno.test("a head that is too large, by its length or its fields, is answered with 431, and the others go on", async () => {
+  const heads: readonly (readonly [rule: string, fields: string[]])[] = [
+    ["header_list_too_large", many(1, "x", "y".repeat(66_000))],
+    ["header_list_too_large", many(1, "x", "y".repeat(200_000))],
+    ["header_list_too_large", many(60, "x", "y".repeat(4_000))],
+    ["too_many_fields", many(257, "x")],
+    ["too_many_fields", [...many(256, "x"), ...many(2, "cookie", "a=b")]],
+  ];
+  for (const [rule, fields] of heads) {
+    using peer = await Http2ServerPeer.open();
+    peer.request(1);
+    peer.send(continued(peer, 3, requestFields("GET", fields)));
+    peer.send(continued(peer, 5, requestFields("POST", fields), 0), data(5, "its body"));
+    peer.request(7);
+    assert.equal(peer.requests.length, 2);
+    for (const { stream } of peer.requests) stream.respond(OK, true);
+    assert.deepEqual(await peer.told(), [
+      "HEADERS 3 end :status 431, content-length 0, x-request-id id-1",
+      "HEADERS 5 end :status 431, content-length 0, x-request-id id-1",
+      "RST_STREAM 5 NO_ERROR",
+      "HEADERS 1 end :status 200",
+      "HEADERS 7 end :status 200",
+    ]);
+    assert.deepEqual(peer.log.filter((line) => line.startsWith("malformed")), [
+      `malformed ${rule} 431`,
+      `malformed ${rule} 431`,
+    ]);
+  }
+});
+
+Deno.test("the crumbs of a cookie count as one field", async () => {
+  using peer = await Http2ServerPeer.open();
+  peer.request(1, "GET", [...many(255, "x"), ...many(600, "cookie", "a=b")]);
+  assert.equal(peer.requests.length, 1);
 });
 
 Deno.test("requests without end that are malformed, too large or too many end the connection", async () => {

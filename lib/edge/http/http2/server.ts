@@ -204,8 +204,10 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
       return this.#wasted("streams are opened only to be refused");
     }
     const head = block && readRequestHead(block);
-    if (head === undefined) return this.#answerTooLarge(id, end);
-    if ("malformed" in head) return this.#refuseRequest(id, head.malformed);
+    if (head === undefined) return this.#answerTooLarge(id, end, "header_list_too_large");
+    if ("malformed" in head) {
+      return head.isTooLarge ? this.#answerTooLarge(id, end, head.malformed) : this.#refuseRequest(id, head.malformed);
+    }
     if (end && head.contentLength !== undefined && head.contentLength > 0) {
       return this.#refuseRequest(id, "body_missing");
     }
@@ -220,9 +222,9 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   }
 
   /** RFC 9113 §10.5.1, RFC 6585 §5. */
-  #answerTooLarge(id: number, end: boolean): void {
+  #answerTooLarge(id: number, end: boolean, rule: string): void {
     this.provoked();
-    const requestId = this.#handler.malformed("header_list_too_large", 431);
+    const requestId = this.#handler.malformed(rule, 431);
     this.output.headers(id, [[":status", "431"], ["content-length", "0"], ["x-request-id", requestId]], true);
     if (!end) this.reset(id, "NO_ERROR");
   }
