@@ -13,8 +13,9 @@ import type { EdgeTimeouts } from "../snapshot.ts";
 import { readAuthority } from "./authority.ts";
 import type { BackendPool, Requester, Waiter } from "./backend/pool.ts";
 import type { DialError } from "./backend/dial_error.ts";
-import { answerWithError, type ErrorStatus, grpcStatusOf, isGrpc } from "./error_page.ts";
+import { ALLOWED_METHODS, answerWithError, type ErrorStatus, grpcStatusOf, isGrpc } from "./error_page.ts";
 import { forwardedRequest, forwardedResponse, requestIdOf } from "./forwarding.ts";
+import { countForward } from "./max_forwards.ts";
 import type { HttpStream, RequestHead, ResponseHead, ServerStream, StreamEvents, StreamFailure } from "./message.ts";
 import { hasNoContent, opensTunnel, soundHead } from "./response_content.ts";
 import type { ServedRoute } from "./served_route.ts";
@@ -106,6 +107,8 @@ export class Exchange implements StreamEvents, Expirable {
     const { head } = this;
     this.client.turn.deadlines.set(this, this.client.timeouts.idleMs, this.#startedAt);
     if (head.method === "CONNECT" && head.protocol !== "websocket") return this.#refuse(405, "CONNECT");
+    // The backend would send back what it got: cookies, and what proxies add (RFC 9110 §9.3.8).
+    if (head.method === "TRACE") return this.#refuse(405, "TRACE");
     const route = this.#route();
     if (route === undefined) return this.#refuse(421, "the authority is not of the connection's route");
     const policy = refusingPolicy(route.http.policies, head.fields);
@@ -113,7 +116,16 @@ export class Exchange implements StreamEvents, Expirable {
       this.client.policyBlocked(route, policy);
       return this.#refuse(403, `policy ${policy.type} ${policy.value}`);
     }
+    if (head.method === "OPTIONS" && !countForward(head.fields)) return this.#answerOptions();
     this.#send(route);
+  }
+
+  /** The client asks about us, and not the backend. */
+  #answerOptions(): void {
+    this.#status = 200;
+    const fields = ["allow", ALLOWED_METHODS, "content-length", "0", "x-request-id", this.#requestId];
+    this.stream.respond({ status: 200, fields, neverIndexed: undefined }, true);
+    this.#finish(undefined);
   }
 
   #route(): ServedRoute | undefined {
