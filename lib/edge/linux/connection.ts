@@ -141,6 +141,13 @@ export class Connection implements DialledConnection, RelayedConnection {
     if (waiting) this.#watchClient();
   }
 
+  /** The program is to end: a client that has not said yet whom it wants has so many milliseconds left. */
+  hurry(ms: number): void {
+    const { deadlines } = this.worker;
+    if (this.state !== "proxy_header" && this.state !== "hello") return;
+    if (this.deadline > deadlines.now + ms) deadlines.set(this, ms);
+  }
+
   /** Registers a side with the loop of the worker; `false` where the kernel has no room for it. */
   watch(side: Handler): boolean {
     return this.worker.loop.add(side, WATCHED);

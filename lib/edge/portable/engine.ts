@@ -11,6 +11,7 @@ import { refusal } from "../end.ts";
 import type { Engine, EngineEvents } from "../engine.ts";
 import { makeFirewall } from "../firewall.ts";
 import type { EdgeSnapshot, EdgeTimeouts, ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
+import { STRANGER_MS, timeoutsOfStrangers } from "../strangers.ts";
 import { Suppression } from "../suppression.ts";
 import { messageOf, stackOf } from "../thrown.ts";
 import { BufferPool } from "../buffer_pool.ts";
@@ -55,7 +56,7 @@ export class PortableEngine implements Engine, Serving {
   readonly threads = { wanted: 1, up: 1 };
   readonly counters: CounterWriter;
   readonly events: EngineEvents;
-  readonly timeouts: EdgeTimeouts;
+  timeouts: EdgeTimeouts;
   readonly firewall: Firewall;
   readonly backends: Map<string, Backend>;
   readonly deadlines = new TimedDeadlines();
@@ -148,6 +149,8 @@ export class PortableEngine implements Engine, Serving {
     this.#stopped = true;
     for (const { socket } of this.listeners) socket?.close();
     await Promise.all(this.#accepting); // the kernel's socket lives until the `accept` that waits on it is over
+    this.timeouts = timeoutsOfStrangers(this.timeouts);
+    for (const connection of this.open) connection.hurry(STRANGER_MS);
     this.http.drain();
     this.#closed = true;
     this.#drainedIfClear();
