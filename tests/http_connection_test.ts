@@ -157,6 +157,28 @@ testEachEngine(
   },
 );
 
+testEachEngine("SIGTERM: strangers do not hold up the end, whatever hello_timeout says", async () => {
+  await using backend = await HttpBackend.start("h2c", (_request, response) => void response.end("ok"));
+  await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr }], {
+    proxy: { hello_timeout: "300s", shutdown_timeout: "300s" },
+  });
+  const hello = Uint8Array.of(22, 3, 1, 0, 200, 1, 0, 0); // the beginning of one
+  const strangers = [];
+  for (const bytes of [new Uint8Array(0), hello]) {
+    const { hostname, port } = l7.proxy.address();
+    const conn = await Deno.connect({ hostname, port });
+    await writeAll(conn, bytes);
+    strangers.push(conn);
+  }
+  using served = await l7.connect("h2", "a.test"); // accepted behind them
+  assert.equal((await served.ask()).status, 200);
+  l7.proxy.signal("SIGTERM");
+  assert.equal((await l7.proxy.exit()).code, 0);
+  const ends = l7.proxy.log.seen.filter(({ event }) => event === "connection").map(({ end }) => end);
+  assert.deepEqual(ends.filter((end) => end === "hello_timeout"), ["hello_timeout", "hello_timeout"]);
+  for (const conn of strangers) conn.close();
+});
+
 testEachEngine("what does not finish within shutdown_timeout is cut", async () => {
   const { handler, arrival, release } = holding();
   await using backend = await HttpBackend.start("h2c", handler);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ADDR } from "./harness/admin.ts";
-import { type Answer, backendKeys, bytesOf, HttpBackend, L7, reflect, VERSIONS } from "./harness/http.ts";
+import { type Answer, backendKeys, bytesOf, HttpBackend, L7, reflect, valuesOf, VERSIONS } from "./harness/http.ts";
 import { Backend, REFUSING } from "./harness/peers.ts";
 import { testEachEngine } from "./harness/proxy.ts";
 
@@ -238,3 +238,28 @@ testEachEngine("a gRPC client is told in its own form", async () => {
     await l7.proxy.event("request", { request_id: message.slice(-37, -1) });
   }
 });
+
+testEachEngine("TRACE is refused, and OPTIONS goes as far as Max-Forwards says", async () => {
+  await using backend = await HttpBackend.start("h2c", reflect);
+  await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr }]);
+  for (const version of VERSIONS) {
+    using client = await l7.connect(version, "a.test");
+    const before = backend.requests;
+    for (const headers of [{ cookie: "secret=1" }, { cookie: "secret=1", "max-forwards": "0" }]) {
+      const answer = await client.ask({ method: "TRACE", headers });
+      await assertPage(l7, answer, 405, /^TRACE$/);
+      assert.equal(answer.headers["allow"], ALLOWED);
+    }
+    const own = await client.ask({ method: "OPTIONS", headers: { "max-forwards": "0" } });
+    assert.deepEqual([own.status, own.headers["allow"], own.body.length], [200, ALLOWED, 0]);
+    await l7.proxy.event("request", { request_id: own.headers["x-request-id"], status: 200, method: "OPTIONS" });
+    assert.equal(backend.requests, before, "nothing of it was forwarded");
+
+    for (const [method, sent, arrives] of [["OPTIONS", "1", "0"], ["OPTIONS", "10", "9"], ["GET", "0", "0"]] as const) {
+      const { body } = await client.ask({ method, headers: { "max-forwards": sent } });
+      assert.deepEqual(valuesOf(JSON.parse(body.toString()), "max-forwards"), [arrives], `${method} ${sent}`);
+    }
+  }
+});
+
+const ALLOWED = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";

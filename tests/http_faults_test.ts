@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect as connectTls } from "node:tls";
 import { authority, backendKeys, type Handler, HttpBackend, type HttpPeer, L7, VERSIONS } from "./harness/http.ts";
+import { accept } from "../lib/edge/listen.ts";
 import { testEachEngine } from "./harness/proxy.ts";
 import { ACK, END_STREAM, frame, headers, pseudo, RawHttp2Client, TYPES } from "./harness/raw_http.ts";
 
@@ -170,3 +171,52 @@ testEachEngine("a backend that answers while it is still sent to ends the upload
     }
   }
 });
+
+/** How often a backend closes upon an upload: whether its answer is read before the write fails is a matter of chance. */
+const CLOSES = 15;
+
+testEachEngine("the answer of a backend that closes with an upload unread reaches the client", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    try {
+      for (;;) void refuseUpload(await accept(listener));
+    } catch {
+      // The test has closed it.
+    }
+  })();
+  await using l7 = await L7.start([{
+    hostname: "a.test",
+    backend: `127.0.0.1:${listener.addr.port}`,
+    backend_protocol: "http1",
+  }]);
+  for (const version of VERSIONS) {
+    for (let i = 0; i < CLOSES; i++) {
+      using client = await l7.connect(version, "a.test");
+      const { stream, head } = client.begin({ method: "POST", headers: { "content-length": "1000000000" } });
+      stream.on("error", () => {});
+      const more = () => {
+        while (!stream.destroyed && !stream.writableEnded && stream.write(PIECE));
+      };
+      stream.on("drain", more);
+      more();
+      const { status } = await head;
+      assert.equal(status, 413, `${version} ${i}`);
+    }
+  }
+  listener.close();
+  await serving;
+});
+
+const PIECE = new Uint8Array(64 * 1024);
+
+/** Answers 413 to what has begun to come, and closes with the rest unread, which is a reset. */
+async function refuseUpload(conn: Deno.TcpConn): Promise<void> {
+  const buffer = new Uint8Array(64 * 1024);
+  for (let read = 0; read < 512 * 1024;) {
+    const length = await conn.read(buffer);
+    if (length === null) break;
+    read += length;
+  }
+  await conn.write(new TextEncoder().encode("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno\n"));
+  conn.close();
+}

@@ -4,6 +4,7 @@ import { backendKeys, HttpBackend, type HttpPeer, L7 } from "./harness/http.ts";
 import { testEachEngine } from "./harness/proxy.ts";
 import {
   block,
+  CODES,
   END_HEADERS,
   END_STREAM,
   frame,
@@ -41,7 +42,7 @@ async function flood(client: RawHttp2Client, one: Uint8Array | ((i: number) => U
   const listening = (async () => { // who does not read what it asks for would be waited for
     while (!over) {
       const next = await client.next();
-      over = next === undefined || next.type === TYPES.GOAWAY;
+      over = next === undefined || (next.type === TYPES.GOAWAY && next.payload[7] !== CODES.NO_ERROR);
     }
   })();
   for (let i = 0; !over; i++) {
@@ -70,6 +71,19 @@ const ATTACKS: Readonly<Record<string, (client: RawHttp2Client) => Promise<void>
       (i) =>
         joined(headers(stream(i), pseudo({ ":path": "/endless" })), frame("WINDOW_UPDATE", 0, stream(i), uint32(0))),
     ),
+  "rapid reset, diluted: others' hosts, requests that are served, and then those that are reset": (client) =>
+    flood(client, (i) => {
+      const id = 6 * i + 3;
+      return joined(
+        headers(id, pseudo({ ":authority": "foreign.test" })),
+        headers(id + 2, pseudo()),
+        headers(id + 4, pseudo({ ":path": "/endless" })),
+        frame("RST_STREAM", 0, id + 4, uint32(8)),
+      );
+    }),
+  "streams beyond the limit": (client) => flood(client, (i) => headers(stream(i), pseudo({ ":path": "/endless" }))),
+  "answers that are provoked, in spite of GOAWAY": (client) =>
+    flood(client, (i) => headers(stream(i), pseudo({ ":authority": "foreign.test" }))),
   "CONTINUATION without end (CVE-2024-27316)": async (client) => {
     await client.send(frame("HEADERS", END_STREAM, 3, block(pseudo())));
     await flood(client, frame("CONTINUATION", 0, 3, block([["x", "y".repeat(100)]])));
@@ -137,6 +151,44 @@ testEachEngine("HTTP/2: a header bomb is answered with 431, and its connection g
   assert.equal(await client.outcome(201), "200");
   assert.equal(backend.requests, 2);
 });
+
+testEachEngine("HTTP/2: a head that is too large is answered with 431, and the other streams go on", async () => {
+  await using backend = await HttpBackend.start("h1", (request, response) => {
+    request.resume().on("end", () => response.end("ok"));
+  });
+  await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr, ...backendKeys("h1") }]);
+  const tooLarge: readonly (readonly [error: string, fields: [string, string][]])[] = [
+    ["header_list_too_large", [["x", "y".repeat(100_000)]]],
+    ["header_list_too_large", Array.from({ length: 50 }, () => ["x", "y".repeat(4_000)])],
+    ["too_many_fields", Array.from({ length: 300 }, (_, i) => [`x-${i}`, "y"])],
+  ];
+  using client = await RawHttp2Client.connect(l7);
+  await client.send(headers(1, pseudo({ ":method": "POST" }), END_HEADERS)); // under way all the time
+  let id = 3;
+  for (const [error, fields] of tooLarge) {
+    await client.send(continued(id, [...pseudo(), ...fields]));
+    assert.equal(await client.outcome(id), "431", error);
+    await l7.proxy.event("request", { status: 431, error });
+    id += 2;
+  }
+  const crumbs = Array.from({ length: 400 }, (): [string, string] => ["cookie", "a=b"]);
+  await client.send(continued(id, [...pseudo(), ...crumbs]));
+  assert.equal(await client.outcome(id), "200", "the crumbs of a cookie are one field");
+  await client.send(frame("DATA", END_STREAM, 1, "body"));
+  assert.equal(await client.outcome(1), "200");
+});
+
+/** A head in as many frames as it takes. */
+function continued(id: number, fields: readonly (readonly [string, string])[]): Uint8Array {
+  const bytes = block(fields);
+  const frames: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += 16_384) {
+    const last = at + 16_384 >= bytes.length ? END_HEADERS : 0;
+    const part = bytes.subarray(at, at + 16_384);
+    frames.push(at === 0 ? frame("HEADERS", END_STREAM | last, id, part) : frame("CONTINUATION", last, id, part));
+  }
+  return joined(...frames);
+}
 
 testEachEngine("HTTP/2: streams beyond the limit are refused, and come to nothing", async () => {
   const asked: (() => void)[] = [];

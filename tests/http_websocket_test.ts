@@ -8,9 +8,12 @@ import type { Socket } from "node:net";
 import { backendKeys, HttpBackend, L7, VERSIONS } from "./harness/http.ts";
 import { connectTls, readExactly, writeAll } from "./harness/peers.ts";
 import { testEachEngine } from "./harness/proxy.ts";
+import { RecordingBackend } from "./harness/raw_backend.ts";
+import { RawClient } from "./harness/raw_http.ts";
 
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 const KINDS = ["h1", "h2c"] as const;
+const PROTOCOLS = { h1: "http/1.1", h2: "h2" } as const;
 
 /** Echoes what comes through a tunnel to `/echo`; refuses others. */
 async function echoing(kind: typeof KINDS[number]): Promise<HttpBackend> {
@@ -42,7 +45,8 @@ async function echoing(kind: typeof KINDS[number]): Promise<HttpBackend> {
         stream.respond({ ":status": 400 });
         return void stream.end("no WebSocket here");
       }
-      stream.respond({ ":status": 200, "x-for": headers["x-forwarded-for"] });
+      // The field is one of HTTP/1.1, and of another connection: whoever sends it here does so for nothing.
+      stream.respond({ ":status": 200, "x-for": headers["x-forwarded-for"], "sec-websocket-accept": "of-the-backend" });
       stream.pipe(stream);
     });
   }
@@ -62,11 +66,14 @@ async function open(l7: L7, version: typeof VERSIONS[number], name: string, path
   return await (version === "h1" ? upgrade(l7, name, path) : extendedConnect(l7, name, path));
 }
 
+function handshake(name: string, path: string): string {
+  return `GET ${path} HTTP/1.1\r\nhost: ${name}\r\nupgrade: websocket\r\nconnection: Upgrade\r\n` +
+    `sec-websocket-version: 13\r\nsec-websocket-key: ${KEY}\r\n\r\n`;
+}
+
 async function upgrade(l7: L7, name: string, path: string): Promise<Tunnel> {
   const conn = await connectTls(l7.proxy.address(), name, l7.authority.cert, ["http/1.1"]);
-  const request = `GET ${path} HTTP/1.1\r\nhost: ${name}\r\nupgrade: websocket\r\nconnection: Upgrade\r\n` +
-    `sec-websocket-version: 13\r\nsec-websocket-key: ${KEY}\r\n\r\n`;
-  await writeAll(conn, new TextEncoder().encode(request));
+  await writeAll(conn, new TextEncoder().encode(handshake(name, path)));
   let head = "";
   while (!head.endsWith("\r\n\r\n")) head += new TextDecoder().decode(await readExactly(conn, 1));
   let writing = Promise.resolve();
@@ -139,7 +146,9 @@ testEachEngine("WebSockets pass, however either side asks for them", async () =>
       const tunnel = await open(test.l7, version, `${kind}.test`, "/echo");
       assert.equal(tunnel.status, version === "h1" ? 101 : 200, `${version} ${kind}: ${tunnel.head}`);
       assert.match(tunnel.head, /127\.0\.0\.1/);
-      if (version === "h1") assert.match(tunnel.head, /sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n/i);
+      const accepts = tunnel.head.match(/sec-websocket-accept[^\r]*/gi) ?? [];
+      const wanted = version === "h1" ? ["sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="] : [];
+      assert.deepEqual(accepts, wanted, `${version} ${kind}: ${tunnel.head}`);
       for (let i = 0; i < 20; i++) {
         tunnel.write(Uint8Array.of(i));
         assert.deepEqual([...await tunnel.read(1)], [i]);
@@ -162,7 +171,52 @@ testEachEngine("a WebSocket that the backend refuses is refused", async () => {
     for (const kind of KINDS) {
       const { status } = await open(test.l7, version, `${kind}.test`, "/other");
       assert.equal(status, 400, `${version} ${kind}`);
+      // The client has closed nothing, and idle_timeout is far: an exchange that stayed open would not be told of.
+      await test.l7.proxy.event("request", {
+        host: `${kind}.test`,
+        path: "/other",
+        status,
+        protocol: PROTOCOLS[version],
+      });
     }
+  }
+});
+
+testEachEngine("a connection of HTTP/1.1 carries the next request behind a handshake that was refused", async () => {
+  await using test = await proxied();
+  for (const kind of KINDS) {
+    using client = await RawClient.open(test.l7, `${kind}.test`);
+    for (let i = 0; i < 3; i++) {
+      await client.send(handshake(`${kind}.test`, "/other"));
+      assert.match(await client.readUntil("no WebSocket here"), /^HTTP\/1\.1 400 /);
+    }
+  }
+});
+
+testEachEngine("a 2xx of a backend that ignores the handshake reaches a client of HTTP/1.1, and no other", async () => {
+  const ANSWERS = [
+    ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain", 200, "plain"],
+    ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nplain\r\n0\r\n\r\n", 200, "plain"],
+    ["HTTP/1.1 204 No Content\r\n\r\n", 204, ""],
+    ["HTTP/1.1 204 No Content\r\nSec-WebSocket-Accept: x\r\n\r\n", 204, ""],
+  ] as const;
+  await using backend = new RecordingBackend("h1");
+  await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr, backend_protocol: "http1" }]);
+  for (const [octets, status, body] of ANSWERS) {
+    backend.answer = () => ({ octets });
+    using client = await RawClient.open(l7);
+    for (let i = 0; i < 2; i++) {
+      await client.send(handshake("a.test", "/ignored"));
+      const answer = await client.readUntil(
+        body === "" ? "\r\n\r\n" : octets.endsWith("plain") ? "plain" : "\r\n0\r\n\r\n",
+      );
+      assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `));
+      assert.equal(answer.includes("plain"), body !== "");
+      await l7.proxy.event("request", { path: "/ignored", status, method: "GET" });
+    }
+    const tunnel = await open(l7, "h2", "a.test", "/refused");
+    assert.equal(tunnel.status, 502, octets);
+    await l7.proxy.event("request", { path: "/refused", status: 502 });
   }
 });
 

@@ -161,7 +161,9 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
   drain(): void {
     this.#draining = true;
     if (this.#requests > 0) this.#dismiss();
-    else if (this.#connection !== undefined) this.turn.deadlines.set(this, FIRST_REQUEST_MS);
+    else if (this.#connection !== undefined || this.timeouts.helloMs > FIRST_REQUEST_MS) {
+      this.turn.deadlines.set(this, FIRST_REQUEST_MS); // of a handshake that has begun, too
+    }
   }
 
   /** Ends it at once. */

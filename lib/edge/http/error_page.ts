@@ -37,6 +37,9 @@ const GRPC_CODES: Readonly<Record<ErrorStatus, number | undefined>> = {
   504: 14,
 };
 
+/** What we forward whatever the backend does with it, as far as methods have names that everybody knows (RFC 9110 §15.5.6). */
+export const ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 const encoder = new TextEncoder();
 
 /** What the client was answered. */
@@ -62,6 +65,7 @@ export function answerWithError(
   const page = encoder.encode(`${status} ${ERROR_TITLES[status]}\nrequest id: ${requestId}\n`);
   const fields: FieldList = ["content-type", "text/plain; charset=utf-8", "content-length", String(page.length)];
   fields.push("cache-control", "no-store", "x-request-id", requestId);
+  if (status === 405) fields.push("allow", ALLOWED_METHODS);
   if (status === 503) fields.push("retry-after", "1");
   const bodiless = head.method === "HEAD";
   stream.respond({ status, fields, neverIndexed: undefined }, bodiless);

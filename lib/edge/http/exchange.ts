@@ -13,9 +13,11 @@ import type { EdgeTimeouts } from "../snapshot.ts";
 import { readAuthority } from "./authority.ts";
 import type { BackendPool, Requester, Waiter } from "./backend/pool.ts";
 import type { DialError } from "./backend/dial_error.ts";
-import { answerWithError, type ErrorStatus, grpcStatusOf, isGrpc } from "./error_page.ts";
+import { ALLOWED_METHODS, answerWithError, type ErrorStatus, grpcStatusOf, isGrpc } from "./error_page.ts";
 import { forwardedRequest, forwardedResponse, forwardedTrailers, requestIdOf } from "./forwarding.ts";
+import { countForward } from "./max_forwards.ts";
 import type { HttpStream, RequestHead, ResponseHead, ServerStream, StreamEvents, StreamFailure } from "./message.ts";
+import { hasNoContent, opensTunnel, soundHead } from "./response_content.ts";
 import type { ServedRoute } from "./served_route.ts";
 import type { Turn } from "./turn.ts";
 
@@ -30,6 +32,9 @@ const FIRST_PAUSE_MS = 50;
 
 /** RFC 9110 §9.2.2. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
+
+/** Those of our answers that are a client's doing alone. */
+const PROVOKED: ReadonlySet<ErrorStatus> = new Set([400, 403, 405, 421, 431]);
 
 /** What of a client's own words goes into the log, in characters. */
 const MAX_LOGGED_PATH = 1_024;
@@ -85,6 +90,9 @@ export class Exchange implements StreamEvents, Expirable {
   /** Of the answer: came and has not left. */
   #unsent = 0;
   #answerEnded = false;
+  /** The answer has no content, and so the client has all of it, whatever the backend adds. */
+  #isContentless = false;
+  #isTunnel = false;
   #over = false;
   deadline = 0;
   slot = -1;
@@ -104,6 +112,8 @@ export class Exchange implements StreamEvents, Expirable {
     const { head } = this;
     this.client.turn.deadlines.set(this, this.client.timeouts.idleMs, this.#startedAt);
     if (head.method === "CONNECT" && head.protocol !== "websocket") return this.#refuse(405, "CONNECT");
+    // The backend would send back what it got: cookies, and what proxies add (RFC 9110 §9.3.8).
+    if (head.method === "TRACE") return this.#refuse(405, "TRACE");
     const route = this.#route();
     if (route === undefined) return this.#refuse(421, "the authority is not of the connection's route");
     const policy = refusingPolicy(route.http.policies, head.fields);
@@ -111,7 +121,16 @@ export class Exchange implements StreamEvents, Expirable {
       this.client.policyBlocked(route, policy);
       return this.#refuse(403, `policy ${policy.type} ${policy.value}`);
     }
+    if (head.method === "OPTIONS" && !countForward(head.fields)) return this.#answerOptions();
     this.#send(route);
+  }
+
+  /** The client asks about us, and not the backend. */
+  #answerOptions(): void {
+    this.#status = 200;
+    const fields = ["allow", ALLOWED_METHODS, "content-length", "0", "x-request-id", this.#requestId];
+    this.stream.respond({ status: 200, fields, neverIndexed: undefined }, true);
+    this.#finish(undefined);
   }
 
   #route(): ServedRoute | undefined {
@@ -178,19 +197,26 @@ export class Exchange implements StreamEvents, Expirable {
 
   informational(head: ResponseHead): void {
     this.#progress();
-    this.stream.inform(head);
+    this.stream.inform(soundHead(this.head, head));
   }
 
   response(head: ResponseHead, end: boolean): void {
     this.#progress();
     this.#backendMs = this.client.turn.now - this.#sentAt;
+    if (head.upgradeIgnored && this.client.protocol !== "http/1.1") { // in HTTP/2 it would open a tunnel (RFC 8441 §5)
+      this.#answer?.abandon();
+      return this.#refuse(502, "an answer without the switch to WebSocket");
+    }
     this.#status = head.status;
     this.#noteOutcome(head.fields);
-    this.stream.respond(forwardedResponse(head), end);
+    this.#isTunnel = opensTunnel(this.head, head);
+    this.#isContentless = !end && !this.#isTunnel && hasNoContent(this.head.method, head.status);
+    this.stream.respond(forwardedResponse(soundHead(this.head, head)), end || this.#isContentless);
     if (end) this.#answered();
   }
 
   answerData(bytes: Uint8Array): void {
+    if (this.#isContentless) return this.#leaveRest();
     this.#progress();
     this.#unsent += bytes.length;
     this.stream.sendData(bytes);
@@ -206,6 +232,7 @@ export class Exchange implements StreamEvents, Expirable {
   /** The backend's stream broke off. */
   backendFailed(failure: StreamFailure, reused: boolean): void {
     if (this.#over) return;
+    if (this.#isContentless) return this.#finish(undefined);
     if (this.#status !== 0) { // the client has to see that what it got is not whole
       this.stream.reset("internal_error");
       return this.#finish(failure.detail);
@@ -226,6 +253,7 @@ export class Exchange implements StreamEvents, Expirable {
   }
 
   #expire(): void {
+    if (this.#isContentless) return this.#leaveRest();
     const error = "nothing has moved for idle_timeout";
     this.#answer?.abandon();
     if (this.#status === 0) return this.#refuse(this.#requestEnded ? 504 : 408, error);
@@ -268,6 +296,7 @@ export class Exchange implements StreamEvents, Expirable {
     if (this.#over) return;
     this.#answer = this.#bodyStream = undefined;
     for (const bytes of this.#kept.splice(0)) this.stream.credit(bytes.length);
+    if (PROVOKED.has(status)) this.stream.provoked();
     const answered = answerWithError(this.stream, this.head, status, this.#requestId);
     this.#status = answered.status;
     this.#grpcStatus = answered.grpcStatus;
@@ -287,8 +316,14 @@ export class Exchange implements StreamEvents, Expirable {
 
   #finishIfDone(): void {
     if (!this.#answerEnded || this.#unsent > 0 || this.#over) return;
-    if (this.head.protocol !== undefined && !this.#requestEnded) return; // a tunnel has two halves
+    if (this.#isTunnel && !this.#requestEnded) return; // it has two halves
     if (!this.#requestEnded) this.#answer?.abandon(); // the answer came without all of the request
+    this.#finish(undefined);
+  }
+
+  /** What the backend sends is no part of the answer, which the client has already. */
+  #leaveRest(): void {
+    this.#answer?.abandon();
     this.#finish(undefined);
   }
 
@@ -301,8 +336,7 @@ export class Exchange implements StreamEvents, Expirable {
     this.#over = true;
     this.client.turn.deadlines.clear(this);
     if (this.#pause !== undefined) this.client.turn.deadlines.clear(this.#pause);
-    const isSwitched = this.head.protocol !== undefined;
-    if (!isSwitched && this.client.onlyCounted(this.#status, this.client.turn.now - this.#startedAt)) return;
+    if (!this.#isTunnel && this.client.onlyCounted(this.#status, this.client.turn.now - this.#startedAt)) return;
     this.client.requestEnded(this.#report(error));
   }
 
@@ -310,7 +344,7 @@ export class Exchange implements StreamEvents, Expirable {
     const { method, authority, path, protocol, fields } = this.head;
     const query = path.indexOf("?");
     const isWebSocket = protocol !== undefined;
-    const isSwitched = isWebSocket && this.#status === 200 && this.client.protocol === "http/1.1";
+    const isSwitched = this.#isTunnel && this.client.protocol === "http/1.1";
     return {
       requestId: this.#requestId,
       method: isWebSocket ? "GET" : method,

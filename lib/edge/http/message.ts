@@ -27,7 +27,9 @@ export interface RequestHead {
 
 /** How an answer begins. */
 export interface ResponseHead {
-  /** 200 to 599; of a WebSocket that was accepted, 200, as in RFC 8441 §5.1. */
+  /** A 2xx in answer to the handshake of a WebSocket that took it for a plain GET (RFC 9110 §7.8): there is no tunnel. */
+  readonly upgradeIgnored?: true;
+  /** 200 to 599; of a WebSocket that was accepted, 200, as in RFC 8441 §5.1, without `upgradeIgnored`. */
   readonly status: number;
   /** Names in lower case; none that belongs to a single connection. */
   readonly fields: FieldList;
@@ -91,6 +93,8 @@ export interface ServerStream extends HttpStream {
   inform(head: ResponseHead): void;
   /** Sends the head of the answer. Its body may be sent before all of the request has come. */
   respond(head: ResponseHead, end: boolean): void;
+  /** The client alone brought about the answer that follows: a connection with too many of them ends in order. */
+  provoked(): void;
 }
 
 /** Takes the requests of a client connection. */

@@ -6,7 +6,6 @@
  */
 
 import { BLOCKED, type End } from "../end.ts";
-import type { Expirable } from "../deadlines.ts";
 import type { EndReason } from "../engine.ts";
 import type { RouteSnapshot } from "../snapshot.ts";
 import { type ClientHelloProgress, newClientHelloProgress, parseClientHello } from "../../wire/client_hello.ts";
@@ -133,6 +132,13 @@ export class Connection implements DialledConnection, RelayedConnection {
   /** How long it has been open. */
   get durationMs(): number {
     return this.worker.deadlines.now - this.startedAt;
+  }
+
+  /** The program is to end: a client that has not said yet whom it wants has so many milliseconds left. */
+  hurry(ms: number): void {
+    const { deadlines } = this.worker;
+    if (this.state !== "proxy_header" && this.state !== "hello") return;
+    if (this.deadline > deadlines.now + ms) deadlines.set(this, ms);
   }
 
   // ---- What drives it: events of its sockets, and time-outs ---------------------------------------------------------

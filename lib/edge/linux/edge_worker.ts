@@ -11,6 +11,7 @@ import { makeFirewall } from "../firewall.ts";
 import type { HttpEnd } from "../http/client_connection.ts";
 import { HttpService } from "../http/service.ts";
 import type { EdgeSnapshot, EdgeTimeouts, RouteSnapshot } from "../snapshot.ts";
+import { STRANGER_MS, timeoutsOfStrangers } from "../strangers.ts";
 import { Suppression } from "../suppression.ts";
 import { stackOf } from "../thrown.ts";
 import type { Firewall } from "../../rules/firewall.ts";
@@ -36,7 +37,7 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
   readonly counters: CounterWriter;
   readonly firewall: Firewall;
   readonly listeners: readonly Acceptor[];
-  readonly timeouts: EdgeTimeouts;
+  timeouts: EdgeTimeouts;
   readonly backends: Map<string, Backend>;
   readonly handshakes: Handshakes;
   readonly #report: (message: FromWorker) => void;
@@ -125,6 +126,7 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
       case "stop":
         for (const acceptor of this.listeners) acceptor.stop(message.takesQueued);
         this.#stopped = true;
+        this.#hurryStrangers();
         this.#http.drain();
         this.turn.end();
         this.#report({ kind: "stopped" });
@@ -141,6 +143,13 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
         return false;
       default:
         throw new TypeError(`unknown message: ${JSON.stringify(message satisfies never)}`);
+    }
+  }
+
+  #hurryStrangers(): void {
+    this.timeouts = timeoutsOfStrangers(this.timeouts);
+    for (const handler of this.loop.handlers()) {
+      if (handler instanceof Side) handler.connection.hurry(STRANGER_MS);
     }
   }
 

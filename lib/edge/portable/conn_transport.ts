@@ -9,6 +9,8 @@ import { messageOf } from "../thrown.ts";
 import type { Turn } from "../http/turn.ts";
 import { endForFault, type FaultReport, HIGH_WATER, type Transport, type TransportEvents } from "../http/transport.ts";
 
+const RESET = new Error("the connection was reset");
+
 /** See the module. Plain, or TLS as a client. */
 export class ConnTransport implements Transport {
   readonly turn: Turn;
@@ -23,6 +25,8 @@ export class ConnTransport implements Transport {
   #ending = false;
   #ended = false;
   #shut = false;
+  /** Nothing can be sent any more, but there may be something to read. */
+  #outputBroken = false;
   #over = false;
   #resumed: PromiseWithResolvers<void> | undefined;
 
@@ -47,7 +51,7 @@ export class ConnTransport implements Transport {
   }
 
   write(bytes: Uint8Array<ArrayBuffer>): void {
-    if (this.#over || this.#ending) return;
+    if (this.#over || this.#ending || this.#outputBroken) return;
     this.#queue.push(bytes.slice());
     this.#backlog += bytes.length;
     if (!this.#writing) void this.#drain();
@@ -64,7 +68,7 @@ export class ConnTransport implements Transport {
 
   end(): void {
     this.#ending = true;
-    if (!this.#writing) void this.#drain();
+    if (!this.#writing && !this.#outputBroken) void this.#drain();
   }
 
   destroy(): void {
@@ -93,6 +97,7 @@ export class ConnTransport implements Transport {
         const length = await this.#conn.read(buffer);
         if (this.#over) break;
         if (length === null) {
+          if (this.#outputBroken) return this.#broken(RESET);
           this.#ended = true;
           this.#contain(() => events.ended());
           this.#closeWhenBothEnded();
@@ -123,9 +128,18 @@ export class ConnTransport implements Transport {
         this.#closeWhenBothEnded();
       }
     } catch (error) {
-      this.#broken(error);
+      this.#breakOutput(error);
     }
     this.#writing = false;
+  }
+
+  /** What was sent before the peer broke off may still be there, and is read first: an answer that ends an upload, say. */
+  #breakOutput(error: unknown): void {
+    if (this.#over) return;
+    if (this.#ended) return this.#broken(error);
+    this.#outputBroken = true;
+    this.#queue = [];
+    this.#backlog = 0;
   }
 
   async #writeAll(bytes: Uint8Array): Promise<void> {

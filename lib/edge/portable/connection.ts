@@ -119,6 +119,14 @@ export class Connection implements DialledConnection, RelayedConnection {
     if (this.ended === undefined) this.engine.deadlines.set(this, ms);
   }
 
+  /** The program is to end: a client that has not said yet whom it wants has so many milliseconds left. */
+  hurry(ms: number): void {
+    const isStranger = this.#expiresAs === "hello_timeout" || this.#expiresAs === "proxy_header_timeout";
+    if (!isStranger || this.handedOver || this.dialing !== undefined || this.slot < 0) return;
+    const { deadlines } = this.engine;
+    if (this.deadline > performance.now() + ms) deadlines.set(this, ms);
+  }
+
   expire(): void {
     this.finish({ reason: this.#expiresAs });
   }

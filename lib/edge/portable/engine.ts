@@ -12,6 +12,7 @@ import { EndedLines } from "../ended_lines.ts";
 import type { ConnectionEnd, Engine, EngineEvents } from "../engine.ts";
 import { makeFirewall } from "../firewall.ts";
 import type { EdgeSnapshot, EdgeTimeouts, ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
+import { STRANGER_MS, timeoutsOfStrangers } from "../strangers.ts";
 import { Suppression } from "../suppression.ts";
 import { messageOf, stackOf } from "../thrown.ts";
 import { BufferPool } from "../buffer_pool.ts";
@@ -53,7 +54,7 @@ export class PortableEngine implements Engine, Serving {
   readonly threads = { wanted: 1, up: 1 };
   readonly counters: CounterWriter;
   readonly events: EngineEvents;
-  readonly timeouts: EdgeTimeouts;
+  timeouts: EdgeTimeouts;
   readonly firewall: Firewall;
   readonly backends: Map<string, Backend>;
   readonly deadlines = new TimedDeadlines();
@@ -151,6 +152,8 @@ export class PortableEngine implements Engine, Serving {
     this.#stopped = true;
     for (const { socket } of this.listeners) socket?.close();
     await Promise.all(this.#accepting); // the kernel's socket lives until the `accept` that waits on it is over
+    this.timeouts = timeoutsOfStrangers(this.timeouts);
+    for (const connection of this.open) connection.hurry(STRANGER_MS);
     this.http.drain();
     this.#closed = true;
     this.#drainedIfClear();

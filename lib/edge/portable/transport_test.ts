@@ -325,6 +325,24 @@ Deno.test("SocketTransport counts what passes", async () => {
   transport.destroy();
 });
 
+Deno.test("ConnTransport: what the peer sent before it broke off is read, though writing has failed", async () => {
+  using pair = await KINDS["ConnTransport"]?.() ?? assert.fail("no such kind");
+  const { transport, told, peer } = pair;
+  transport.start(told);
+  await peer.write(octets("first"));
+  await told.event("received first");
+  transport.pause();
+  transport.write(octets("unread")); // its close is a reset
+  await peer.read(new Uint8Array(1));
+  await peer.write(octets("second"));
+  peer.close();
+  transport.write(octets("fails"));
+  while (transport.backlog > 0) await new Promise((resolve) => setTimeout(resolve));
+  transport.resume();
+  assert.match(await told.event("closed"), /^closed .+/);
+  assert.ok(told.events.includes("received second"), told.events.join());
+});
+
 Deno.test("ConnTransport keeps no buffer while it is paused", async () => {
   const pool = new CountingPool();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

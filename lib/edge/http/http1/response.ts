@@ -28,6 +28,8 @@ export interface ResponseError {
   readonly rule: string;
 }
 
+const FRAMING_FIELDS: ReadonlySet<string> = new Set(["content-length", "transfer-encoding"]);
+
 /**
  * Makes the final answer of a head that was received. The head's list of fields becomes that of the answer.
  *
@@ -37,18 +39,21 @@ export interface ResponseError {
 export function readResponse(received: WireHead, method: string, isWebSocket: boolean): Http1Response | ResponseError {
   const { status, minor, fields } = received;
   if (status > 599) return malformed("a status beyond 599");
-  // Where a tunnel was asked for, 2xx means that there is one (RFC 8441 §5), which is not what the backend said.
-  if (isWebSocket && status < 300) return malformed("an answer without the switch to WebSocket");
-  const framing = responseFraming(method, status, fields, minor);
+  const framing = responseFraming(isWebSocket ? "GET" : method, status, fields, minor);
   if (framing.kind === "malformed") return framing;
+  // Who tells of content in a 204 may well send it, and then the answer to the next request would begin with it.
+  const mayBeFollowed = status === 204 && fields.some((name, i) => i % 2 === 0 && FRAMING_FIELDS.has(name));
   const connection = takeConnectionFields(fields);
   const length = readContentLength(fields); // in an answer without body that of the body that is not sent
   if (typeof length === "number") unifyContentLength(fields, length);
   return {
     kind: "response",
-    head: { status, fields, neverIndexed: undefined },
+    head: isWebSocket && status < 300
+      ? { upgradeIgnored: true, status, fields, neverIndexed: undefined }
+      : { status, fields, neverIndexed: undefined },
     framing,
-    persistent: framing.kind !== "until_close" && !connection.close && (minor === 1 || connection.keepAlive),
+    persistent: framing.kind !== "until_close" && !mayBeFollowed && !connection.close &&
+      (minor === 1 || connection.keepAlive),
     idleLimitMs: connection.idleLimitMs,
   };
 }

@@ -18,6 +18,7 @@ import type {
   StreamFailure,
 } from "../message.ts";
 import type { Transport } from "../transport.ts";
+import { WasteLimit } from "../waste_limit.ts";
 
 /** The bounds of a client's connection. */
 export interface Http1ServerOptions {
@@ -55,6 +56,7 @@ export class Http1ServerConnection extends Http1Connection implements ServerConn
   #draining = false;
   /** The client was told that the connection closes behind the answer. */
   #closing = false;
+  #waste: WasteLimit | undefined;
   /** Of a tunnel. */
   #clientEnded = false;
 
@@ -221,6 +223,11 @@ export class Http1ServerConnection extends Http1Connection implements ServerConn
   closesBehind(stream: Http1ServerStream, early: boolean): boolean {
     this.#closing ||= this.#draining || !stream.request.persistent || (early && this.#reading === "body");
     return this.#closing;
+  }
+
+  provoked(): void {
+    this.#waste ??= new WasteLimit(this.transport.turn);
+    if (this.#waste.count()) this.#closing = true;
   }
 
   switched(): void {

@@ -27,6 +27,8 @@ export interface Http1ServerStreamOwner {
   switched(): void;
   /** The answer is written to its end. */
   answered(): void;
+  /** The answer that follows is the client's doing. */
+  provoked(): void;
   /** The stream is over without having come to its end. */
   brokenOff(): void;
   /** So many octets of the request's body are dealt with. */
@@ -69,7 +71,7 @@ export class Http1ServerStream implements ServerStream {
   respond(head: ResponseHead, end: boolean): void {
     if (this.#phase !== "waiting") return;
     if (head.status < 200) return this.#breakOff(`an answer with status ${head.status} is not a final one`);
-    const accepts = this.request.head.method === "CONNECT" && head.status < 300;
+    const accepts = this.request.head.method === "CONNECT" && head.status < 300 && head.upgradeIgnored === undefined;
     if (accepts && this.request.webSocketKey === undefined) {
       return this.#breakOff("there is no tunnel behind a CONNECT");
     }
@@ -80,6 +82,10 @@ export class Http1ServerStream implements ServerStream {
     this.#phase = "answering";
     if (accepts) this.#owner.switched();
     if (end) this.sendEnd();
+  }
+
+  provoked(): void {
+    if (this.#phase === "waiting") this.#owner.provoked();
   }
 
   sendData(bytes: Uint8Array): void {

@@ -665,3 +665,20 @@ Deno.test("a request that is answered within a piece of its body hears no more o
     peer.connection.abort();
   }
 });
+
+Deno.test("a client that brings about answers of ours without end is told that its connection closes", async () => {
+  const peer = new ServerPeer({
+    onRequest: (request) => {
+      request.stream.provoked();
+      answer(request);
+    },
+  });
+  peer.transport.turn.pass(0);
+  for (let i = 0; i < 1_000 && !peer.transport.isEnded; i++) {
+    peer.transport.receive("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    await turn();
+  }
+  assert.equal(peer.requests.length, 501);
+  assert.equal(peer.transport.written.match(/connection: close/g)?.length, 1);
+  peer.connection.abort();
+});

@@ -70,40 +70,126 @@ Deno.test("answers of a client that reads nothing wait in bounds, whatever it as
   assert.equal(held, 2000, "it is read on from");
 });
 
-Deno.test("rapid reset (CVE-2023-44487) ends the connection", async () => {
-  using peer = await Http2ServerPeer.open();
-  for (let id = 1; id < 10_000 && !peer.transport.isEnded; id += 2) {
-    peer.send(peer.headers(id, requestFields()), reset(id));
-  }
-  assert.equal((await peer.told()).at(-1), "GOAWAY 1001 ENHANCE_YOUR_CALM");
-  assert.equal(peer.requests.length, 501);
-});
+/** Requests that come to nothing by the client's doing, each with what a client sends of it on stream `id`. */
+const WASTE: Readonly<Record<string, (peer: Http2Peer, id: number) => Uint8Array>> = {
+  "reset at once (CVE-2023-44487)": (peer, id) => joined(peer.headers(id, requestFields()), reset(id)),
+  "that the server is made to reset by an empty WINDOW_UPDATE (CVE-2025-8671)": (peer, id) =>
+    joined(peer.headers(id, requestFields()), windowUpdate(id, 0)),
+  "that the server is made to reset by a window too large": (peer, id) =>
+    joined(peer.headers(id, requestFields()), windowUpdate(id, 2 ** 31 - 1)),
+  "that the server is made to reset by too long a body": (peer, id) =>
+    joined(peer.headers(id, requestFields("POST", ["content-length", "1"]), h2.END_HEADERS), data(id, "ab")),
+  "that break a rule": (peer, id) => peer.headers(id, requestFields("GET", ["X", "y"])),
+};
 
-Deno.test("having the server reset its streams (CVE-2025-8671) ends the connection", async () => {
-  const ways = [windowUpdate(1, 0), windowUpdate(1, 2 ** 31 - 1), data(1, "more than its content-length")];
-  for (const way of ways) {
-    using peer = await Http2ServerPeer.open();
-    for (let id = 1; id < 10_000 && !peer.transport.isEnded; id += 2) {
-      const frame = way.slice();
-      frame.set(uint32(id), 5);
-      peer.send(peer.headers(id, requestFields("POST", ["content-length", "1"]), h2.END_HEADERS), frame);
+/** Opens a connection on which no time passes but what a test lets pass; `PUT` is answered in full, all else never. */
+async function openAtRest(): Promise<Http2ServerPeer> {
+  const peer = await Http2ServerPeer.open({}, {
+    onRequest: ({ head, stream }) => head.method === "PUT" && stream.respond(OK, true),
+  });
+  peer.transport.turn.pass(0);
+  return peer;
+}
+
+for (const [what, waste] of Object.entries(WASTE)) {
+  Deno.test(`requests ${what} end the connection, whatever is sent beside them`, async () => {
+    for (const beside of [0, 1, 10]) {
+      using peer = await openAtRest();
+      let wasted = 0;
+      for (let id = 1; wasted < 1000 && !peer.transport.isEnded; id += 2) {
+        for (let i = 0; i < beside; i++, id += 2) peer.send(peer.headers(id, requestFields("PUT")));
+        peer.send(waste(peer, id));
+        wasted++;
+      }
+      assert.match((await peer.told()).at(-1) ?? "", /^GOAWAY \d+ ENHANCE_YOUR_CALM$/);
+      assert.equal(wasted, 501);
     }
-    assert.equal((await peer.told()).at(-1), "GOAWAY 1001 ENHANCE_YOUR_CALM");
+  });
+
+  Deno.test(`requests ${what}, 100 a second, end nothing`, async () => {
+    using peer = await openAtRest();
+    for (let id = 1; id < 4_000; id += 2) {
+      if (id % 200 === 1) peer.transport.turn.pass(1_000);
+      peer.send(waste(peer, id));
+      if (id % 500 === 1) await peer.told();
+    }
+    assert.ok(!peer.transport.isEnded);
+  });
+}
+
+Deno.test("60 requests at once and then their 60 resets, again and again, end the connection", async () => {
+  using peer = await openAtRest();
+  let rounds = 0;
+  for (let id = 1; rounds < 100 && !peer.transport.isEnded; id += 240) {
+    const ids = Array.from({ length: 60 }, (_, i) => id + 2 * i);
+    peer.send(...ids.map((stream) => peer.headers(stream, requestFields())));
+    peer.transport.turn.pass(10);
+    peer.send(...ids.map((stream) => reset(stream)));
+    peer.send(...ids.map((stream) => peer.headers(stream + 120, requestFields("PUT"))));
+    rounds++;
   }
+  assert.match((await peer.told()).at(-1) ?? "", /^GOAWAY \d+ ENHANCE_YOUR_CALM$/);
+  assert.equal(rounds, 9);
 });
 
-Deno.test("a client that often gives up what it asked for, but not most of it, is served on", async () => {
-  using peer = await Http2ServerPeer.open({}, { onEnd: ({ stream }) => stream.respond(OK, true) });
-  for (let id = 1; id < 6000; id += 6) {
-    peer.send(peer.headers(id, requestFields("POST"), h2.END_HEADERS), reset(id));
-    peer.send(peer.headers(id + 2, requestFields()), peer.headers(id + 4, requestFields()));
+Deno.test("answers that are begun and then not wanted count, those that are whole do not", async () => {
+  using begun = await Http2ServerPeer.open({}, { onRequest: ({ stream }) => stream.respond(OK, false) });
+  using whole = await Http2ServerPeer.open({}, { onRequest: ({ stream }) => stream.respond(OK, true) });
+  for (const peer of [begun, whole]) {
+    peer.transport.turn.pass(0);
+    for (let id = 1; id < 2_000 && !peer.transport.isEnded; id += 2) {
+      peer.send(peer.headers(id, requestFields()), reset(id));
+    }
   }
-  assert.ok(!(await peer.told()).some((line) => line.startsWith("GOAWAY")));
-  assert.equal(peer.requests.length, 3000);
+  assert.match((await begun.told()).at(-1) ?? "", /^GOAWAY 1001 ENHANCE_YOUR_CALM$/);
+  assert.ok(!whole.transport.isEnded);
+});
+
+Deno.test("streams that are refused without end, beside others that are served, end the connection", async () => {
+  using peer = await openAtRest();
+  for (let id = 1; id < 2 * MAX_CONCURRENT_STREAMS - 1; id += 2) peer.send(peer.headers(id, requestFields()));
+  let refused = 0;
+  for (let id = 2 * MAX_CONCURRENT_STREAMS - 1; refused < 2_000 && !peer.transport.isEnded; id += 4) {
+    peer.send(peer.headers(id, requestFields("PUT")), peer.headers(id + 2, requestFields("DELETE")));
+    if (id > 2 * MAX_CONCURRENT_STREAMS) refused += 2;
+  }
+  assert.match((await peer.told()).at(-1) ?? "", /^GOAWAY \d+ ENHANCE_YOUR_CALM$/);
+  assert.ok(refused < 600, `${refused}`);
+});
+
+Deno.test("answers of ours without end that the client brings about end the connection in order, and else at once", async () => {
+  const kinds: readonly ((peer: Http2Peer, id: number) => Uint8Array)[] = [
+    (peer, id) => peer.headers(id, requestFields("DELETE")), // refused by the handler
+    (peer, id) => peer.headers(id, requestFields("GET", many(300, "x"))), // too large
+  ];
+  for (const kind of kinds) {
+    using peer = await Http2ServerPeer.open({}, {
+      onRequest: ({ head, stream }) => {
+        if (head.method === "GET") return;
+        stream.provoked();
+        stream.respond({ ...OK, status: 421 }, true);
+      },
+    });
+    peer.transport.turn.pass(0);
+    peer.request(1); // under way
+    let id = 3;
+    const lines: string[] = [];
+    for (; !lines.some((line) => line.startsWith("GOAWAY")) && id < 4_000; id += 2) {
+      peer.send(kind(peer, id));
+      lines.push(...await peer.told());
+    }
+    assert.equal(id, 3 + 2 * 501);
+    assert.equal(lines.find((line) => line.startsWith("GOAWAY")), "GOAWAY 2147483647 NO_ERROR");
+    peer.send(ping("\0\0\0\0\0\0\0\0", h2.ACK));
+    assert.deepEqual(await peer.told(), [`GOAWAY ${id - 2} NO_ERROR`]);
+    assert.ok(!peer.transport.isEnded, "what is under way goes on");
+    peer.send(kind(peer, id)); // a client that does not care
+    assert.deepEqual(await peer.told(), [`RST_STREAM ${id} REFUSED_STREAM`, `GOAWAY ${id - 2} ENHANCE_YOUR_CALM`]);
+  }
 });
 
 Deno.test("a flood of CONTINUATION (CVE-2024-27316) ends the connection, empty, short or long", async () => {
-  for (const [size, most] of [[0, 64], [1, 64], [16_384, 4]] as const) {
+  for (const [size, most] of [[0, 64], [1, 64], [16_384, 16]] as const) {
     using peer = await Http2ServerPeer.open();
     peer.send(frame(h2.HEADERS, 0, 1, peer.block(requestFields())));
     let sent = 0;
@@ -126,6 +212,59 @@ Deno.test("a header bomb is answered with 431, and the next request as ever", as
     "HEADERS 3 end :status 431, content-length 0, x-request-id id-1",
     "HEADERS 5 end :status 200",
   ]);
+});
+
+/** So many fields of one name. */
+function many(count: number, name: string, value = "y"): string[] {
+  return Array.from({ length: count }, () => [name, value]).flat();
+}
+
+/** A head in several frames. */
+function continued(peer: Http2Peer, id: number, fields: readonly string[], flags: number = h2.END_STREAM): Uint8Array {
+  const block = peer.block([...fields], new Set(["x"])); // literals, so that it is as long as it says
+  const frames: Uint8Array[] = [];
+  for (let at = 0; at < block.length; at += h2.MAX_FRAME_LENGTH) {
+    const part = block.subarray(at, at + h2.MAX_FRAME_LENGTH);
+    const last = at + part.length === block.length ? h2.END_HEADERS : 0;
+    frames.push(at === 0 ? frame(h2.HEADERS, flags | last, id, part) : frame(h2.CONTINUATION, last, id, part));
+  }
+  return joined(...frames);
+}
+
+Deno.test("a head that is too large, by its length or its fields, is answered with 431, and the others go on", async () => {
+  const heads: readonly (readonly [rule: string, fields: string[]])[] = [
+    ["header_list_too_large", many(1, "x", "y".repeat(66_000))],
+    ["header_list_too_large", many(1, "x", "y".repeat(200_000))],
+    ["header_list_too_large", many(60, "x", "y".repeat(4_000))],
+    ["too_many_fields", many(257, "x")],
+    ["too_many_fields", [...many(256, "x"), ...many(2, "cookie", "a=b")]],
+  ];
+  for (const [rule, fields] of heads) {
+    using peer = await Http2ServerPeer.open();
+    peer.request(1);
+    peer.send(continued(peer, 3, requestFields("GET", fields)));
+    peer.send(continued(peer, 5, requestFields("POST", fields), 0), data(5, "its body"));
+    peer.request(7);
+    assert.equal(peer.requests.length, 2);
+    for (const { stream } of peer.requests) stream.respond(OK, true);
+    assert.deepEqual(await peer.told(), [
+      "HEADERS 3 end :status 431, content-length 0, x-request-id id-1",
+      "HEADERS 5 end :status 431, content-length 0, x-request-id id-1",
+      "RST_STREAM 5 NO_ERROR",
+      "HEADERS 1 end :status 200",
+      "HEADERS 7 end :status 200",
+    ]);
+    assert.deepEqual(peer.log.filter((line) => line.startsWith("malformed")), [
+      `malformed ${rule} 431`,
+      `malformed ${rule} 431`,
+    ]);
+  }
+});
+
+Deno.test("the crumbs of a cookie count as one field", async () => {
+  using peer = await Http2ServerPeer.open();
+  peer.request(1, "GET", [...many(255, "x"), ...many(600, "cookie", "a=b")]);
+  assert.equal(peer.requests.length, 1);
 });
 
 Deno.test("requests without end that are malformed, too large or too many end the connection", async () => {

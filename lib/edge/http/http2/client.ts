@@ -24,6 +24,7 @@ import type {
   StreamEvents,
   StreamFailure,
 } from "../message.ts";
+import { hasNoContent } from "../response_content.ts";
 import type { Transport } from "../transport.ts";
 
 /**
@@ -59,7 +60,7 @@ class Http2ClientStream extends Http2Stream {
   readonly events: ClientStreamEvents;
   readonly #method: string;
   /** Whether bytes go both ways for as long as either side likes (RFC 8441). */
-  readonly #tunnel: boolean;
+  #tunnel: boolean;
   #answered = false;
 
   constructor(connection: Http2Connection, id: number, events: ClientStreamEvents, { method, protocol }: RequestHead) {
@@ -88,10 +89,12 @@ class Http2ClientStream extends Http2Stream {
     }
     const contentLength = readContentLength(head.fields);
     if (contentLength === "malformed") return "bad_content_length";
-    const bodiless = this.#method === "HEAD" || head.status === 204 || head.status === 304;
-    const expected = bodiless ? 0 : contentLength;
-    if (end && expected !== undefined && expected > 0) return "body_missing";
-    if (!this.#tunnel) this.expect(expected);
+    this.#tunnel &&= head.status < 300;
+    if (!this.#tunnel) {
+      const expected = hasNoContent(this.#method, head.status) ? 0 : contentLength;
+      if (end && expected !== undefined && expected > 0) return "body_missing";
+      this.expect(expected);
+    }
     this.#answered = true;
     this.remoteEnded = end;
     this.events.response(head, end);

@@ -14,6 +14,8 @@ import type { RequestHead, ResponseHead } from "../message.ts";
 /** A head that breaks a rule. */
 export interface MalformedHead {
   readonly malformed: string;
+  /** Whether it is only too large, and can be answered. */
+  readonly isTooLarge?: true;
 }
 
 /** What there is to say about a name: a field that is passed on, or one of the exceptions; `""` where it is no name. */
@@ -136,7 +138,9 @@ const PSEUDO_KEYS: ReadonlyMap<string, Exclude<keyof Pseudo, "unknown" | "end">>
 
 /** Checks fields and leaves out `host`, whose place is the authority. */
 function readFields(fields: FieldList, start: number): { list: FieldList; host: string | undefined } | MalformedHead {
-  if (fields.length - start > HEAD_LIMITS.maxFields * 2) return { malformed: "too_many_fields" };
+  if (fields.length - start > HEAD_LIMITS.maxFields * 2 && countFields(fields, start) > HEAD_LIMITS.maxFields) {
+    return { malformed: "too_many_fields", isTooLarge: true };
+  }
   const list: FieldList = [];
   let host: string | undefined;
   for (let i = start; i < fields.length; i += 2) {
@@ -157,6 +161,17 @@ function readFields(fields: FieldList, start: number): { list: FieldList; host: 
     } else list.push(name, value);
   }
   return { list, host };
+}
+
+/** How many fields there are: the crumbs of a cookie are one (RFC 9113 §8.2.3). */
+function countFields(fields: FieldList, start: number): number {
+  let count = 0;
+  let crumbs = 0;
+  for (let i = start; i < fields.length; i += 2) {
+    if (fields[i] === "cookie") crumbs = 1;
+    else count++;
+  }
+  return count + crumbs;
 }
 
 /** A token without upper-case letters. */

@@ -11,8 +11,11 @@ import { HEAD_LIMITS } from "../head_limits.ts";
 
 /** The longest list of fields, each with 32 octets more (RFC 9113 §6.5.2). */
 export const MAX_HEADER_LIST = HEAD_LIMITS.maxLength;
-/** The longest header block, and the most frames it may come in: more is an attack (CVE-2024-27316). */
-const MAX_BLOCK = 64 * 1024;
+/**
+ * The longest header block, and the most frames it may come in: more is an attack (CVE-2024-27316). It is longer than any
+ * that is taken, so that one that is too large is told so, and the other requests of its connection go on.
+ */
+const MAX_BLOCK = 256 * 1024;
 const MAX_BLOCK_FRAMES = 64;
 /** What the peer's encoder starts with, which we leave as it is. */
 const HEADER_TABLE_SIZE = 4096;

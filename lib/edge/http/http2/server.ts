@@ -20,6 +20,7 @@ import type {
   StreamEvents,
 } from "../message.ts";
 import type { Transport } from "../transport.ts";
+import { WasteLimit } from "../waste_limit.ts";
 
 /** Requests of one connection at once. */
 export const MAX_CONCURRENT_STREAMS = 128;
@@ -29,12 +30,6 @@ const DRIBBLE = 256;
 
 /** What all uploads of one connection together may have us hold. */
 const RECEIVE_WINDOW = 2 * 1024 * 1024;
-
-/**
- * A client that resets more than half of its requests before they are answered, or has us reset them by breaking rules,
- * and so many, makes work for nothing (CVE-2023-44487, CVE-2025-8671).
- */
-const MAX_EARLY_RESETS = 500;
 
 /** How long a client may take to acknowledge that the connection is about to end. */
 const DRAIN_PING_MS = 1_000;
@@ -50,22 +45,19 @@ const NO_EVENTS: StreamEvents = {
 /** One request of a client. */
 class Http2ServerStream extends Http2Stream implements ServerStream {
   events: StreamEvents = NO_EVENTS;
+  readonly #server: Http2ServerConnection;
   /** Whether bytes go both ways for as long as either side likes (RFC 8441). */
-  readonly #tunnel: boolean;
+  #tunnel: boolean;
   #responded = false;
 
-  constructor(connection: Http2Connection, id: number, tunnel: boolean) {
-    super(connection, id, connection.sendFlow.initialWindow);
+  constructor(server: Http2ServerConnection, id: number, tunnel: boolean) {
+    super(server, id, server.sendFlow.initialWindow);
+    this.#server = server;
     this.#tunnel = tunnel;
   }
 
   protected get receiver(): StreamEvents {
     return this.events;
-  }
-
-  /** Whether the answer has begun. */
-  get responded(): boolean {
-    return this.#responded;
   }
 
   inform({ status, fields, neverIndexed }: ResponseHead): void {
@@ -76,8 +68,13 @@ class Http2ServerStream extends Http2Stream implements ServerStream {
   respond({ status, fields, neverIndexed }: ResponseHead, end: boolean): void {
     if (this.closed || this.#responded) return;
     this.#responded = true;
+    this.#tunnel &&= status < 300;
     this.connection.output.headers(this.id, [[":status", String(status)], fields], end, neverIndexed);
     if (end) this.endedWithHead();
+  }
+
+  provoked(): void {
+    if (!this.closed) this.#server.provoked();
   }
 
   /** RFC 9113 §8.1: a client that is still sending when its answer is whole is told that it may stop. */
@@ -100,8 +97,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   #headsTold = 0;
   /** Whether the owner knows of a head that has not ended. */
   #headTold = false;
-  #requests = 0;
-  #earlyResets = 0;
+  #waste: WasteLimit | undefined;
   #active = 0;
   #draining = false;
   /** Streams above this number came after the last word. */
@@ -206,14 +202,15 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
 
   #onRequest(id: number, block: HeaderBlock | undefined, end: boolean): void {
     this.#lastStream = id;
-    this.#requests++;
     if (id > this.#refusedAbove || this.streams.size >= MAX_CONCURRENT_STREAMS) {
-      this.noise.count();
-      return this.reset(id, "REFUSED_STREAM");
+      this.reset(id, "REFUSED_STREAM");
+      return this.#wasted("streams are opened only to be refused");
     }
     const head = block && readRequestHead(block);
-    if (head === undefined) return this.#answerTooLarge(id, end);
-    if ("malformed" in head) return this.#refuseRequest(id, head.malformed);
+    if (head === undefined) return this.#answerTooLarge(id, end, "header_list_too_large");
+    if ("malformed" in head) {
+      return head.isTooLarge ? this.#answerTooLarge(id, end, head.malformed) : this.#refuseRequest(id, head.malformed);
+    }
     if (end && head.contentLength !== undefined && head.contentLength > 0) {
       return this.#refuseRequest(id, "body_missing");
     }
@@ -228,37 +225,40 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   }
 
   /** RFC 9113 §10.5.1, RFC 6585 §5. */
-  #answerTooLarge(id: number, end: boolean): void {
-    this.noise.count();
-    const requestId = this.#handler.malformed("header_list_too_large", 431);
+  #answerTooLarge(id: number, end: boolean, rule: string): void {
+    this.provoked();
+    const requestId = this.#handler.malformed(rule, 431);
     this.output.headers(id, [[":status", "431"], ["content-length", "0"], ["x-request-id", requestId]], true);
     if (!end) this.reset(id, "NO_ERROR");
   }
 
   /** RFC 9113 §8.1.1. */
   #refuseRequest(id: number, rule: string): void {
-    this.noise.count();
     this.reset(id, "PROTOCOL_ERROR");
     this.#handler.malformed(rule, undefined);
+    this.#wasted("requests without end that break rules");
   }
 
   protected streamReset(stream: Http2Stream, code: number): void {
-    const early = isUnanswered(stream);
     stream.fail({ kind: "reset", detail: `the client reset the stream: ${h2.errorCodeName(code)}` });
-    if (early) this.#countEarlyReset();
+    if (!stream.localEnded) this.#wasted("requests are made only to be reset");
   }
 
   protected override refuse(stream: Http2Stream, rule: string, code?: h2.ErrorCode): void {
-    const early = isUnanswered(stream);
     super.refuse(stream, rule, code);
-    if (early) this.#countEarlyReset();
+    if (!stream.localEnded) this.#wasted("requests are made only to be reset");
   }
 
-  #countEarlyReset(): void {
-    this.#earlyResets++;
-    if (this.#earlyResets > MAX_EARLY_RESETS && this.#earlyResets * 2 > this.#requests) {
-      throw new h2.Http2Error("ENHANCE_YOUR_CALM", "requests are made only to be reset");
-    }
+  /** A request came to nothing, or its answer was not wanted to its end, by the client's doing. */
+  #wasted(what: string): void {
+    this.#waste ??= new WasteLimit(this.transport.turn);
+    if (this.#waste.count()) this.fail("ENHANCE_YOUR_CALM", what);
+  }
+
+  /** One of our answers is the client's doing. Who shares the connection may go on elsewhere; who goes on here does not. */
+  provoked(): void {
+    this.#waste ??= new WasteLimit(this.transport.turn);
+    if (this.#waste.count()) this.drain();
   }
 
   /** A client that says so opens no more; it need not be answered. */
@@ -277,8 +277,4 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
     this.#active = 0;
     this.#events.closed(error);
   }
-}
-
-function isUnanswered(stream: Http2Stream): boolean {
-  return stream instanceof Http2ServerStream && !stream.responded;
 }

@@ -11,9 +11,15 @@ import type { Turn, TurnTask } from "../turn.ts";
 /** Ends with the microtasks of a turn of the event loop. */
 export class FakeTurn implements Turn {
   readonly deadlines = new TimedDeadlines();
+  #stoppedAt: number | undefined;
 
   get now(): number {
-    return performance.now();
+    return this.#stoppedAt ?? performance.now();
+  }
+
+  /** Lets so many milliseconds pass, and no more until the next call. */
+  pass(ms: number): void {
+    this.#stoppedAt = Math.floor(this.now) + ms;
   }
 
   atEnd(task: TurnTask): void {
@@ -44,7 +50,7 @@ export function turn(): Promise<void> {
 
 /** See the module. What the peer sends while the transport is paused waits, as in a network. */
 export class FakeTransport implements Transport {
-  readonly turn: Turn = new FakeTurn();
+  readonly turn = new FakeTurn();
   readonly leavesAtOnce = true;
   backlog = 0;
   isPaused = false;
