@@ -37,7 +37,10 @@ Deno.test("the configuration of docs/HTTP.md is sound, and its routes serve", as
     .replace("127.0.0.1:8080", h2c.addr).replace("127.0.0.1:8081", h1.addr).replace("10.0.0.7:8443", h2s.addr);
   await Deno.writeTextFile(`${folder}/config.toml`, config);
   const checked = await runProgram(["check", "-c", `${folder}/config.toml`]);
-  assert.deepEqual(checked, { code: 0, stdout: `${folder}/config.toml: OK (1 listener, 3 routes)\n`, stderr: "" });
+  assert.equal(checked.code, 0, checked.stderr);
+  assert.ok(checked.stdout.endsWith(`\n${folder}/config.toml: OK (1 listener, 3 routes)\n`), checked.stdout);
+  // Whether the system's library has a post-quantum group is its own affair.
+  assert.deepEqual(checked.stderr.split("\n").filter((line) => !line.includes("no post-quantum group")), [""]);
 
   const environment = { MCPROXY_LOG_FORMAT: "json" };
   await using proxy = Proxy.run(["server", "-c", `${folder}/config.toml`], { folder, environment });
@@ -71,9 +74,9 @@ Deno.test("the error page and the log line of docs/HTTP.md have the shape of rea
   const [page = "", line = "", ...others] = blocks("text");
   assert.deepEqual(others, []);
   assert.match(page, /^502 Bad Gateway\nrequest id: [0-9a-f-]{36}\n$/);
-  const supervisor = await source("control/supervisor.ts");
-  const body = /function requestFields\(.*?return \{(.*?)\};/s.exec(supervisor)?.[1] ?? "";
-  const fields = Array.from(body.matchAll(/^ {4}(\w+): /gm), ([, name]) => name ?? "");
+  const lines = await source("edge/ended_lines.ts");
+  const body = /"request"\);(.*?)writer\.end\(\)/s.exec(lines)?.[1] ?? "";
+  const fields = Array.from(body.matchAll(/^ {4}writer\.\w+\("(\w+)"/gm), ([, name]) => name ?? "");
   assert.ok(fields.length >= 15);
   const shown = Array.from(line.matchAll(/ (\w+)=/g), ([, name]) => name ?? "");
   assert.deepEqual(shown, fields.filter((name) => shown.includes(name)), "in the order of real lines");
