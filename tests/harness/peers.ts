@@ -124,6 +124,11 @@ export async function connectTls(
   const conn = await Deno.connect({ hostname: to.hostname, port: to.port });
   conn.setNoDelay(true); // what follows the handshake would wait for its acknowledgement
   const tls = await Deno.startTls(conn, { hostname: serverName, caCerts: [authority], alpnProtocols });
-  await tls.handshake();
+  try {
+    await tls.handshake();
+  } catch (error) {
+    tls.close();
+    throw error;
+  }
   return tls;
 }

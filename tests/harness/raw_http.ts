@@ -8,7 +8,6 @@
 
 import assert from "node:assert/strict";
 import { connectTls } from "./peers.ts";
-import type { L7 } from "./http.ts";
 
 /** The text's characters, one octet each. */
 export function octets(text: string): Uint8Array<ArrayBuffer> {
@@ -146,6 +145,12 @@ function takeFrames(bytes: Uint8Array): { frames: Frame[]; rest: Uint8Array } {
 
 // ---- Clients ---------------------------------------------------------------------------------------------------------
 
+/** What a client connects to, and whom it trusts: an `L7`, for one. */
+export interface Reachable {
+  readonly proxy: { address(): Deno.NetAddr };
+  readonly authority: { readonly cert: string };
+}
+
 /** One TLS connection to the proxy, for any octets. */
 export class RawClient implements Disposable {
   readonly conn: Deno.TlsConn;
@@ -155,7 +160,7 @@ export class RawClient implements Disposable {
     this.conn = conn;
   }
 
-  static async open(l7: L7, serverName = "a.test", alpn: string[] = ["http/1.1"]): Promise<RawClient> {
+  static async open(l7: Reachable, serverName = "a.test", alpn: string[] = ["http/1.1"]): Promise<RawClient> {
     return new RawClient(await connectTls(l7.proxy.address(), serverName, l7.authority.cert, alpn));
   }
 
@@ -209,13 +214,13 @@ export class RawHttp2Client extends RawClient {
   readonly #frames: Frame[] = [];
 
   /** Opens a connection, and says nothing. */
-  static async bare(l7: L7, serverName = "a.test"): Promise<RawHttp2Client> {
+  static async bare(l7: Reachable, serverName = "a.test"): Promise<RawHttp2Client> {
     return new RawHttp2Client(await connectTls(l7.proxy.address(), serverName, l7.authority.cert, ["h2"]));
   }
 
   /** Opens a connection, says what it must, and hears the proxy's SETTINGS. */
   static async connect(
-    l7: L7,
+    l7: Reachable,
     values: Readonly<Record<number, number>> = {},
     serverName = "a.test",
   ): Promise<RawHttp2Client> {

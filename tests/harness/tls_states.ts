@@ -1,0 +1,319 @@
+/**
+ * A client in every state that a TLS connection of an L7 route can be in, each of which can go on from there.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { Gate, type Passing } from "./gate.ts";
+import { HttpBackend } from "./http.ts";
+import {
+  END_HEADERS,
+  END_STREAM,
+  frame,
+  headers,
+  latin1,
+  pseudo,
+  RawClient,
+  RawHttp2Client,
+  type Reachable,
+  TYPES,
+} from "./raw_http.ts";
+
+/** What an answer of `/held` begins with: fits any window, and is more than one record of TLS. */
+const BEGUN = "begun " + "x".repeat(20_000);
+const DONE = " done";
+const HELD_LENGTH = BEGUN.length + DONE.length;
+/** What `/echo` is sent, in two parts. */
+const HALVES = ["half a request, ", "and the other half"] as const;
+
+/** A backend whose answers and requests can be left half done. */
+export class HalvingBackend implements AsyncDisposable {
+  readonly http: HttpBackend;
+  readonly #held: Map<string, () => void>;
+  readonly #arrived: Map<string, PromiseWithResolvers<void>>;
+
+  private constructor(
+    http: HttpBackend,
+    held: Map<string, () => void>,
+    arrived: Map<string, PromiseWithResolvers<void>>,
+  ) {
+    this.http = http;
+    this.#held = held;
+    this.#arrived = arrived;
+  }
+
+  static async start(): Promise<HalvingBackend> {
+    const held = new Map<string, () => void>();
+    const arrived = new Map<string, PromiseWithResolvers<void>>();
+    const http = await HttpBackend.start("h1", (request, response) => {
+      const { url = "" } = request;
+      if (url.startsWith("/held/")) {
+        response.setHeader("content-length", HELD_LENGTH);
+        response.write(BEGUN);
+        held.set(url, () => response.end(DONE));
+      } else if (url.startsWith("/echo/")) {
+        response.setHeader("content-length", HALVES[0].length + HALVES[1].length);
+        request.once("data", () => arrived.get(url)?.resolve());
+        request.pipe(response);
+      } else {
+        response.setHeader("content-length", 5);
+        response.end("hello");
+      }
+    });
+    http.server.on("upgrade", (request: IncomingMessage, socket: Socket) => {
+      const key = String(request.headers["sec-websocket-key"]);
+      const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+      socket.write(
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n" +
+          `sec-websocket-accept: ${accept}\r\n\r\n`,
+      );
+      socket.pipe(socket);
+    });
+    return new HalvingBackend(http, held, arrived);
+  }
+
+  /** What a route to it says. */
+  get route(): { backend: string; backend_protocol: string } {
+    return { backend: this.http.addr, backend_protocol: "http1" };
+  }
+
+  /** Has the answer of a path of `/held/` end. */
+  finish(path: string): void {
+    const finish = this.#held.get(path);
+    assert.ok(finish !== undefined, `${path} was not asked for`);
+    finish();
+  }
+
+  /** Resolves when a part of the body of a path of `/echo/` has come; to be asked before it is sent. */
+  arrival(path: string): Promise<void> {
+    const arrival = Promise.withResolvers<void>();
+    this.#arrived.set(path, arrival);
+    return arrival.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.http[Symbol.asyncDispose]();
+  }
+}
+
+/** The states, in the order in which a connection comes to them. */
+export const STATES = [
+  "ClientHello partly sent",
+  "client's Finished withheld",
+  "idle behind a request",
+  "idle HTTP/2",
+  "head half sent",
+  "body half sent",
+  "answer half read",
+  "WebSocket open",
+  "HTTP/2 with open streams",
+] as const;
+export type State = typeof STATES[number];
+
+/** A client that has come to a state. */
+export interface StateClient {
+  readonly state: State;
+  readonly gate: Gate;
+  /** Goes on to the end of the request that is under way, or of one that it begins, and checks all of the answer. */
+  finish(): Promise<void>;
+  /**
+   * Reads to the end of the connection: `in order` where the proxy said so before (RFC 8446 §6.1), `cut` where it did
+   * not.
+   */
+  readOut(): Promise<"in order" | "cut">;
+  /** Ends its half, and reads to the end of the other. */
+  leave(): Promise<void>;
+  /** Closes what is left of it; once is enough. */
+  close(): Promise<void>;
+}
+
+let paths = 0;
+
+/**
+ * Brings a client to a state. What tells that the proxy is there too is what came back from it, or from the backend.
+ *
+ * @param serverName A name of an L7 route to the backend.
+ */
+export async function enter(
+  state: State,
+  to: Reachable,
+  backend: HalvingBackend,
+  serverName = "a.test",
+): Promise<StateClient> {
+  const gate = await Gate.open(to.proxy.address(), passingOf(state));
+  const through = { proxy: { address: () => gate.address }, authority: to.authority };
+  const opening = state.includes("HTTP/2")
+    ? RawHttp2Client.connect(through, {}, serverName)
+    : RawClient.open(through, serverName);
+  opening.catch(() => {}); // whoever goes on is told
+  const path = `${++paths}`;
+  let isClosed = false;
+  const finish = await begin(state, gate, opening, backend, path);
+  return {
+    state,
+    gate,
+    finish,
+    async readOut() {
+      const client = await opening.catch(() => undefined);
+      return client === undefined ? "cut" : await readOut(client.conn);
+    },
+    async leave() {
+      const { conn } = await opening;
+      await conn.closeWrite();
+      assert.equal(await readOut(conn), "in order", state);
+    },
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      await gate.close();
+      (await opening.catch(() => undefined))?.[Symbol.dispose]();
+    },
+  };
+}
+
+function passingOf(state: State): Passing {
+  switch (state) {
+    case "ClientHello partly sent":
+      return "half_hello";
+    case "client's Finished withheld":
+      return "hello";
+    default:
+      return "all";
+  }
+}
+
+/** @returns What goes on. */
+async function begin(
+  state: State,
+  gate: Gate,
+  opening: Promise<RawClient>,
+  backend: HalvingBackend,
+  path: string,
+): Promise<() => Promise<void>> {
+  switch (state) {
+    case "ClientHello partly sent":
+    case "client's Finished withheld":
+      await gate.held;
+      return async () => {
+        gate.release();
+        await hello(await opening);
+      };
+    case "idle behind a request": {
+      const client = await opening;
+      await hello(client);
+      return () => hello(client);
+    }
+    case "idle HTTP/2": {
+      const client = asHttp2(await opening);
+      return async () => {
+        await client.send(headers(1, pseudo()));
+        assert.equal((await bodies(client, [1])).get(1), "hello");
+      };
+    }
+    case "head half sent": {
+      const client = await opening;
+      await client.send(`${HELLO_REQUEST}GET / HTTP/1.1\r\nho`); // the answer to the one tells that the other is read
+      await client.readUntil("hello");
+      return async () => {
+        await client.send("st: a.test\r\n\r\n");
+        await client.readUntil("hello");
+      };
+    }
+    case "body half sent": {
+      const client = await opening;
+      const arrival = backend.arrival(`/echo/${path}`);
+      const length = HALVES[0].length + HALVES[1].length;
+      await client.send(
+        `POST /echo/${path} HTTP/1.1\r\nhost: a.test\r\ncontent-length: ${length}\r\n\r\n`,
+        HALVES[0],
+      );
+      await arrival;
+      return async () => {
+        await client.send(HALVES[1]);
+        assert.match(await client.readUntil(HALVES[1]), new RegExp(`\r\n\r\n${HALVES.join("")}$`));
+      };
+    }
+    case "answer half read": {
+      const client = await opening;
+      await client.send(`GET /held/${path} HTTP/1.1\r\nhost: a.test\r\n\r\n`);
+      const first = await client.readUntil("\r\n\r\nbegun ");
+      return async () => {
+        backend.finish(`/held/${path}`);
+        const answer = first + await client.readUntil(DONE);
+        assert.equal(answer.slice(answer.indexOf("\r\n\r\n") + 4), BEGUN + DONE);
+      };
+    }
+    case "WebSocket open": {
+      const client = await opening;
+      await client.send(
+        "GET /tunnel HTTP/1.1\r\nhost: a.test\r\nupgrade: websocket\r\nconnection: Upgrade\r\n" +
+          "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" + "first",
+      );
+      await client.readUntil("\r\n\r\nfirst");
+      return async () => {
+        await client.send("second");
+        assert.equal(await client.readUntil("second"), "second");
+      };
+    }
+    case "HTTP/2 with open streams": {
+      const client = asHttp2(await opening);
+      const arrival = backend.arrival(`/echo/${path}`);
+      await client.send(
+        headers(1, pseudo({ ":path": `/held/${path}` })),
+        headers(3, pseudo({ ":method": "POST", ":path": `/echo/${path}` }), END_HEADERS),
+        frame("DATA", 0, 3, HALVES[0]),
+      );
+      await arrival;
+      const first = await client.until(({ type, stream }) => type === TYPES.DATA && stream === 1);
+      return async () => {
+        backend.finish(`/held/${path}`);
+        await client.send(frame("DATA", END_STREAM, 3, HALVES[1]));
+        const received = await bodies(client, [1, 3]);
+        assert.equal(latin1(first.payload) + received.get(1), BEGUN + DONE);
+        assert.equal(received.get(3), HALVES.join(""));
+      };
+    }
+  }
+}
+
+const HELLO_REQUEST = "GET / HTTP/1.1\r\nhost: a.test\r\n\r\n";
+
+/** One request of HTTP/1.1. */
+async function hello(client: RawClient): Promise<void> {
+  await client.send(HELLO_REQUEST);
+  assert.match(await client.readUntil("hello"), /^HTTP\/1\.1 200 /);
+}
+
+/** The bodies of these streams, each to its end. */
+async function bodies(client: RawHttp2Client, streams: readonly number[]): Promise<Map<number, string>> {
+  const bodies = new Map(streams.map((stream) => [stream, ""]));
+  const open = new Set(streams);
+  while (open.size > 0) {
+    const next = await client.next();
+    assert.ok(next !== undefined, `the connection ended before streams ${[...open].join()}`);
+    const { type, flags, stream, payload } = next;
+    if (type === TYPES.RST_STREAM) assert.fail(`stream ${stream} was reset`);
+    if (type === TYPES.DATA) bodies.set(stream, (bodies.get(stream) ?? "") + latin1(payload));
+    if ((type === TYPES.DATA || type === TYPES.HEADERS) && (flags & END_STREAM) !== 0) open.delete(stream);
+  }
+  return bodies;
+}
+
+function asHttp2(client: RawClient): RawHttp2Client {
+  assert.ok(client instanceof RawHttp2Client);
+  return client;
+}
+
+async function readOut(conn: Deno.TlsConn): Promise<"in order" | "cut"> {
+  const buffer = new Uint8Array(64 * 1024);
+  try {
+    while (await conn.read(buffer) !== null);
+    return "in order";
+  } catch {
+    return "cut";
+  }
+}

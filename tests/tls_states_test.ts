@@ -1,0 +1,234 @@
+/** TLS connections of an L7 route, in every state they can be in, when something befalls the server. */
+import assert from "node:assert/strict";
+import configuration from "../deno.json" with { type: "json" };
+import { ROOT, taskCommand } from "../scripts/program.ts";
+import { authority } from "./harness/http.ts";
+import { endSeen, sayHello } from "./harness/peers.ts";
+import { Proxy, type ProxyConfig, testEachEngine } from "./harness/proxy.ts";
+import type { Reachable } from "./harness/raw_http.ts";
+import { Succession } from "./harness/succession.ts";
+import { enter, HalvingBackend, type State, type StateClient, STATES } from "./harness/tls_states.ts";
+
+/** What nobody is to wait for. */
+const NEVER = "1h";
+
+/** How a connection may end that is in a state when the server drains. Those that are left out go on. */
+const DRAINED: Partial<Record<State, string>> = {
+  "ClientHello partly sent": "hello_timeout",
+  "client's Finished withheld": "tls_timeout",
+  "idle behind a request": "closed",
+  "idle HTTP/2": "closed",
+};
+
+/** Servers with an L7 route to a backend, and clients in every state. */
+class Scene implements AsyncDisposable {
+  readonly servers: Succession;
+  readonly backend: HalvingBackend;
+  readonly to: Reachable;
+  readonly clients: StateClient[] = [];
+
+  private constructor(servers: Succession, backend: HalvingBackend, to: Reachable) {
+    this.servers = servers;
+    this.backend = backend;
+    this.to = to;
+  }
+
+  static async start(config: ProxyConfig): Promise<Scene> {
+    const backend = await HalvingBackend.start();
+    const trusted = await authority();
+    const folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" });
+    const { cert, key } = await trusted.issue({ hostnames: ["a.test"] });
+    Deno.writeTextFileSync(`${folder}/a.pem`, cert);
+    Deno.writeTextFileSync(`${folder}/a.key`, key);
+    const tls = { mode: "l7", tls_cert: `${folder}/a.pem`, tls_key: `${folder}/a.key` };
+    const servers = await Succession.start([{ hostname: "a.test", ...backend.route, ...tls }], config, folder);
+    const proxy = { address: () => servers.current.address() };
+    return new Scene(servers, backend, { proxy, authority: trusted });
+  }
+
+  /** Brings a client to each state; they are this scene's. */
+  async enterAll(): Promise<readonly StateClient[]> {
+    const clients: StateClient[] = [];
+    for (const state of STATES) clients.push(await this.enter(state));
+    return clients;
+  }
+
+  /** Brings a client to a state; it is this scene's. */
+  async enter(state: State): Promise<StateClient> {
+    const client = await enter(state, this.to, this.backend);
+    this.clients.push(client);
+    return client;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.clients) await client.close();
+    await this.servers[Symbol.asyncDispose]();
+    await this.backend[Symbol.asyncDispose]();
+  }
+}
+
+/** What the log says of the ends of these connections: one line each. */
+function endsOf({ log }: Proxy, clients: readonly StateClient[]): Map<State, unknown> {
+  const lines = log.seen.filter(({ event }) => event === "connection");
+  assert.equal(lines.length, clients.length);
+  return new Map(clients.map(({ state, gate }) => {
+    const { port } = gate.upstream.localAddr as Deno.NetAddr;
+    const own = lines.filter(({ client }) => client === `127.0.0.1:${port}`);
+    assert.equal(own.length, 1, `${state}: ${JSON.stringify(own)}`);
+    return [state, own[0]?.["end"]];
+  }));
+}
+
+/** Has each connection go on to its end on a server that drains. */
+async function drainOut(clients: readonly StateClient[]): Promise<void> {
+  await Promise.all(clients.map(async (client) => {
+    const { state } = client;
+    if (DRAINED[state] === undefined) await client.finish();
+    if (state === "WebSocket open") await client.leave(); // it would go on for as long as it may
+    const end = await client.readOut();
+    const isRefused = state === "ClientHello partly sent" || state === "client's Finished withheld";
+    if (!isRefused) assert.equal(end, "in order", state);
+    await client.close();
+  }));
+}
+
+function assertDrained(proxy: Proxy, clients: readonly StateClient[]): void {
+  for (const [state, end] of endsOf(proxy, clients)) assert.equal(end, DRAINED[state] ?? "closed", state);
+  const wrong = proxy.log.seen.filter(({ event, level }) => level === "error" || event === "drain_timeout");
+  assert.deepEqual(wrong, []);
+}
+
+testEachEngine("SIGTERM: whoever has a request under way finishes it whole, the others end in order", async () => {
+  await using scene = await Scene.start({ proxy: { shutdown_timeout: NEVER } });
+  const clients = await scene.enterAll();
+  const { current } = scene.servers;
+  current.signal("SIGTERM");
+  await current.event("draining");
+  await drainOut(clients);
+  assert.equal((await current.exit()).code, 0);
+  assertDrained(current, clients);
+});
+
+testEachEngine("a second SIGTERM ends a connection in any state at once, and each has its line", async () => {
+  await using scene = await Scene.start({ proxy: { shutdown_timeout: NEVER } });
+  const clients = await scene.enterAll();
+  const { current } = scene.servers;
+  current.signal("SIGTERM");
+  await current.event("draining");
+  current.signal("SIGTERM");
+  const ends = clients.map(async (client) => [client.state, await client.readOut()] as const);
+  assert.equal((await current.exit()).code, 0);
+  for (const [state, end] of await Promise.all(ends)) {
+    if (DRAINED[state] === undefined) assert.equal(end, "cut", `${state}: half an answer is not taken for a whole one`);
+  }
+  for (const [state, end] of endsOf(current, clients)) {
+    // Between the signals, those without a request may have ended by themselves.
+    assert.ok(end === "shutdown" || end === DRAINED[state], `${state}: ${end}`);
+  }
+});
+
+testEachEngine(
+  "a takeover: what is under way finishes on the old server, and who comes meanwhile is the new one's",
+  async () => {
+    await using scene = await Scene.start({ proxy: { shutdown_timeout: NEVER } });
+    const clients = await scene.enterAll();
+    const before = await scene.servers.takeOver();
+    await before.event("draining");
+    const { current } = scene.servers;
+    const later = await enterAndFinish(scene);
+    await drainOut(clients);
+    assert.equal((await before.exit()).code, 0);
+    assertDrained(before, clients);
+    for (const { gate } of later) assert.equal((await current.end(gate.upstream))["end"], "closed");
+  },
+);
+
+/** Has a client come to each state, and go on from there to its end. */
+async function enterAndFinish(scene: Scene): Promise<readonly StateClient[]> {
+  const clients: StateClient[] = [];
+  for (const state of STATES) {
+    const client = await scene.enter(state);
+    clients.push(client);
+    await client.finish();
+    await client.leave();
+  }
+  return clients;
+}
+
+/** How many clients come to each state: with two workers, some of each come to either. */
+const OF_EACH = 4;
+
+Deno.test({
+  name: "a worker that dies takes its TLS connections with it in any state; the other's go on, and new ones are served",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using backend = await HalvingBackend.start();
+    await using proxy = await startDying(backend);
+    const to = { proxy, authority: await authority() };
+    const sockets = socketsOf(proxy);
+    const clients: StateClient[] = [];
+    for (let i = 0; i < OF_EACH; i++) {
+      for (const state of STATES) clients.push(await enter(state, to, backend));
+    }
+    using fatal = await sayHello(proxy.address(), "fault.test");
+    const failed = await proxy.event("worker_failed");
+    assert.match(JSON.stringify(failed), /injected fault/);
+    assert.equal(await endSeen(fatal), "reset");
+
+    // By the time that these are served, in part by the worker that takes its place, the resets have come.
+    for (const state of STATES) {
+      const client = await enter(state, to, backend);
+      await client.finish();
+      await client.close();
+    }
+    const dead = clients.filter(({ gate }) => gate.ended !== undefined);
+    assert.ok(dead.length > 0 && dead.length < clients.length, `${dead.length} of ${clients.length}`);
+    for (const { state, gate, readOut } of dead) {
+      assert.equal(gate.ended, "reset", state);
+      assert.equal(await readOut(), "cut", state);
+    }
+    for (const client of clients) {
+      if (!dead.includes(client)) {
+        await client.finish();
+        await client.leave();
+        assert.equal((await proxy.end(client.gate.upstream))["end"], "closed", client.state);
+      }
+      await client.close();
+    }
+    await backend.http.stop(); // and the connections that are kept for the next request
+    while (socketsOf(proxy) !== sockets) await new Promise((resolve) => setTimeout(resolve));
+    assert.equal(proxy.log.seen.filter(({ event }) => event === "worker_failed").length, 1);
+    proxy.signal("SIGTERM");
+    assert.equal((await proxy.exit()).code, 0);
+  },
+});
+
+/** The program with two workers, each of which dies when it is asked for `fault.test`. */
+async function startDying(backend: HalvingBackend): Promise<Proxy> {
+  const folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" });
+  const { cert, key } = await (await authority()).issue({ hostnames: ["a.test"] });
+  Deno.writeTextFileSync(`${folder}/a.pem`, cert);
+  Deno.writeTextFileSync(`${folder}/a.key`, key);
+  const tls = { mode: "l7", tls_cert: `${folder}/a.pem`, tls_key: `${folder}/a.key` };
+  const { executable, args } = taskCommand(configuration, ROOT);
+  return await Proxy.start({
+    listeners: [{ addr: "127.0.0.1:0", routes: [{ hostname: "a.test", ...backend.route, ...tls }] }],
+    proxy: { engine: "epoll", workers: 2, hello_timeout: "5m" },
+  }, {
+    folder,
+    command: { executable, args: [...args.slice(0, -1), `${ROOT}tests/testdata/dying_program.ts`] },
+  });
+}
+
+/** How many sockets the process has: proc(5). */
+function socketsOf({ pid }: Proxy): number {
+  return [...Deno.readDirSync(`/proc/${pid}/fd`)].filter(({ name }) => linkOf(pid, name).startsWith("socket:")).length;
+}
+
+function linkOf(pid: number, name: string): string {
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/fd/${name}`);
+  } catch {
+    return ""; // it was closed meanwhile
+  }
+}
