@@ -7,10 +7,13 @@ import { endSeen, sayHello } from "./harness/peers.ts";
 import { Proxy, type ProxyConfig, testEachEngine } from "./harness/proxy.ts";
 import type { Reachable } from "./harness/raw_http.ts";
 import { Succession } from "./harness/succession.ts";
+import { isInstalled } from "./harness/tools.ts";
 import { enter, HalvingBackend, type State, type StateClient, STATES } from "./harness/tls_states.ts";
 
-/** What nobody is to wait for. */
-const NEVER = "1h";
+const NOTE = isInstalled("openssl") ? "" : " (needs openssl)";
+
+/** Nothing ends before the server does: not for its own time-outs, that is. */
+const PATIENT = { hello_timeout: "5m", idle_timeout: "5m", shutdown_timeout: "1h" };
 
 /** How a connection may end that is in a state when the server drains. Those that are left out go on. */
 const DRAINED: Partial<Record<State, string>> = {
@@ -84,8 +87,8 @@ async function drainOut(clients: readonly StateClient[]): Promise<void> {
   await Promise.all(clients.map(async (client) => {
     const { state } = client;
     if (DRAINED[state] === undefined) await client.finish();
-    if (state === "WebSocket open") await client.leave(); // it would go on for as long as it may
-    const end = await client.readOut();
+    // A WebSocket goes on until one of its ends leaves.
+    const end = await (state === "WebSocket open" ? client.leave() : client.readOut());
     const isRefused = state === "ClientHello partly sent" || state === "client's Finished withheld";
     if (!isRefused) assert.equal(end, "in order", state);
     await client.close();
@@ -99,7 +102,7 @@ function assertDrained(proxy: Proxy, clients: readonly StateClient[]): void {
 }
 
 testEachEngine("SIGTERM: whoever has a request under way finishes it whole, the others end in order", async () => {
-  await using scene = await Scene.start({ proxy: { shutdown_timeout: NEVER } });
+  await using scene = await Scene.start({ proxy: PATIENT });
   const clients = await scene.enterAll();
   const { current } = scene.servers;
   current.signal("SIGTERM");
@@ -110,7 +113,7 @@ testEachEngine("SIGTERM: whoever has a request under way finishes it whole, the 
 });
 
 testEachEngine("a second SIGTERM ends a connection in any state at once, and each has its line", async () => {
-  await using scene = await Scene.start({ proxy: { shutdown_timeout: NEVER } });
+  await using scene = await Scene.start({ proxy: PATIENT });
   const clients = await scene.enterAll();
   const { current } = scene.servers;
   current.signal("SIGTERM");
@@ -130,18 +133,66 @@ testEachEngine("a second SIGTERM ends a connection in any state at once, and eac
 testEachEngine(
   "a takeover: what is under way finishes on the old server, and who comes meanwhile is the new one's",
   async () => {
-    await using scene = await Scene.start({ proxy: { shutdown_timeout: NEVER } });
+    await using scene = await Scene.start({ proxy: PATIENT });
     const clients = await scene.enterAll();
     const before = await scene.servers.takeOver();
     await before.event("draining");
     const { current } = scene.servers;
+    const isGoing = ({ state }: StateClient) => DRAINED[state] === undefined;
+    const ending = drainOut(clients.filter((client) => !isGoing(client)));
     const later = await enterAndFinish(scene);
-    await drainOut(clients);
+    await drainOut(clients.filter(isGoing));
+    await ending;
     assert.equal((await before.exit()).code, 0);
     assertDrained(before, clients);
     for (const { gate } of later) assert.equal((await current.end(gate.upstream))["end"], "closed");
   },
 );
+
+/**
+ * Whether a client goes on from a session that it has, or else gets one; asked as openssl asks, which keeps it.
+ *
+ * @param file Where it is kept.
+ */
+async function resumes({ port }: Deno.NetAddr, file: string): Promise<boolean> {
+  const isKept = await Deno.lstat(file).then(() => true, () => false);
+  const client = new Deno.Command("openssl", {
+    args: [
+      ...["s_client", "-connect", `127.0.0.1:${port}`, "-servername", "a.test", "-ign_eof"],
+      ...["-sess_out", file, ...isKept ? ["-sess_in", file] : []],
+    ],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const request = client.stdin.getWriter();
+  await request.write(new TextEncoder().encode("GET / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n"));
+  const { stdout, stderr } = await client.output();
+  const said = new TextDecoder().decode(stdout);
+  assert.match(said, /\r\n\r\nhello/, said + new TextDecoder().decode(stderr));
+  await request.close().catch(() => {}); // it has ended
+  return /^Reused, /m.test(said);
+}
+
+Deno.test({
+  name: `a takeover: a session of the old server resumes on the new one while the old one drains${NOTE}`,
+  ignore: Deno.build.os !== "linux" || NOTE !== "",
+  async fn() {
+    await using scene = await Scene.start({ proxy: { ...PATIENT, engine: "epoll" } });
+    const { servers, clients } = scene;
+    const session = `${servers.folder}/session.pem`;
+    assert.equal(await resumes(servers.current.address(), session), false);
+    const going = await scene.enter("answer half read");
+    const before = await servers.takeOver();
+    await before.event("draining");
+    assert.equal(await resumes(servers.current.address(), session), true);
+    await servers.current.event("connection", { sni: "a.test" });
+    await going.finish();
+    assert.equal(await going.readOut(), "in order");
+    for (const client of clients) await client.close();
+    assert.equal((await before.exit()).code, 0);
+  },
+});
 
 /** Has a client come to each state, and go on from there to its end. */
 async function enterAndFinish(scene: Scene): Promise<readonly StateClient[]> {
@@ -190,13 +241,13 @@ Deno.test({
     for (const client of clients) {
       if (!dead.includes(client)) {
         await client.finish();
-        await client.leave();
+        assert.equal(await client.leave(), "in order", client.state);
         assert.equal((await proxy.end(client.gate.upstream))["end"], "closed", client.state);
       }
       await client.close();
     }
     await backend.http.stop(); // and the connections that are kept for the next request
-    while (socketsOf(proxy) !== sockets) await new Promise((resolve) => setTimeout(resolve));
+    await socketsAreBack(proxy, sockets);
     assert.equal(proxy.log.seen.filter(({ event }) => event === "worker_failed").length, 1);
     proxy.signal("SIGTERM");
     assert.equal((await proxy.exit()).code, 0);
@@ -213,11 +264,19 @@ async function startDying(backend: HalvingBackend): Promise<Proxy> {
   const { executable, args } = taskCommand(configuration, ROOT);
   return await Proxy.start({
     listeners: [{ addr: "127.0.0.1:0", routes: [{ hostname: "a.test", ...backend.route, ...tls }] }],
-    proxy: { engine: "epoll", workers: 2, hello_timeout: "5m" },
+    proxy: { ...PATIENT, engine: "epoll", workers: 2 },
   }, {
     folder,
     command: { executable, args: [...args.slice(0, -1), `${ROOT}tests/testdata/dying_program.ts`] },
   });
+}
+
+/** Nothing tells when the last of them is closed. */
+async function socketsAreBack(proxy: Proxy, wanted: number): Promise<void> {
+  for (let left = 3_000; socketsOf(proxy) !== wanted; left--) {
+    assert.ok(left > 0, `${socketsOf(proxy)} sockets in place of ${wanted}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 /** How many sockets the process has: proc(5). */

@@ -137,7 +137,6 @@ async function readSome(conn: Deno.Conn): Promise<Uint8Array | undefined> {
   return length === null ? undefined : buffer.subarray(0, length);
 }
 
-
 function closeQuietly(closable: { close(): void }): void {
   try {
     closable.close();
