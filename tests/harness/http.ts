@@ -390,7 +390,11 @@ export function authority(): Promise<Authority> {
   return testAuthority;
 }
 
-async function certificateFor(folder: string, hostname: string): Promise<{ tls_cert: string; tls_key: string }> {
+/** Writes a certificate of this file's authority for a host name into a folder; the keys of a route that name it. */
+export async function certificateFor(
+  folder: string,
+  hostname: string,
+): Promise<{ tls_cert: string; tls_key: string }> {
   const { cert, key } = await (await testAuthority).issue({ hostnames: [hostname === "*" ? "any.test" : hostname] });
   const name = `${folder}/${hostname.replace("*", "_")}`;
   Deno.writeTextFileSync(`${name}.pem`, cert);

@@ -152,7 +152,7 @@ export async function enter(
   opening.catch(() => {}); // whoever goes on is told
   const path = `${++paths}`;
   let isClosed = false;
-  const finish = await begin(state, gate, opening, backend, path);
+  const finish = await ENTERING[state]({ gate, opening, backend, path });
   return {
     state,
     gate,
@@ -186,98 +186,106 @@ function passingOf(state: State): Passing {
   }
 }
 
-/** @returns What goes on. */
-async function begin(
-  state: State,
-  gate: Gate,
-  opening: Promise<RawClient>,
-  backend: HalvingBackend,
-  path: string,
-): Promise<() => Promise<void>> {
-  switch (state) {
-    case "ClientHello partly sent":
-    case "client's Finished withheld":
-      await gate.held;
-      return async () => {
-        gate.release();
-        await hello(await opening);
-      };
-    case "idle behind a request": {
-      const client = await opening;
-      await hello(client);
-      return () => hello(client);
-    }
-    case "idle HTTP/2": {
-      const client = asHttp2(await opening);
-      return async () => {
-        await client.send(headers(1, pseudo()));
-        assert.equal((await bodies(client, [1])).get(1), "hello");
-      };
-    }
-    case "head half sent": {
-      const client = await opening;
-      await client.send(`${HELLO_REQUEST}GET / HTTP/1.1\r\nho`); // the answer to the one tells that the other is read
+/** What there is to come to a state with. */
+interface Entry {
+  readonly gate: Gate;
+  readonly opening: Promise<RawClient>;
+  readonly backend: HalvingBackend;
+  /** The end of a path that no other client asks for. */
+  readonly path: string;
+}
+
+/** Goes on from there: {@linkcode StateClient.finish}. */
+type Finish = () => Promise<void>;
+
+/** How each state is come to. */
+const ENTERING: Readonly<Record<State, (entry: Entry) => Promise<Finish>>> = {
+  "ClientHello partly sent": withhold,
+  "client's Finished withheld": withhold,
+  async "idle behind a request"({ opening }) {
+    const client = await opening;
+    await hello(client);
+    return () => hello(client);
+  },
+  async "idle HTTP/2"({ opening }) {
+    const client = asHttp2(await opening);
+    return async () => {
+      await client.send(headers(1, pseudo()));
+      assert.equal((await bodies(client, [1])).get(1), "hello");
+    };
+  },
+  async "head half sent"({ opening }) {
+    const client = await opening;
+    await client.send(`${HELLO_REQUEST}GET / HTTP/1.1\r\nho`); // the answer to the one tells that the other is read
+    await client.readUntil("hello");
+    return async () => {
+      await client.send("st: a.test\r\n\r\n");
       await client.readUntil("hello");
-      return async () => {
-        await client.send("st: a.test\r\n\r\n");
-        await client.readUntil("hello");
-      };
-    }
-    case "body half sent": {
-      const client = await opening;
-      const arrival = backend.arrival(`/echo/${path}`);
-      const length = HALVES[0].length + HALVES[1].length;
-      await client.send(
-        `POST /echo/${path} HTTP/1.1\r\nhost: a.test\r\ncontent-length: ${length}\r\n\r\n`,
-        HALVES[0],
-      );
-      await arrival;
-      return async () => {
-        await client.send(HALVES[1]);
-        assert.match(await client.readUntil(HALVES[1]), new RegExp(`\r\n\r\n${HALVES.join("")}$`));
-      };
-    }
-    case "answer half read": {
-      const client = await opening;
-      await client.send(`GET /held/${path} HTTP/1.1\r\nhost: a.test\r\n\r\n`);
-      const first = await client.readUntil("\r\n\r\nbegun ");
-      return async () => {
-        backend.finish(`/held/${path}`);
-        const answer = first + await client.readUntil(DONE);
-        assert.equal(answer.slice(answer.indexOf("\r\n\r\n") + 4), BEGUN + DONE);
-      };
-    }
-    case "WebSocket open": {
-      const client = await opening;
-      await client.send(
-        "GET /tunnel HTTP/1.1\r\nhost: a.test\r\nupgrade: websocket\r\nconnection: Upgrade\r\n" +
-          "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" + "first",
-      );
-      await client.readUntil("\r\n\r\nfirst");
-      return async () => {
-        await client.send("second");
-        assert.equal(await client.readUntil("second"), "second");
-      };
-    }
-    case "HTTP/2 with open streams": {
-      const client = asHttp2(await opening);
-      const arrival = backend.arrival(`/echo/${path}`);
-      await client.send(
-        headers(1, pseudo({ ":path": `/held/${path}` })),
-        headers(3, pseudo({ ":method": "POST", ":path": `/echo/${path}` }), END_HEADERS),
-        frame("DATA", 0, 3, HALVES[0]),
-      );
-      await arrival;
-      const first = await client.until(({ type, stream }) => type === TYPES.DATA && stream === 1);
-      return async () => {
-        backend.finish(`/held/${path}`);
-        await client.send(frame("DATA", END_STREAM, 3, HALVES[1]));
-        const received = await bodies(client, [1, 3]);
-        assert.equal(latin1(first.payload) + received.get(1), BEGUN + DONE);
-        assert.equal(received.get(3), HALVES.join(""));
-      };
-    }
-  }
+    };
+  },
+  async "body half sent"({ opening, backend, path }) {
+    const client = await opening;
+    const arrival = backend.arrival(`/echo/${path}`);
+    const length = HALVES[0].length + HALVES[1].length;
+    await client.send(
+      `POST /echo/${path} HTTP/1.1\r\nhost: a.test\r\ncontent-length: ${length}\r\n\r\n`,
+      HALVES[0],
+    );
+    await arrival;
+    return async () => {
+      await client.send(HALVES[1]);
+      assert.match(await client.readUntil(HALVES[1]), new RegExp(`\r\n\r\n${HALVES.join("")}$`));
+    };
+  },
+  async "answer half read"({ opening, backend, path }) {
+    const client = await opening;
+    await client.send(`GET /held/${path} HTTP/1.1\r\nhost: a.test\r\n\r\n`);
+    const first = await client.readUntil("\r\n\r\nbegun ");
+    return async () => {
+      backend.finish(`/held/${path}`);
+      const answer = first + await client.readUntil(DONE);
+      assert.equal(answer.slice(answer.indexOf("\r\n\r\n") + 4), BEGUN + DONE);
+    };
+  },
+  async "WebSocket open"({ opening }) {
+    const client = await opening;
+    await client.send(
+      "GET /tunnel HTTP/1.1\r\nhost: a.test\r\nupgrade: websocket\r\nconnection: Upgrade\r\n" +
+        "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" + "first",
+    );
+    await client.readUntil("\r\n\r\nfirst");
+    return async () => {
+      await client.send("second");
+      assert.equal(await client.readUntil("second"), "second");
+    };
+  },
+  async "HTTP/2 with open streams"({ opening, backend, path }) {
+    const client = asHttp2(await opening);
+    const arrival = backend.arrival(`/echo/${path}`);
+    await client.send(
+      headers(1, pseudo({ ":path": `/held/${path}` })),
+      headers(3, pseudo({ ":method": "POST", ":path": `/echo/${path}` }), END_HEADERS),
+      frame("DATA", 0, 3, HALVES[0]),
+    );
+    await arrival;
+    const first = await client.until(({ type, stream }) => type === TYPES.DATA && stream === 1);
+    return async () => {
+      backend.finish(`/held/${path}`);
+      await client.send(frame("DATA", END_STREAM, 3, HALVES[1]));
+      const received = await bodies(client, [1, 3]);
+      assert.equal(latin1(first.payload) + received.get(1), BEGUN + DONE);
+      assert.equal(received.get(3), HALVES.join(""));
+    };
+  },
+};
+
+/** Has the gate hold back what the client says. */
+async function withhold({ gate, opening }: Entry): Promise<Finish> {
+  await gate.held;
+  return async () => {
+    gate.release();
+    await hello(await opening);
+  };
 }
 
 const HELLO_REQUEST = "GET / HTTP/1.1\r\nhost: a.test\r\n\r\n";
