@@ -39,7 +39,12 @@ export class TlsSide implements Disposable {
   readonly client: ClientContext;
 
   constructor(
-    { libssl = loadLibssl(Deno.env.get("MC_PROXY_LIBSSL") ?? ""), settings = DEFAULT_TLS, pem = CERTIFICATE, tickets = [newTicketKey()] }: {
+    {
+      libssl = loadLibssl(Deno.env.get("MC_PROXY_LIBSSL") ?? ""),
+      settings = DEFAULT_TLS,
+      pem = CERTIFICATE,
+      tickets = [newTicketKey()],
+    }: {
       readonly libssl?: Libssl;
       readonly settings?: TlsSettings;
       readonly pem?: CertificateSnapshot;
