@@ -23,8 +23,22 @@ export interface ProgramCommand {
  */
 export function programCommand(): ProgramCommand {
   const binary = Deno.env.get("MC_PROXY_BIN");
-  if (binary) return { executable: binary, args: [] };
-  const [deno, ...args] = configuration.tasks["mc-proxy"].command.split(" ");
+  return binary ? { executable: binary, args: [] } : taskCommand(configuration, ROOT);
+}
+
+/** What of a deno.json says how the program is started. */
+export interface TaskConfiguration {
+  readonly tasks: { readonly "mc-proxy": { readonly command: string } };
+}
+
+/**
+ * The command of the `mc-proxy` task of a repository.
+ *
+ * @param root Its root, with a slash at the end.
+ * @throws {Error} If the task is not a plain `deno run … main.ts`.
+ */
+export function taskCommand({ tasks }: TaskConfiguration, root: string): ProgramCommand {
+  const [deno, ...args] = tasks["mc-proxy"].command.split(" ");
   if (deno !== "deno" || args.pop() !== "main.ts") throw new Error("the mc-proxy task must be: deno run … main.ts");
-  return { executable: Deno.execPath(), args: [...args, `${ROOT}main.ts`] };
+  return { executable: Deno.execPath(), args: [...args, `${root}main.ts`] };
 }

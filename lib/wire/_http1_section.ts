@@ -6,6 +6,7 @@
 
 import { type HeadError, type HeadRule, malformed } from "./_http1_error.ts";
 import { CR, HTAB, LF, OCTET_CLASSES, SP, TOKEN, UPPER, VALUE } from "./_octets.ts";
+import { hashStep, knownName } from "./_field_names.ts";
 import type { FieldList } from "./field_list.ts";
 
 /** The bounds of a head or a trailer section. */
@@ -74,10 +75,13 @@ export function parseFields(
     const nameStart = at;
     let classes = TOKEN;
     let seen = 0;
+    let hash = 0;
     for (;; at++) {
-      classes = OCTET_CLASSES[bytes[at] ?? 0] ?? 0;
+      const octet = bytes[at] ?? 0;
+      classes = OCTET_CLASSES[octet] ?? 0;
       if ((classes & TOKEN) === 0) break;
       seen |= classes;
+      hash = hashStep(hash, octet);
     }
     const nameEnd = at;
     if (nameEnd === nameStart || bytes[nameEnd] !== COLON) {
@@ -93,11 +97,12 @@ export function parseFields(
     while (valueEnd > valueStart && (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === HTAB)) valueEnd--;
     at += 2;
 
-    const name = text.slice(nameStart - textStart, nameEnd - textStart);
-    fields.push(
-      (seen & UPPER) === 0 ? name : name.toLowerCase(),
-      text.slice(valueStart - textStart, valueEnd - textStart),
-    );
+    let name = knownName(bytes, nameStart, nameEnd, hash);
+    if (name === undefined) {
+      name = text.slice(nameStart - textStart, nameEnd - textStart);
+      if ((seen & UPPER) !== 0) name = name.toLowerCase();
+    }
+    fields.push(name, text.slice(valueStart - textStart, valueEnd - textStart));
   }
   return fields;
 }

@@ -101,8 +101,9 @@ export function readContentLength(fields: FieldList): number | undefined | "malf
   for (let i = 0; i < fields.length; i += 2) {
     if (fields[i] !== "content-length") continue;
     const text = fields[i + 1] ?? "";
-    if (length === undefined && /^[0-9]{1,15}$/.test(text)) { // as it nearly always is
-      length = Number(text);
+    const digits = plainDigits(text);
+    if (length === undefined && digits >= 0) { // as it nearly always is
+      length = digits;
       continue;
     }
     for (const member of text.split(",")) {
@@ -115,6 +116,18 @@ export function readContentLength(fields: FieldList): number | undefined | "malf
 }
 
 /** The number that `text` spells, white space around it aside. */
+/** The number of 1 to 15 digits; -1 for any other text. */
+function plainDigits(text: string): number {
+  if (text.length === 0 || text.length > 15) return -1;
+  let value = 0;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    value = 10 * value + digit;
+  }
+  return value;
+}
+
 function readDigits(text: string): number | undefined {
   const digits = /^[ \t]*([0-9]+)[ \t]*$/.exec(text)?.[1];
   if (digits === undefined || digits.length > MAX_DIGITS) return undefined;

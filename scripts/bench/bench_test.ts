@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Lines } from "../../tests/harness/lines.ts";
+import { ROOT } from "../program.ts";
 import { processTree } from "./proc.ts";
+import { isFile } from "./proxies.ts";
+import type { Section } from "./report.ts";
+import { TLS_EXPECTED } from "./tls_settings.ts";
 
 const BENCH = fileURLToPath(new URL("bench.ts", import.meta.url));
 
@@ -9,7 +13,7 @@ const BENCH = fileURLToPath(new URL("bench.ts", import.meta.url));
 function start(folder: string, ...args: string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", "--allow-all", BENCH, ...args],
-    env: { TMPDIR: folder },
+    env: { TMPDIR: folder, INIT_CWD: folder },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -25,9 +29,8 @@ async function withFolder(test: (folder: string) => Promise<void>): Promise<void
   }
 }
 
-async function isFile(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(({ isFile }) => isFile, () => false);
-}
+const HAS_LIBSSL = await isFile("/usr/lib/x86_64-linux-gnu/libssl.so.3") ||
+  await isFile("/usr/lib/aarch64-linux-gnu/libssl.so.3");
 
 /** Processes that were started with something in `folder`. */
 async function runningFrom(folder: string): Promise<string[]> {
@@ -60,24 +63,76 @@ Deno.test({
     }),
 });
 
-const HAS_LIBSSL = await isFile("/usr/lib/x86_64-linux-gnu/libssl.so.3") ||
-  await isFile("/usr/lib/aarch64-linux-gnu/libssl.so.3");
+/** Runs quickly, without peers. @returns The sections that it found. */
+async function findSections(folder: string, ...args: string[]): Promise<Section[]> {
+  const json = `${folder}/found.json`;
+  const { code, stderr } = await start(folder, "--quick", "--no-peers", "--json", json, ...args).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+  return JSON.parse(await Deno.readTextFile(json)).sections;
+}
 
-for (const [row, value] of [["h2,grpc,h1,tls", "CPU µs per request"], ["body", "CPU s per GB"]] as const) {
+const VALUES = {
+  "new-log": { value: "without the log", sections: 1, tls: false },
+  "idle": { value: "RSS of all, MiB", sections: 1, tls: false },
+  "h2,grpc,h1,tls": { value: "CPU µs per request", sections: 4, tls: true },
+  "body": { value: "CPU s per GB", sections: 1, tls: true },
+  "backend-tls": { value: "CPU µs per request", sections: 2, tls: true },
+  "idle-tls": { value: "RSS of all, MiB", sections: 1, tls: true },
+  "latency": { value: "handshakes/s", sections: 1, tls: true },
+};
+
+for (const [rows, { value, sections, tls }] of Object.entries(VALUES)) {
   Deno.test({
-    name: `a quick run of ${row} measures HTTP` + (HAS_LIBSSL ? "" : " (needs Debian's libssl3)"),
-    ignore: Deno.build.os !== "linux" || !HAS_LIBSSL,
+    name: `a quick run of ${rows} measures what it is for` + (tls && !HAS_LIBSSL ? " (needs Debian's libssl3)" : ""),
+    ignore: Deno.build.os !== "linux" || tls && !HAS_LIBSSL,
     fn: () =>
       withFolder(async (folder) => {
-        const json = `${folder}/found.json`;
-        const { code, stderr } = await start(folder, "--quick", "--only", row, "--no-peers", "--json", json).output();
-        assert.equal(code, 0, new TextDecoder().decode(stderr));
-        const { sections } = JSON.parse(await Deno.readTextFile(json));
-        assert.equal(sections.length, row.split(",").length);
-        for (const { samples } of sections) assert.ok(samples[0].values[value] > 0);
+        const found = await findSections(folder, "--only", rows);
+        assert.equal(found.length, sections);
+        for (const sample of found.flatMap(({ samples }) => samples)) {
+          assert.ok((sample.values[value] ?? NaN) > 0, JSON.stringify(sample));
+          assert.equal(sample.tls, tls ? TLS_EXPECTED : undefined);
+        }
       }),
   });
 }
+
+Deno.test({
+  name: "variants are measured by turns in the place of this mc-proxy, and compared with the first",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    withFolder(async (folder) => {
+      const variants = ["--variant", `before=${ROOT}`, "--variant", `after=${ROOT},--max-semi-space-size=2`];
+      const [section] = await findSections(folder, "--only", "exchange", "--rounds", "2", ...variants);
+      assert.deepEqual(section?.subjects, ["before", "after"]);
+      assert.deepEqual(section?.ratios, [["after", "before"]]);
+      const turns = section?.samples.map(({ subject, round }) => `${round} ${subject}`);
+      assert.deepEqual(turns, ["1 before", "1 after", "2 after", "2 before"]);
+    }),
+});
+
+const HAS_PERF = await new Deno.Command("perf", { args: ["record", "--quiet", "--output", "/dev/null", "--", "true"] })
+  .output().then(({ success }) => success, () => false);
+
+Deno.test({
+  name: "perf records the proxy that was asked for, with names of what it compiled" + (HAS_PERF ? "" : " (needs perf)"),
+  ignore: Deno.build.os !== "linux" || !HAS_PERF,
+  fn: () =>
+    withFolder(async (folder) => {
+      const bench = start(folder, "--quick", "--only", "exchange", "--no-peers", "--perf", "mc-proxy");
+      const { code, stderr } = await bench.output();
+      const text = new TextDecoder().decode(stderr);
+      assert.equal(code, 0, text);
+      const file = `${folder}/perf-exchange-mc-proxy.data`;
+      const [, names] = new RegExp(`^bench: exchange: perf record of mc-proxy, in ${file} and (.*)$`, "m").exec(text) ??
+        [];
+      assert.ok(names !== undefined, text);
+      assert.match(await Deno.readTextFile(names), /^[0-9a-f]+ [0-9a-f]+ .*main\.ts/m);
+      await Deno.remove(names);
+      assert.ok((await Deno.stat(file)).size > 0);
+      assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["perf-exchange-mc-proxy.data"]);
+    }),
+});
 
 Deno.test({
   name: "an interrupted run stops all its processes and removes its files",
@@ -105,3 +160,14 @@ Deno.test("a command line that is wrong gets one line and exit code 2", () =>
     assert.equal(code, 2);
     assert.match(new TextDecoder().decode(stderr), /^bench: [^\n]+; see deno task bench --help\n$/);
   }));
+
+Deno.test({
+  name: "perf of a proxy that takes no part gets one line and exit code 2, and says which do",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    withFolder(async (folder) => {
+      const { code, stderr } = await start(folder, "--no-peers", "--perf", "HAProxy").output();
+      assert.equal(code, 2);
+      assert.match(new TextDecoder().decode(stderr), /^bench: --perf knows mc-proxy, not: HAProxy; [^\n]+\n$/);
+    }),
+});

@@ -9,13 +9,10 @@
 
 import { Echoes, greet } from "./echoes.ts";
 import { close, connect, discard, Poller, READABLE, receive, send, WOULD_BLOCK } from "./libc.ts";
-import { type Load, measure, type Measurement, Moment, poll } from "./measurement.ts";
-import { readPss } from "./proc.ts";
+import { type Load, measure, measureIdle, type Measurement, poll } from "./measurement.ts";
+import { runPaced } from "./paced.ts";
 import { ANSWER_LENGTH, clientHello, FIRST_ANSWER_HOST, FLOOD_HOST, MESSAGE_LENGTH, setHost } from "./protocol.ts";
 import { quantile } from "./statistics.ts";
-
-/** Connections that a proxy serves one by one, so that what it sets up once is there before its memory is read. */
-const WARM_UP_CONNECTIONS = 200;
 
 if (import.meta.main) console.log(JSON.stringify(await run(JSON.parse(Deno.args[0] ?? ""))));
 
@@ -29,6 +26,12 @@ async function run(load: Load): Promise<Measurement> {
       return runExchange(load);
     case "idle":
       return runIdle(load);
+    case "paced":
+      return await runPaced(load);
+    case "idle-tls": {
+      const { runIdleTls } = await import("./quiet_client.ts"); // which needs libssl
+      return runIdleTls(load);
+    }
     default: {
       const { runHttp } = await import("./http_client.ts"); // which needs libssl
       return runHttp({ ...load, kind: load.kind });
@@ -101,22 +104,11 @@ function runExchange(load: Load): Measurement {
 function runIdle(load: Load): Measurement {
   let done = 0;
   const echoes = new Echoes(load.port, new Uint8Array(MESSAGE_LENGTH), () => void done++);
-  const openOne = () => {
+  const open = () => {
     const wanted = done + 1;
     const fd = echoes.open();
     while (done < wanted) poll(echoes.poller, echoes.onReady);
     return fd;
   };
-  for (let i = 0; i < WARM_UP_CONNECTIONS; i++) close(openOne());
-  sleep(load.warmUpMs);
-  const before = readPss(load.pids);
-  const start = new Moment(load);
-  for (let i = 0; i < load.connections; i++) openOne();
-  sleep(load.warmUpMs);
-  return { ...start.since(load.connections), memory: readPss(load.pids) - before };
-}
-
-/** Blocks: the client has nothing else to do. */
-function sleep(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  return measureIdle(load, { open, close });
 }

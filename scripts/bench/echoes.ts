@@ -1,5 +1,5 @@
 /**
- * The client's side of the exchange and idle rows.
+ * The client's side of the exchange, idle and latency rows.
  *
  * @module
  */
@@ -7,12 +7,17 @@
 import { connect, Poller, READABLE, receive, send, WOULD_BLOCK } from "./libc.ts";
 import { clientHello, ECHO_HOST, HELLO_LENGTH, MESSAGE_LENGTH } from "./protocol.ts";
 
+/** The first of the addresses that connections come from, 127.1.0.1, and how many there are. */
+const SOURCES = 0x7f010001;
+const SOURCE_COUNT = 16;
+
 /** Connections to the host that echoes. */
 export class Echoes {
   readonly poller = new Poller();
   readonly onReady: (fd: number) => void;
   readonly #port: number;
   readonly #hello = clientHello(ECHO_HOST);
+  #opened = 0;
   readonly #missing: number[] = []; // by descriptor, the bytes still to come
 
   /** @param onEcho Called when a message has come back: the first is sent here, the next ones there. */
@@ -35,7 +40,8 @@ export class Echoes {
 
   /** Opens one; its ClientHello comes back, then the first message goes out. */
   open(): number {
-    const fd = greet(connect(this.#port), this.#hello);
+    // From several addresses: of one alone, the kernel has some 28,000 ports to give.
+    const fd = greet(connect(this.#port, SOURCES + this.#opened++ % SOURCE_COUNT), this.#hello);
     this.#missing[fd] = HELLO_LENGTH + MESSAGE_LENGTH;
     this.poller.add(fd, READABLE);
     return fd;

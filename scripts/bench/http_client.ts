@@ -216,6 +216,7 @@ export function runHttp(load: Load & { readonly kind: HttpLoadKind }): Measureme
   const latencies: number[] = [];
   let opened = 0;
   let bytes = 0;
+  let described: string | undefined;
   const open = () => {
     const openedAt = performance.now();
     // Other source addresses, one after the other: those of closed connections are not to be had again at once.
@@ -242,6 +243,7 @@ export function runHttp(load: Load & { readonly kind: HttpLoadKind }): Measureme
     if (state === undefined) return;
     if (!state.begun) {
       if (!state.tls.handshake()) return;
+      described ??= state.tls.describe();
       state.begun = true;
       state.connection.begin();
     }
@@ -254,5 +256,5 @@ export function runHttp(load: Load & { readonly kind: HttpLoadKind }): Measureme
   }, () => void (before = latencies.length));
   const measured = latencies.slice(before);
   const [p50 = 0, p99 = 0] = measured.length === 0 ? [] : [0.5, 0.99].map((share) => 1000 * quantile(measured, share));
-  return { ...measurement, latency: { p50, p99 } };
+  return { ...measurement, latency: { p50, p99 }, ...(described === undefined ? {} : { tls: described }) };
 }

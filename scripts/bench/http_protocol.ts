@@ -12,8 +12,8 @@
 import { FRAME_HEADER_LENGTH, setFrameHeader } from "../../lib/wire/http2_frames.ts";
 import { hostname } from "./protocol.ts";
 
-/** What a backend does with a request, over HTTP/2 without TLS, or over HTTP/1.1 (`…1`) for a proxy that has no other. */
-export type HttpBehaviour = "small" | "grpc" | "body" | "small1" | "body1";
+/** What a backend does with a request, over HTTP/2, or over HTTP/1.1 (`…1`); without TLS, or with it (`…Tls`). */
+export type HttpBehaviour = "small" | "grpc" | "body" | "small1" | "body1" | "smallTls" | "small1Tls";
 
 /** The host that is asked for. */
 export const HTTP_HOST = hostname(0);

@@ -21,6 +21,7 @@ const { symbols: libc } = Deno.dlopen("libc.so.6", {
   send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
+  setpriority: { parameters: ["i32", "u32", "i32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
@@ -41,6 +42,8 @@ const MSG_NOSIGNAL = 0x4000;
 const FIONBIO = 0x5421;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_MOD = 3;
+const PRIO_PROCESS = 0;
+const NICENESS = 5;
 const EINTR = 4;
 const EAGAIN = 11;
 const EPIPE = 32;
@@ -140,6 +143,11 @@ export function send(fd: number, bytes: Uint8Array<ArrayBuffer>, length = bytes.
 /** Has every call on `fd` return at once, also those that others make (libssl). */
 export function setNonBlocking(fd: number): void {
   succeed(libc.ioctl(fd, FIONBIO, ON), "FIONBIO");
+}
+
+/** Lets other threads of the machine go before the one that calls: nice(1), which on Linux is a thread's own. */
+export function yieldToOthers(): void {
+  succeed(libc.setpriority(PRIO_PROCESS, 0, NICENESS), "setpriority");
 }
 
 /** Closes a descriptor, which also takes it out of every {@linkcode Poller}. */

@@ -6,30 +6,33 @@
  */
 
 import { RESET, setNonBlocking, WOULD_BLOCK } from "./libc.ts";
+import {
+  cString,
+  NID_X25519,
+  SSL_CALLS,
+  SSL_CTRL_GET_NEGOTIATED_GROUP,
+  SSL_CTRL_SET_GROUPS_LIST,
+  SSL_CTRL_SET_MIN_PROTO_VERSION,
+  SSL_CTRL_SET_TLSEXT_HOSTNAME,
+  SSL_ERROR_SYSCALL,
+  SSL_ERROR_WANT_READ,
+  SSL_ERROR_ZERO_RETURN,
+  TLS1_3_VERSION,
+  TLS_CIPHER,
+  TLS_GROUP,
+} from "./tls_settings.ts";
 
 const { symbols: libssl } = Deno.dlopen("libssl.so.3", {
+  ...SSL_CALLS,
   TLS_client_method: { parameters: [], result: "pointer" },
-  SSL_CTX_new: { parameters: ["pointer"], result: "pointer" },
-  SSL_CTX_ctrl: { parameters: ["pointer", "i32", "i32", "buffer"], result: "i32" },
-  SSL_CTX_set_ciphersuites: { parameters: ["pointer", "buffer"], result: "i32" },
   SSL_CTX_set_alpn_protos: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
-  SSL_new: { parameters: ["pointer"], result: "pointer" },
   SSL_ctrl: { parameters: ["pointer", "i32", "i32", "buffer"], result: "i32" },
-  SSL_set_fd: { parameters: ["pointer", "i32"], result: "i32" },
   SSL_connect: { parameters: ["pointer"], result: "i32" },
-  SSL_read: { parameters: ["pointer", "buffer", "i32"], result: "i32" },
-  SSL_write: { parameters: ["pointer", "buffer", "i32"], result: "i32" },
-  SSL_get_error: { parameters: ["pointer", "i32"], result: "i32" },
-  SSL_free: { parameters: ["pointer"], result: "void" },
+  SSL_get_version: { parameters: ["pointer"], result: "pointer" },
+  SSL_get_current_cipher: { parameters: ["pointer"], result: "pointer" },
+  SSL_CIPHER_get_name: { parameters: ["pointer"], result: "pointer" },
+  SSL_session_reused: { parameters: ["pointer"], result: "i32" },
 });
-
-const SSL_CTRL_SET_TLSEXT_HOSTNAME = 55;
-const SSL_CTRL_SET_GROUPS_LIST = 92;
-const SSL_CTRL_SET_MIN_PROTO_VERSION = 123;
-const TLS1_3_VERSION = 0x0304;
-const SSL_ERROR_WANT_READ = 2;
-const SSL_ERROR_SYSCALL = 5;
-const SSL_ERROR_ZERO_RETURN = 6;
 
 /** What all connections of a client have in common: TLS 1.3 with one cipher and one group, so that no server chooses. */
 export class TlsContext {
@@ -41,8 +44,8 @@ export class TlsContext {
     this.#serverName = cString(serverName);
     const alpn = new TextEncoder().encode(`${String.fromCharCode(protocol.length)}${protocol}`);
     const done = libssl.SSL_CTX_ctrl(this.#context, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_3_VERSION, null) === 1 &&
-      libssl.SSL_CTX_ctrl(this.#context, SSL_CTRL_SET_GROUPS_LIST, 0, cString("X25519")) === 1 &&
-      libssl.SSL_CTX_set_ciphersuites(this.#context, cString("TLS_AES_128_GCM_SHA256")) === 1 &&
+      libssl.SSL_CTX_ctrl(this.#context, SSL_CTRL_SET_GROUPS_LIST, 0, cString(TLS_GROUP)) === 1 &&
+      libssl.SSL_CTX_set_ciphersuites(this.#context, cString(TLS_CIPHER)) === 1 &&
       libssl.SSL_CTX_set_alpn_protos(this.#context, alpn, alpn.length) === 0;
     if (!done) throw new Error("libssl does not take its settings");
   }
@@ -74,6 +77,17 @@ export class TlsConnection {
     return false;
   }
 
+  /** What the handshake, which is done, has led to: as TLS_EXPECTED of tls_settings.ts has it, if all is well. */
+  describe(): string {
+    const group = libssl.SSL_ctrl(this.#ssl, SSL_CTRL_GET_NEGOTIATED_GROUP, 0, null);
+    return [
+      text(libssl.SSL_get_version(this.#ssl)),
+      group === NID_X25519 ? TLS_GROUP : `group ${group}`,
+      text(libssl.SSL_CIPHER_get_name(libssl.SSL_get_current_cipher(this.#ssl))),
+      libssl.SSL_session_reused(this.#ssl) === 0 ? "not resumed" : "resumed",
+    ].join(", ");
+  }
+
   /** Reads what is there into `buffer`: how many bytes, 0 at the end of the stream; one record at a time. */
   read(buffer: Uint8Array<ArrayBuffer>): number {
     const result = libssl.SSL_read(this.#ssl, buffer, buffer.length);
@@ -101,6 +115,6 @@ export class TlsConnection {
   }
 }
 
-function cString(text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(`${text}\0`);
+function text(pointer: Deno.PointerValue): string {
+  return pointer === null ? "unknown" : Deno.UnsafePointerView.getCString(pointer);
 }

@@ -38,16 +38,27 @@ export function parseProcessSeconds(stat: string): number {
   return ticks / TICKS_PER_SECOND;
 }
 
+/** The memory of processes, in bytes. */
+export interface Memory {
+  /** The proportional set size: shared pages divided by the number of those who share them. */
+  readonly proportional: number;
+  /** The resident set size: shared pages counted in full. */
+  readonly resident: number;
+}
+
 /**
- * The proportional set size (shared pages divided by the number of those who share them), in bytes.
+ * The memory of a process.
  *
  * @param rollup The text of `/proc/PID/smaps_rollup`.
  * @throws {SyntaxError} If it is not that.
  */
-export function parsePss(rollup: string): number {
-  const kibibytes = /^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1];
-  if (kibibytes === undefined) throw new SyntaxError(`no Pss in: ${rollup}`);
-  return Number(kibibytes) * 1024;
+export function parseMemory(rollup: string): Memory {
+  const bytesOf = (name: string) => {
+    const kibibytes = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(rollup)?.[1];
+    if (kibibytes === undefined) throw new SyntaxError(`no ${name} in: ${rollup}`);
+    return Number(kibibytes) * 1024;
+  };
+  return { proportional: bytesOf("Pss"), resident: bytesOf("Rss") };
 }
 
 /**
@@ -75,9 +86,11 @@ export function readProcessSeconds(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + parseProcessSeconds(Deno.readTextFileSync(`/proc/${pid}/stat`)), 0);
 }
 
-/** The memory of several processes together, in bytes. */
-export function readPss(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => sum + parsePss(Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`)), 0);
+/** The memory of several processes together. */
+export function readMemory(pids: readonly number[]): Memory {
+  const all = pids.map((pid) => parseMemory(Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`)));
+  const sum = (name: keyof Memory) => all.reduce((total, memory) => total + memory[name], 0);
+  return { proportional: sum("proportional"), resident: sum("resident") };
 }
 
 /** What the CPUs of this machine did. */

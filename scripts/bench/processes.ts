@@ -11,6 +11,7 @@ import { processTree } from "./proc.ts";
 const STOP_TIMEOUT_MS = 3_000;
 /** How much of what a process wrote last is kept for the message of its failure, in characters. */
 const KEPT_OUTPUT = 2_000;
+const STANDARD_ERROR = 2;
 
 /** How a process is started. */
 export interface ProcessCommand {
@@ -18,6 +19,8 @@ export interface ProcessCommand {
   readonly args: readonly string[];
   /** Variables beside those of this process. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** A file that is appended to in the place of standard output (1) or standard error (2). */
+  readonly output?: { readonly descriptor: number; readonly file: string };
 }
 
 /** A process that was started. */
@@ -28,13 +31,15 @@ export class Child implements AsyncDisposable {
   readonly #running: Set<Child>;
   readonly #output: Promise<void>;
   readonly #line = Promise.withResolvers<string>();
+  readonly #errorFile: string | undefined;
   #errors = "";
   #stopped: Promise<void> | undefined;
 
-  constructor(name: string, { executable, args, environment = {} }: ProcessCommand, running: Set<Child>) {
+  constructor(name: string, command: ProcessCommand, running: Set<Child>) {
+    const { environment = {} } = command;
     // The kernel sends SIGTERM where this process dies without having stopped them: setpriv(1), of util-linux.
     this.#process = new Deno.Command("setpriv", {
-      args: ["--pdeathsig", "TERM", "--", executable, ...args],
+      args: ["--pdeathsig", "TERM", "--", ...commandLine(command)],
       env: { NO_COLOR: "1", ...environment },
       stdin: "piped",
       stdout: "piped",
@@ -42,6 +47,7 @@ export class Child implements AsyncDisposable {
     }).spawn();
     this.pid = this.#process.pid;
     this.#name = name;
+    this.#errorFile = command.output?.descriptor === STANDARD_ERROR ? command.output.file : undefined;
     this.#running = running;
     running.add(this);
     this.#line.promise.catch(() => {}); // not everyone asks for it
@@ -118,8 +124,15 @@ export class Child implements AsyncDisposable {
       }
     };
     await Promise.all([readErrors(), readLine()]);
+    if (this.#errorFile !== undefined) this.#errors = (await Deno.readTextFile(this.#errorFile)).slice(-KEPT_OUTPUT);
     this.#line.reject(this.#failure());
   }
+}
+
+/** A shell opens the file, and makes way for the program. */
+function commandLine({ executable, args, output }: ProcessCommand): string[] {
+  if (output === undefined) return [executable, ...args];
+  return ["sh", "-c", `exec "$@" ${output.descriptor}>>"$0"`, output.file, executable, ...args];
 }
 
 /** All processes of a benchmark that run now. */

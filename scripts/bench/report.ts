@@ -17,6 +17,8 @@ export interface Sample {
   readonly steal?: number;
   /** The share that went to programs other than those of the benchmark, 0 to 1, where that was read. */
   readonly others?: number;
+  /** What the first TLS handshake of the client led to, where it made one. */
+  readonly tls?: string;
 }
 
 /** A load, and all samples taken under it. */
@@ -33,11 +35,14 @@ export interface Section {
 const NOISY = { spread: 0.15, steal: 0.03, others: 0.05 };
 
 /**
- * A section as a Markdown table: a line for each thing measured, with the median of each subject, the ratios, and how
- * far the samples of the least steady subject lie apart (interquartile range over median).
+ * A section as a Markdown table: a line for each thing measured, with the median of each subject, the ratios, how far
+ * the samples of the least steady subject lie apart (interquartile range over median), and what other programs used of
+ * the machine. Under it stands what TLS was spoken, one line for each that differs from another.
  */
 export function formatSection({ title, subjects, ratios, samples }: Section): string {
-  const header = [title, ...subjects, ...ratios.map(([dividend, divisor]) => `${dividend} / ${divisor}`), "spread"];
+  const ratioNames = ratios.map(([dividend, divisor]) => `${dividend} / ${divisor}`);
+  const header = [title, ...subjects, ...ratioNames, "others", "spread"];
+  const others = describeOthers(samples);
   const lines = Object.keys(samples[0]?.values ?? {}).map((name) => {
     const found = subjects.map((subject) => valuesOf(samples, subject, name));
     const medians = found.map((values) => median(values));
@@ -46,11 +51,17 @@ export function formatSection({ title, subjects, ratios, samples }: Section): st
     return [
       name,
       ...medians.map(formatNumber),
-      ...ratios.map(([dividend, divisor]) => (of(dividend) / of(divisor)).toFixed(2)),
+      ...ratios.map(([dividend, divisor]) => formatRatio(of(dividend), of(divisor))),
+      others,
       describeNoise(widest, samples),
     ];
   });
-  return formatTable([header, ...lines]);
+  return [formatTable([header, ...lines]), ...describeTls(samples)].join("\n");
+}
+
+/** Of a value that may be less than nothing, as a difference may, there is no ratio. */
+function formatRatio(dividend: number, divisor: number): string {
+  return dividend >= 0 && divisor > 0 ? (dividend / divisor).toFixed(2) : "-";
 }
 
 /** The number with three digits that count, in groups of thousands. */
@@ -77,12 +88,26 @@ function valuesOf(samples: readonly Sample[], subject: string, name: string): nu
   return samples.flatMap((sample) => sample.subject === subject ? [sample.values[name] ?? NaN] : []);
 }
 
+function describeOthers(samples: readonly Sample[]): string {
+  const known = samples.flatMap(({ others }) => others === undefined ? [] : [others]);
+  return known.length === 0 ? "-" : percent(median(known));
+}
+
+function describeTls(samples: readonly Sample[]): string[] {
+  const spoken = new Map<string, Set<string>>();
+  for (const { subject, tls } of samples) {
+    if (tls !== undefined) spoken.set(tls, (spoken.get(tls) ?? new Set()).add(subject));
+  }
+  const lines = [...spoken].map(([tls, subjects]) => `TLS of ${[...subjects].join(", ")}: ${tls}`);
+  return lines.length === 0 ? [] : ["", ...lines];
+}
+
 function describeNoise(widest: number, samples: readonly Sample[]): string {
   const steal = median(samples.map((sample) => sample.steal ?? 0));
   const others = median(samples.map((sample) => sample.others ?? 0));
   const reasons = [
     ...(steal > NOISY.steal ? [`steal ${percent(steal)}`] : []),
-    ...(others > NOISY.others ? [`other programs ${percent(others)}`] : []),
+    ...(others > NOISY.others ? ["others"] : []),
   ];
   const noisy = widest > NOISY.spread || reasons.length > 0;
   return [`${noisy ? "noisy: " : ""}${percent(widest)}`, ...reasons].join(", ");

@@ -13,9 +13,9 @@ Deno.test("a section shows medians, their ratio and the wider of the spreads", (
   assert.equal(
     formatSection({ ...SECTION, samples }),
     [
-      "| load     | ours | theirs | ours / theirs | spread |",
-      "| -------- | ---: | -----: | ------------: | -----: |",
-      "| cost, µs |   11 |     44 |          0.25 |    9 % |",
+      "| load     | ours | theirs | ours / theirs | others | spread |",
+      "| -------- | ---: | -----: | ------------: | -----: | -----: |",
+      "| cost, µs |   11 |     44 |          0.25 |    0 % |    9 % |",
     ].join("\n"),
   );
 });
@@ -26,7 +26,31 @@ Deno.test("a line is called noisy where samples lie far apart, or others used th
   assert.match(lastCell(steady) ?? "", /^ *0 % \|$/);
   assert.match(lastCell([...steady, sample("ours", 2, 20)]) ?? "", /^noisy: 33 % \|$/);
   assert.match(lastCell(steady.map((one) => ({ ...one, steal: 0.07 }))) ?? "", /^noisy: 0 %, steal 7 % \|$/);
-  assert.match(lastCell(steady.map((one) => ({ ...one, others: 0.2 }))) ?? "", /^noisy: 0 %, other programs 20 % \|$/);
+  assert.match(lastCell(steady.map((one) => ({ ...one, others: 0.2 }))) ?? "", /^noisy: 0 %, others \|$/);
+});
+
+Deno.test("a difference that is less than nothing has no ratio", () => {
+  const ratio = (ours: number, theirs: number) =>
+    formatSection({ ...SECTION, samples: [sample("ours", 1, ours), sample("theirs", 1, theirs)] })
+      .split("\n").at(-1)?.split(" | ").at(3)?.trim();
+  assert.deepEqual([ratio(1, 2), ratio(-1, 2), ratio(1, -2), ratio(1, 0)], ["0.50", "-", "-", "-"]);
+});
+
+Deno.test("what other programs used is shown where it was read", () => {
+  const othersCell = (samples: readonly Sample[]) => formatSection({ ...SECTION, samples }).split(" | ").at(-2)?.trim();
+  const both = [sample("ours", 1, 10), sample("theirs", 1, 10)];
+  assert.equal(othersCell(both.map((one) => ({ ...one, others: 0.031 }))), "3 %");
+  assert.equal(othersCell(both.map(({ others: _, ...one }) => one)), "-");
+});
+
+Deno.test("what TLS was spoken stands under the table, and where one differs, of whom", () => {
+  const lines = (ours: string, theirs: string) =>
+    formatSection({
+      ...SECTION,
+      samples: [sample("ours", 1, 10, { tls: ours }), sample("theirs", 1, 10, { tls: theirs })],
+    }).split("\n").slice(3);
+  assert.deepEqual(lines("X25519", "X25519"), ["", "TLS of ours, theirs: X25519"]);
+  assert.deepEqual(lines("X25519", "P-256"), ["", "TLS of ours: X25519", "TLS of theirs: P-256"]);
 });
 
 Deno.test("numbers are shown with three digits, or in groups of thousands", () => {

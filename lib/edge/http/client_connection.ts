@@ -6,6 +6,7 @@
 
 import type { HttpPolicy } from "../../rules/http_policy.ts";
 import { encodeProxyHeaderV2 } from "../../wire/proxy_protocol.ts";
+import { randomUuid } from "../../wire/uuid.ts";
 import { formatIpAddress } from "../../wire/ip_address.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
 import type { Expirable } from "../deadlines.ts";
@@ -176,7 +177,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
 
   malformed(detail: string, status: number | undefined): string {
     this.#requests++;
-    const requestId = crypto.randomUUID();
+    const requestId = randomUuid();
     this.#malformed(requestId, detail, status ?? 400);
     return requestId;
   }

@@ -6,6 +6,7 @@
 
 import type { FieldList } from "../../wire/field_list.ts";
 import { fieldValue } from "../../wire/http_fields.ts";
+import { randomUuid } from "../../wire/uuid.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
 
 /** Whose request it is. */
@@ -62,5 +63,5 @@ const REQUEST_ID = /^[\w.:+/=@-]{1,128}$/;
 /** The request's own id where it has a sound one, else a new one. */
 export function requestIdOf(fields: FieldList): string {
   const given = fieldValue(fields, "x-request-id");
-  return given !== undefined && REQUEST_ID.test(given) ? given : crypto.randomUUID();
+  return given !== undefined && REQUEST_ID.test(given) ? given : randomUuid();
 }

@@ -28,7 +28,7 @@ import type { Handler } from "./loop.ts";
 import { decodeAddress, decodePort, SOCKADDR_LENGTH } from "./sockaddr.ts";
 
 /** How many connections are accepted in a row: then others have their turn. */
-const ACCEPTS = 64;
+const ACCEPTS = 16;
 
 /** The most that are taken from the queue of a socket before it is closed: what came in meanwhile could go on for ever. */
 const LAST_ACCEPTS = BACKLOG;

@@ -1,5 +1,5 @@
 /**
- * The handshakes of a worker that wait for a step which is dear.
+ * The handshakes of a worker whose next step is due.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import type { Libc } from "./libc.ts";
 
 /** A handshake. */
 export interface Handshake {
-  /** Takes its step. Contains its own faults. */
-  begin(): void;
+  /** Takes its next step. Contains its own faults. */
+  step(): void;
 }
 
 /**
- * How long one turn may spend on such steps, in milliseconds. Each takes 0.2 ms with a key on P-256 and 1 ms with one of
- * RSA-2048, in which no byte of any other connection moves.
+ * How long one turn may spend on them, in milliseconds. A first step, with the key exchange and the signature, takes 0.2
+ * ms with a key on P-256 and 1 ms with one of RSA-2048, in which no byte of any other connection moves.
  */
 const BUDGET_MS = 0.25;
 
@@ -28,7 +28,7 @@ export class Handshakes {
     this.#libc = libc;
   }
 
-  /** Whether there is one to begin, which no event will tell of. */
+  /** Whether there is one to go on with, which no event will tell of. */
   get areWaiting(): boolean {
     return this.#next < this.#waiting.length;
   }
@@ -37,18 +37,18 @@ export class Handshakes {
     this.#waiting.push(handshake);
   }
 
-  /** Begins those that have waited longest: one at the least, and others while there is time. */
+  /** Goes on with those that have waited longest: one at the least, and others while there is time. */
   run(): void {
     const until = this.#libc.now() + BUDGET_MS;
     do {
-      this.#waiting[this.#next++]?.begin();
+      this.#waiting[this.#next++]?.step();
     } while (this.areWaiting && this.#libc.now() < until);
     if (this.areWaiting) return this.#compact();
     this.#waiting.length = 0;
     this.#next = 0;
   }
 
-  /** Drops what has begun, once that is the larger part. */
+  /** Drops what has had its step, once that is the larger part. */
   #compact(): void {
     if (this.#next * 2 < this.#waiting.length) return;
     this.#waiting = this.#waiting.slice(this.#next);

@@ -47,9 +47,8 @@ export class ServerTransport extends TlsTransport implements ClientTls, Incoming
   #handshake: HandshakeEvents | undefined;
   #counting: ByteCounting | undefined;
   #isCorked = false;
-  /** It waits for a step of its handshake. */
-  #isWaiting = false;
-  #hasBegun = false;
+  /** Whether its next step waits for its turn: level-triggered, what it is for is told again meanwhile. */
+  #isQueued = false;
   #isEndTold = false;
   protected readonly readsAfterReset = false;
 
@@ -112,41 +111,36 @@ export class ServerTransport extends TlsTransport implements ClientTls, Incoming
     this.#handshake = events;
     this.#counting = counting;
     this.report = fault;
-    this.#wait();
+    this.#queue();
   }
 
-  /** Takes a step that is dear: the key exchange and the signature. */
-  begin(): void {
-    this.#isWaiting = false;
+  protected override handle(events: number): void {
+    if (this.#handshake === undefined) super.handle(events);
+    else this.#queue();
+  }
+
+  #queue(): void {
+    if (this.#isQueued) return;
+    this.#isQueued = true;
+    this.#owner.handshakes.add(this);
+  }
+
+  /** Takes the next step of the handshake. */
+  step(): void {
+    this.#isQueued = false;
     if (this.over) return;
     try {
-      if (this.#hasBegun) return this.#goOn();
-      this.#hasBegun = true;
+      if (this.generation !== 0) this.#cork();
       this.#step();
     } catch (thrown) {
       this.fault(thrown);
     }
   }
 
-  protected override handle(events: number): void {
-    if (this.#handshake === undefined) return super.handle(events);
-    // What comes before our Finished may be dear, too: a ClientHello behind a HelloRetryRequest above all.
-    if (this.tls?.hasSentFinished === false) this.#wait();
-    else this.#goOn();
-  }
-
-  #wait(): void {
-    if (this.#isWaiting) return;
-    this.#isWaiting = true;
-    this.#owner.handshakes.add(this);
-  }
-
-  #goOn(): void {
-    // Session tickets, and the SETTINGS of HTTP/2 behind them, share a segment.
+  /** Has session tickets, and the SETTINGS of HTTP/2 behind them, share a segment: until the end of the turn. */
+  #cork(): void {
     this.thread.libc.enable(this.fd, IPPROTO_TCP, TCP_CORK);
     this.#isCorked = true;
-    this.#step();
-    this.doLater();
   }
 
   #step(): void {
@@ -155,6 +149,7 @@ export class ServerTransport extends TlsTransport implements ClientTls, Incoming
     const result = tls.handshake();
     if (result === 1) return this.#secured(tls.protocol);
     if (result === WANT_READ || result === WANT_WRITE) {
+      if (this.#isCorked) this.doLater();
       if (!this.watchFor(result === WANT_READ ? EPOLLIN : EPOLLOUT)) this.#failed("epoll_ctl");
     } else this.#failed(result === ENDED ? "the client closed the connection" : tls.error);
   }
@@ -163,6 +158,7 @@ export class ServerTransport extends TlsTransport implements ClientTls, Incoming
     const events = this.#handshake;
     this.#handshake = undefined;
     events?.secured(protocol === "h2" ? "h2" : "http/1.1");
+    if (this.#isCorked && !this.over) this.doLater(); // behind what HTTP says first
     // The first request may have come with the end of the handshake: then epoll knows nothing of it.
     if (!this.over && !this.paused && this.hasPending) this.readable();
   }

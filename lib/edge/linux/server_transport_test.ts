@@ -284,19 +284,19 @@ linuxTest("a paused connection whose peer is gone wakes nobody again and again",
   assert.deepEqual(pair.told.events, ["received", "ended", "closed"]);
 });
 
-linuxTest("each ClientHello of a handshake waits for its turn among the dear steps, the second one, too", () => {
+linuxTest("each step of a handshake waits for its turn, that of a second ClientHello, too", () => {
   using thread = new TestThread();
   using side = new TlsSide({ settings: { ...DEFAULT_TLS, groups: ["P-521"] } }); // not the client's first choice
   using pair = new TlsPair(thread, side);
   let steps = 0;
-  const { begin } = pair.transport;
-  pair.transport.begin = () => {
+  const { step } = pair.transport;
+  pair.transport.step = () => {
     steps++;
-    begin.call(pair.transport);
+    step.call(pair.transport);
   };
   pair.shake();
   assert.equal(pair.handshake, "h2");
-  assert.equal(steps, 2);
+  assert.equal(steps, 3);
 });
 
 linuxTest("garbage at every stage of TLS ends that connection alone, and leaves no error behind", () => {

@@ -51,11 +51,6 @@ export class Tls {
     return this.#ssl;
   }
 
-  /** Whether this side's part of the handshake is sent: the rest costs little. */
-  get hasSentFinished(): boolean {
-    return this.#functions.SSL_get_finished(this.#ssl, protocolLength, 0) > 0;
-  }
-
   /** Goes on with the handshake. @returns 1 once it is done, else what it waits for, or why there is none. */
   handshake(): number {
     const result = this.#functions.SSL_do_handshake(this.#ssl);

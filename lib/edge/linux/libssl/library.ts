@@ -65,7 +65,6 @@ const SYMBOLS = {
   SSL_get_error: { parameters: ["pointer", "i32"], result: "i32" },
   SSL_shutdown: { parameters: ["pointer"], result: "i32" },
   SSL_set_shutdown: { parameters: ["pointer", "i32"], result: "void" },
-  SSL_get_finished: { parameters: ["pointer", "buffer", "u32"], result: "u32" },
   SSL_version: { parameters: ["pointer"], result: "i32" },
   SSL_get0_alpn_selected: { parameters: ["pointer", "buffer", "buffer"], result: "void" },
   SSL_set_alpn_protos: { parameters: ["pointer", "buffer", "u32"], result: "i32" },
