@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { createPrivateKey } from "node:crypto";
 import { isInstalled } from "../../../../tests/harness/tools.ts";
 import { DEFAULT_TLS } from "../../tls_settings.ts";
 import { newTicketKey } from "../../ticket_key.ts";
 import { TestThread } from "../testdata/test_thread.ts";
 import { AUTHORITY, CERTIFICATE, TlsPair, TlsSide } from "../testdata/tls_pair.ts";
-import { ClientContext, sessionOf } from "./client_context.ts";
+import { ClientContext, sessionOf, type TlsSession } from "./client_context.ts";
 import { type Libssl, LibsslError, type LibsslFunctions, loadLibssl } from "./library.ts";
 
 const onLinux = Deno.build.os === "linux";
@@ -60,8 +61,9 @@ linuxTest("an OpenSSL that is too old, and what is none, are called what they ar
 linuxTest("certificates and keys that are not sound are refused, and no error is left behind", () => {
   const { cert, key } = CERTIFICATE;
   const damaged = AUTHORITY.cert.replace(/\n\w{8}/, "\n!!!!!!!!");
-  const encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + key.split("\n").slice(1, -2).join("\n") +
-    "\n-----END ENCRYPTED PRIVATE KEY-----\n";
+  const encrypted = String(
+    createPrivateKey(key).export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "secret" }),
+  );
   const cases: [what: string, pem: { cert: string; key: string }, message: RegExp][] = [
     ["nothing", { cert: "", key }, /^there is no certificate in it$/],
     ["a damaged authority", { cert: cert + damaged, key }, /^certificate 2: /],
@@ -120,7 +122,7 @@ linuxTest("thousands of handshakes, good and bad, leave nothing of OpenSSL's beh
   const residentMiB = () => Deno.memoryUsage().rss / 2 ** 20;
   const round = (count: number) => {
     using side = new TlsSide({ libssl, tickets: [newTicketKey()] });
-    let session = undefined;
+    let session: TlsSession | undefined;
     for (let i = 0; i < count; i++) {
       using pair = new TlsPair(thread, side, {
         ...i % 4 === 1 && { protocols: ["none"] },
