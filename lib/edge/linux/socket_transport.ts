@@ -9,6 +9,7 @@
 
 import { endForFault, type FaultReport, HIGH_WATER, type Transport, type TransportEvents } from "../http/transport.ts";
 import type { TurnTask } from "../http/turn.ts";
+import { Backlog } from "./backlog.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "./libc.ts";
 import type { Handler } from "./loop.ts";
 import type { Thread } from "./thread.ts";
@@ -30,8 +31,7 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
   /** What epoll was asked for; -1: nothing, and the descriptor is out of the set. */
   #watched = -1;
   /** What waits to leave: nothing, on most. */
-  #queue: Uint8Array<ArrayBuffer>[] | undefined;
-  #backlog = 0;
+  #waiting: Backlog | undefined;
   protected paused = false;
   /** The peer sends no more. */
   protected inputEnded = false;
@@ -70,7 +70,7 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
   }
 
   get backlog(): number {
-    return this.#backlog;
+    return this.#waiting?.length ?? 0;
   }
 
   start(events: TransportEvents): void {
@@ -81,13 +81,12 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
   write(bytes: Uint8Array<ArrayBuffer>): void {
     if (this.over || this.#ending || this.#outputBroken) return;
     let sent = 0;
-    if (this.#backlog === 0) {
+    if (this.#waiting === undefined) {
       sent = this.send(bytes);
       if (sent === SEND_BROKEN) return this.#breakOutput();
       if (sent === bytes.length) return;
     }
-    (this.#queue ??= []).push(bytes.slice(sent));
-    this.#backlog += bytes.length - sent;
+    (this.#waiting ??= new Backlog(this.thread.pool)).push(sent === 0 ? bytes : bytes.subarray(sent));
     this.watch();
   }
 
@@ -106,14 +105,13 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
   end(): void {
     if (this.over || this.#ending) return;
     this.#ending = true;
-    if (this.#backlog === 0) this.#shutNow();
+    if (this.#waiting === undefined) this.#shutNow();
   }
 
   destroy(): void {
     if (this.over) return;
     this.over = true;
-    this.#queue = undefined;
-    this.#backlog = 0;
+    this.#forgetWaiting();
     this.release();
     this.thread.closeSocket(this, false);
   }
@@ -176,21 +174,24 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
   }
 
   #writable(): void {
-    if (this.#backlog === 0 || this.#queue === undefined) return;
-    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    while (waiting.length > 0) {
+      const { first } = waiting;
       const sent = this.send(first);
       if (sent === SEND_BROKEN) return this.#breakOutput();
-      this.#backlog -= sent;
-      if (sent < first.length) {
-        this.#queue[0] = first.subarray(sent);
-        break;
-      }
-      this.#queue.shift();
+      waiting.drop(sent);
+      if (sent < first.length) break;
     }
-    if (this.#backlog === 0) this.#queue = undefined;
+    if (waiting.length === 0) this.#waiting = undefined;
     this.watch();
-    if (this.#backlog === 0 && this.#ending) this.#shutNow();
-    else if (this.#backlog <= HIGH_WATER / 2) this.events?.drained();
+    if (this.#waiting === undefined && this.#ending) this.#shutNow();
+    else if (waiting.length <= HIGH_WATER / 2) this.events?.drained();
+  }
+
+  #forgetWaiting(): void {
+    this.#waiting?.clear();
+    this.#waiting = undefined;
   }
 
   /** The peer sends no more. */
@@ -212,8 +213,7 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
   /** What was sent before the peer broke off may still be there, and is read first; the error is what reads end with. */
   #breakOutput(): void {
     this.#outputBroken = true;
-    this.#queue = undefined;
-    this.#backlog = 0;
+    this.#forgetWaiting();
     if (this.inputEnded || !this.readsAfterReset) this.#shut = this.inputEnded = true;
     this.watch();
     this.readOn();
@@ -223,7 +223,7 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
   protected watch(): void {
     if (this.over) return;
     const wanted = (this.paused || this.inputEnded || this.events === undefined ? 0 : EPOLLIN) |
-      (this.#backlog > 0 ? EPOLLOUT : 0);
+      (this.#waiting !== undefined ? EPOLLOUT : 0);
     if (!this.watchFor(wanted)) this.#breakOutput();
   }
 
