@@ -19,8 +19,8 @@ const PATIENT = { hello_timeout: "5m", idle_timeout: "5m", shutdown_timeout: "1h
 const DRAINED: Partial<Record<State, string>> = {
   "ClientHello partly sent": "hello_timeout",
   "client's Finished withheld": "tls_timeout",
-  "idle behind a request": "closed",
-  "idle HTTP/2": "closed",
+  "idle HTTP/1.1 behind a request": "closed",
+  "idle HTTP/2 behind a request": "closed",
 };
 
 /** Servers with an L7 route to a backend, and clients in every state. */
