@@ -34,7 +34,7 @@ const REPORT_MS = 20;
 
 /** See the module. */
 export class EdgeWorker implements Serving {
-  readonly libc = new Libc();
+  readonly libc = new Libc({ spares: true });
   readonly loop = new Loop(this.libc);
   readonly deadlines = new Deadlines(this.libc.now());
   readonly buffer = new Uint8Array(BUFFER_LENGTH);
