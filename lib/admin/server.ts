@@ -20,6 +20,7 @@ import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation, protoPath as healthProtoPath } from "grpc-health-check";
 import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
 import { Buffer } from "node:buffer";
+import type { AcceptEvents } from "../control/accept_loop.ts";
 import type { Administration } from "../control/administration.ts";
 import { orAborted } from "../control/metrics/intervals.ts";
 import type { Stats } from "../control/metrics/stats.ts";
@@ -54,7 +55,7 @@ export interface Administered {
 }
 
 /** What the server reports. */
-export interface AdminServerEvents {
+export interface AdminServerEvents extends AcceptEvents {
   /** A fault of ours in a call. */
   internalError(method: string, thrown: unknown): void;
 }
@@ -80,7 +81,7 @@ export class AdminServer {
     this.#health.addToServer(this.#server);
     new ReflectionService(reflectedPackage()).addToServer(this.#server);
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-    this.#connections = new Connections((connection) => injector.injectConnection(connection));
+    this.#connections = new Connections((connection) => injector.injectConnection(connection), events);
   }
 
   /**
@@ -91,6 +92,11 @@ export class AdminServer {
    */
   async open({ replaces = false }: { readonly replaces?: boolean } = {}): Promise<void> {
     this.#socket = await AdminSocket.open(this.path, (made) => this.#connections.listen(made), { replaces });
+  }
+
+  /** Why the system refuses to accept its clients; `undefined` where it does not. */
+  get acceptProblem(): string | undefined {
+    return this.#connections.acceptProblem;
   }
 
   /**

@@ -5,6 +5,7 @@
  */
 
 import { AdminServer } from "../admin/server.ts";
+import type { AcceptEvents } from "../control/accept_loop.ts";
 import { Administration } from "../control/administration.ts";
 import { CertificateFiles } from "../control/certificate_files.ts";
 import { ConfigError } from "../control/config.ts";
@@ -100,7 +101,7 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
   });
   const administered = { administration, version, stats: () => readStats(counted), handover };
   const admin: AdminServer | undefined = config.grpc &&
-    new AdminServer(config.grpc.addr, administered, { internalError });
+    new AdminServer(config.grpc.addr, administered, { internalError, ...acceptEvents(log, "admin") });
   if (predecessor === undefined) {
     await admin?.open().catch((error) => {
       metrics?.close();
@@ -126,7 +127,15 @@ function makeMetrics(
     stats: () => readStats(sources),
     notReady: () => notReady(sources),
     failed: (thrown) => sources.log.error("internal_error", { method: "metrics", stack: stackOf(thrown) }),
+    ...acceptEvents(sources.log, "metrics"),
   });
+}
+
+function acceptEvents(log: Log, service: "admin" | "metrics"): AcceptEvents {
+  return {
+    acceptFailed: (reason) => log.error("service_accept_failed", { service, reason }),
+    acceptRecovered: () => log.info("service_accept_recovered", { service }),
+  };
 }
 
 /** Whether the process that is replaced has the endpoint's address: then it is opened once this one serves. */

@@ -45,6 +45,7 @@ function optional<const T extends Type>(type: T, about: string) {
 }
 
 const listener = field("text", "the listener's `addr` as configured");
+const service = field("text", "`admin` or `metrics`");
 const client = field("text", "`address:port` of the client, or of whom the PROXY header names");
 const backend = optional("text", "`host:port` of the route's backend");
 const error = field("text", "what went wrong");
@@ -125,15 +126,30 @@ export const LOG_EVENTS = {
   accept_failed: {
     level: "error",
     message: "the system refuses to accept connections",
-    meaning: "The system refuses to accept connections; said once until it accepts again. New clients wait meanwhile.",
+    meaning: "The system refuses to accept connections, or none but the descriptors are left that traffic leaves to " +
+      "the rest of the program; said once until it accepts again. New clients wait meanwhile.",
     remedy: "`EMFILE`, `ENFILE`: raise `LimitNOFILE=` of the service, or limit the listeners by `max_connections`.",
     fields: { listener, reason: field("text", "what the system said") },
   },
   accept_recovered: {
     level: "info",
     message: "accepts connections again",
-    meaning: "It accepts again.",
+    meaning: "It accepts again, and has done so for a second.",
     fields: { listener },
+  },
+  service_accept_failed: {
+    level: "error",
+    message: "the system refuses to accept connections of administrators or scrapers",
+    meaning: "The system refuses to accept connections to the admin API or the metrics endpoint, which keep some " +
+      "descriptors in reserve; said once until it accepts again. Clients wait meanwhile.",
+    remedy: "`EMFILE`, `ENFILE`: raise `LimitNOFILE=` of the service, or limit the listeners by `max_connections`.",
+    fields: { service, reason: field("text", "what the system said") },
+  },
+  service_accept_recovered: {
+    level: "info",
+    message: "accepts connections again",
+    meaning: "The admin API or the metrics endpoint accepts connections again.",
+    fields: { service },
   },
   resolve_failed: {
     level: "warn",

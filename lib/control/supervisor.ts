@@ -20,6 +20,7 @@ import { type CertificateFiles, certificateName } from "./certificate_files.ts";
 import type { Config, ListenerConfig, RouteConfig, StoredState } from "./config_types.ts";
 import type { Log } from "./log.ts";
 import type { LogFieldsOf } from "./log_events.ts";
+import { Outage } from "./outage.ts";
 import { Resolver } from "./resolve.ts";
 import { trustSystemAuthorities } from "./system_authorities.ts";
 import { RouteCounts } from "./route_counts.ts";
@@ -91,6 +92,8 @@ export class Supervisor {
   readonly engine: EngineName;
   readonly #engine: Engine;
   readonly #acceptFailures = new Map<string, number>();
+  /** By the listener's `addr`. */
+  readonly #acceptOutages = new Map<string, Outage>();
   #internalErrors = 0;
   #prepared: Promise<void> | undefined;
   #started: Promise<boolean> | undefined;
@@ -208,6 +211,12 @@ export class Supervisor {
     return this.#engine.threads;
   }
 
+  /** Why the system refuses to accept connections, by the listener's `addr`; of those alone that it refuses now. */
+  get acceptProblems(): ReadonlyMap<string, string> {
+    const problems = this.#acceptOutages.entries().map(([listener, { reason }]) => [listener, reason ?? ""] as const);
+    return new Map(problems.filter(([, reason]) => reason !== ""));
+  }
+
   get faults(): Faults {
     return { accept: this.#acceptFailures, internal: this.#internalErrors };
   }
@@ -285,17 +294,31 @@ export class Supervisor {
       requestEnded: (end) => log.info("request", requestFields(end)),
       linesSuppressed: (lines) => log.info("lines_suppressed", suppressedFields(lines)),
       dialFailed: (backend) => this.#resolver.dialFailed(backend),
-      acceptFailed: (listener, reason) => {
-        this.#acceptFailures.set(listener, (this.#acceptFailures.get(listener) ?? 0) + 1);
-        log.error("accept_failed", { listener, reason });
-      },
-      acceptRecovered: (listener) => log.info("accept_recovered", { listener }),
+      acceptFailed: (listener, reason) => this.#acceptOutage(listener).failed(reason),
+      acceptRecovered: (listener) => this.#acceptOutage(listener).recovered(),
       internalError: (stack) => {
         this.#internalErrors++;
         log.error("internal_error", { stack });
       },
-      workerFailed: (worker, stack) => log.error("worker_failed", { worker, stack }),
+      workerFailed: (worker, stack) => {
+        log.error("worker_failed", { worker, stack });
+        for (const outage of this.#acceptOutages.values()) outage.reset();
+      },
     };
+  }
+
+  #acceptOutage(listener: string): Outage {
+    const known = this.#acceptOutages.get(listener);
+    if (known !== undefined) return known;
+    const outage = new Outage({
+      failed: (reason) => {
+        this.#acceptFailures.set(listener, (this.#acceptFailures.get(listener) ?? 0) + 1);
+        this.#log.error("accept_failed", { listener, reason });
+      },
+      recovered: () => this.#log.info("accept_recovered", { listener }),
+    });
+    this.#acceptOutages.set(listener, outage);
+    return outage;
   }
 }
 

@@ -125,6 +125,8 @@ export class Store {
       // them, and the writer work side by side. A file system without shared memory stays with the rollback journal,
       // which is as safe.
       this.#db.exec("PRAGMA journal_mode = WAL");
+      // Has SQLite open the log and its index: later there may be no descriptor for them.
+      this.#db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get();
       // The event loop stands still while SQLite waits for another process's lock: from now on there is traffic in it.
       this.#db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_WHILE_SERVING_MS}`);
     });

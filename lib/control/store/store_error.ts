@@ -6,6 +6,7 @@
 
 import { dirname } from "node:path";
 import { fileErrorReason, fileExists } from "../file_access.ts";
+import { isDescriptorFree } from "../descriptor_reserve.ts";
 import { printable } from "../quote.ts";
 
 /** A database that cannot be used. Its message is one line: the file, what is wrong, and mostly what to do. */
@@ -67,6 +68,7 @@ function whyNotOpened(path: string): string {
   const folder = folderProblem(path);
   if (folder !== undefined) return folder;
   if (fileExists(path) && Deno.statSync(path).isDirectory) return "is a folder, not a file";
+  if (!isDescriptorFree()) return "cannot be opened: no file descriptor is free (EMFILE); raise LimitNOFILE";
   return "permission denied: give this user read and write permission on the file and its folder";
 }
 
