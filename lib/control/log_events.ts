@@ -441,7 +441,7 @@ export const LOG_EVENTS = {
   log_lines_dropped: {
     level: "warn",
     message: "lines of the log were lost",
-    meaning: "Whoever reads the log stood still, and lines were lost.",
+    meaning: "Lines were lost: whoever reads the log stood still or was gone for a time, or the disk was full.",
     remedy: "Look at what reads standard error: a full disk, a journal that limits rates (`RateLimitBurst=`).",
     fields: { lines: field("integer", "how many") },
   },
