@@ -10,6 +10,7 @@ import {
   type handleServerStreamingCall,
   type handleUnaryCall,
   logVerbosity,
+  type sendUnaryData,
   Server,
   ServerCredentials,
   type ServerWritableStream,
@@ -153,7 +154,7 @@ export class AdminServer {
     handler: UnaryHandler,
     events: AdminServerEvents,
   ): handleUnaryCall<unknown, unknown> {
-    return async ({ request }, callback) => {
+    const answer = async (request: unknown, callback: sendUnaryData<unknown>) => {
       try {
         await this.#started.promise;
         callback(null, await handler(request));
@@ -162,6 +163,9 @@ export class AdminServer {
         callback(statusOf(error));
       }
     };
+    return ({ request }, callback) => {
+      answer(request, callback).catch((thrown) => events.internalError(name, thrown));
+    };
   }
 
   #streaming(
@@ -169,7 +173,7 @@ export class AdminServer {
     handler: StreamingHandler,
     events: AdminServerEvents,
   ): handleServerStreamingCall<unknown, unknown> {
-    return async (call) => {
+    const answer = async (call: ServerWritableStream<unknown, unknown>) => {
       const ending = new AbortController();
       const { signal } = ending;
       this.#streams.add(ending);
@@ -185,6 +189,9 @@ export class AdminServer {
       } finally {
         this.#streams.delete(ending);
       }
+    };
+    return (call) => {
+      answer(call).catch((thrown) => events.internalError(name, thrown));
     };
   }
 }

@@ -7,11 +7,13 @@
 import { checkFiles, ConfigError, loadConfig } from "../control/config.ts";
 import type { Config } from "../control/config_types.ts";
 import { ignored } from "../control/ignored.ts";
+import { reportUnhandled } from "../control/last_resort.ts";
 import { Log } from "../control/log.ts";
 import { ServerLock } from "../control/store/lock.ts";
 import { Store } from "../control/store/store.ts";
 import { chooseEngine, type EngineName, type StopOptions } from "../control/supervisor.ts";
 import { LibcError } from "../edge/linux/libc.ts";
+import { stackOf } from "../edge/thrown.ts";
 import { assemble, type Foundation, type Parts, refuse } from "./assemble.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { failureOf, meet, takeOver } from "./takeover.ts";
@@ -129,6 +131,9 @@ async function serve(
     ? [["SIGINT", onStop], ["SIGTERM", onStop]]
     : [["SIGINT", onStop], ["SIGTERM", onStop], ["SIGHUP", onReload]];
   for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
+  using _net = reportUnhandled((thrown) => {
+    log.error("internal_error", { method: "unhandled", stack: stackOf(thrown) });
+  });
   let isReplaced = false;
   void replaced.then((options) => {
     isReplaced = true;

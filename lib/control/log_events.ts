@@ -426,9 +426,17 @@ export const LOG_EVENTS = {
   internal_error: {
     level: "error",
     message: "a fault of mc-proxy",
-    meaning: "A fault of mc-proxy ended one connection, one call of the admin API or one scrape.",
+    meaning: "A fault of mc-proxy ended one connection, one call of the admin API, one scrape or one task in the " +
+      "background.",
     remedy: "Report it with its stack. The rest goes on; a client that meets it again and again can be blocked.",
-    fields: { method: optional("text", "the call, where it was none of a connection"), stack },
+    fields: {
+      method: optional(
+        "text",
+        "where it was none of a connection: the call, `metrics`, `certificates`, `takeover`; `unhandled` where it can " +
+          "be told by its stack alone",
+      ),
+      stack,
+    },
   },
   worker_failed: {
     level: "error",

@@ -14,7 +14,7 @@ import { listenProblem } from "../edge/listen.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
 import type { RouteRows } from "../edge/route_counters.ts";
 import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
-import { messageOf } from "../edge/thrown.ts";
+import { messageOf, stackOf } from "../edge/thrown.ts";
 import { type Endpoint, parseListenAddress } from "../wire/socket_address.ts";
 import { type CertificateFiles, certificateName } from "./certificate_files.ts";
 import type { Config, ListenerConfig, RouteConfig, StoredState } from "./config_types.ts";
@@ -128,7 +128,7 @@ export class Supervisor {
     for (const route of routes) this.routeCounts.add(route);
     const backends = routes.map(({ backend }) => backend);
     this.#resolver = new Resolver(backends, {
-      resolved: (backend, addresses) => void this.#engine.apply([{ kind: "set_backend", name: backend, addresses }]),
+      resolved: (backend, addresses) => this.#applyUnawaited([{ kind: "set_backend", name: backend, addresses }]),
       failed: (backend, error) => log.warn("resolve_failed", { backend, error: messageOf(error) }),
     });
     const snapshot = makeSnapshot(config, state, files, this.#resolver.addresses, (r) => this.routeCounts.rows(r));
@@ -269,7 +269,12 @@ export class Supervisor {
    */
   releaseBackends(backends: readonly string[]): void {
     const gone = backends.filter((backend) => this.#resolver.remove(backend));
-    if (gone.length > 0) void this.#engine.apply(gone.map((name) => ({ kind: "remove_backend", name })));
+    if (gone.length > 0) this.#applyUnawaited(gone.map((name) => ({ kind: "remove_backend", name })));
+  }
+
+  /** Makes changes that nobody waits for. */
+  #applyUnawaited(changes: readonly EdgeChange[]): void {
+    this.#engine.apply(changes).catch((error) => this.#internalError(stackOf(error)));
   }
 
   /** Why an address cannot be listened on at this moment; `undefined` where it can. */
@@ -296,15 +301,17 @@ export class Supervisor {
       dialFailed: (backend) => this.#resolver.dialFailed(backend),
       acceptFailed: (listener, reason) => this.#acceptOutage(listener).failed(reason),
       acceptRecovered: (listener) => this.#acceptOutage(listener).recovered(),
-      internalError: (stack) => {
-        this.#internalErrors++;
-        log.error("internal_error", { stack });
-      },
+      internalError: (stack) => this.#internalError(stack),
       workerFailed: (worker, stack) => {
         log.error("worker_failed", { worker, stack });
         for (const outage of this.#acceptOutages.values()) outage.reset();
       },
     };
+  }
+
+  #internalError(stack: string): void {
+    this.#internalErrors++;
+    this.#log.error("internal_error", { stack });
   }
 
   #acceptOutage(listener: string): Outage {
