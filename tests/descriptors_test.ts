@@ -39,10 +39,11 @@ testEachEngine("out of descriptors, metrics and admin API answer, and all recove
   const clients = await silent(proxy.address(), 200);
   await proxy.event("accept_failed");
   for (let i = 0; i < 20; i++) {
-    const [status] = await readiness(proxy);
-    assert.ok(status === 200 || status === 503);
+    const [status, body] = await readiness(proxy);
+    assert.equal(status, 503);
+    assert.match(body, /^listener 127\.0\.0\.1:0: accepts no connections: .+\n$/);
     using admin = new AdminClient(socket);
-    assert.equal((await admin.getStatus()).listeners.length, 1);
+    assert.deepEqual(await admin.health(), { isServing: false, problems: [body.trimEnd()] });
     await admin.addRoute("127.0.0.1:0", { hostname: `h${i}.test`, backend: backend.addr });
   }
   for (const client of clients) client.close();

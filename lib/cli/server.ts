@@ -84,8 +84,8 @@ async function begin(
   let store: Store | undefined;
   let parts: Parts | undefined;
   try {
-    lock = ServerLock.take(config.database.path);
-    store = Store.open(config.database.path);
+    const taken = lock = ServerLock.take(config.database.path);
+    store = Store.open(config.database.path, { claim: () => taken.claim() });
     parts = await assemble({ ...foundation, lock, store });
     if (predecessor === undefined) store.commit();
     else await takeOver(parts, store, predecessor, drainMs);
@@ -108,7 +108,7 @@ async function serve(
   parts: Parts,
   { config, manager, predecessor }: Omit<Foundation, "lock" | "store">,
 ): Promise<void> {
-  const { log, supervisor, administration, certificates, admin, metrics, replaced } = parts;
+  const { log, supervisor, administration, certificates, admin, metrics, health, replaced } = parts;
   const stopping = Promise.withResolvers<StopOptions>();
   let isStopping = false;
   const stop = (options: StopOptions) => {
@@ -146,6 +146,7 @@ async function serve(
   else manager?.stopping("Stopping: open connections may finish", config.proxy.shutdownTimeoutMs);
   const mayLeave = isReplaced && manager !== undefined ? after(MANAGER_MS) : undefined;
   certificates.close();
+  health.close();
   admin?.drain();
   await administration.drain();
   if (isReplaced) {
@@ -162,11 +163,12 @@ async function serve(
 }
 
 async function start(parts: Parts, manager: ServiceManager | undefined, isNewMain: boolean): Promise<void> {
-  const { log, supervisor, administration, certificates, admin, metrics } = parts;
+  const { log, supervisor, administration, certificates, admin, metrics, health } = parts;
   if (!await supervisor.start()) return;
   certificates.start();
+  health.start();
   admin?.start();
-  if (admin !== undefined) log.info("admin_listening", { addr: admin.path });
+  if (admin?.isOpen) log.info("admin_listening", { addr: admin.path });
   if (metrics?.boundAddr !== undefined) log.info("metrics_listening", { addr: metrics.boundAddr });
   const { engine, workers, listeners } = administration.status;
   const routes = listeners.reduce((sum, { routeCount }) => sum + routeCount, 0);

@@ -137,6 +137,20 @@ export const LOG_EVENTS = {
     meaning: "It accepts again, and has done so for a second.",
     fields: { listener },
   },
+  unhealthy: {
+    level: "warn",
+    message: "the server does not serve as it should",
+    meaning: "What `/readyz` and `ctl health` tell as well; said when something begins to be wrong, or something else.",
+    remedy: "By its reasons: `database:` make room on its disk, or have it writable again; `listener …:` and " +
+      "`… endpoint:` see `accept_failed`; `worker threads:` see `worker_failed`.",
+    fields: { reasons: field("text", "each one, with `; ` between") },
+  },
+  healthy: {
+    level: "info",
+    message: "the server serves as it should",
+    meaning: "Nothing is wrong any more.",
+    fields: {},
+  },
   service_accept_failed: {
     level: "error",
     message: "the system refuses to accept connections of administrators or scrapers",
@@ -394,6 +408,16 @@ export const LOG_EVENTS = {
     meaning: "A process that failed to take over still has the database.",
     remedy: "End that process.",
     fields: { by_pid: field("integer", "that process") },
+  },
+  admin_socket_unavailable: {
+    level: "error",
+    message: "the server serves, and cannot be administered until its socket can be made",
+    meaning:
+      "The disk of the admin socket takes no write, as it is full or read-only; the socket is made when it does, " +
+      "which `admin_listening` says.",
+    remedy:
+      "Make room, or have the disk writable again; or let `[grpc] addr` name a path on another one, such as `/run`.",
+    fields: { error },
   },
   admin_socket_lost: {
     level: "error",
