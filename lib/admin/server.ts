@@ -83,6 +83,7 @@ export class AdminServer {
   /** Each ends a stream. */
   readonly #streams = new Set<AbortController>();
   #isDraining = false;
+  #isClosed = false;
   #openProblem: string | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #socket: AdminSocket | undefined;
@@ -128,8 +129,10 @@ export class AdminServer {
   }
 
   #retryOpen(): void {
+    if (this.#isClosed) return;
     this.#retry = setTimeout(() => {
       this.open().then(() => {
+        if (this.#isClosed) return this.#socket?.remove();
         this.#openProblem = undefined;
         this.#events.openRecovered();
       }).catch((error) => {
@@ -152,12 +155,13 @@ export class AdminServer {
   }
 
   /**
-   * Makes the socket anew where another process took its path, and is gone.
+   * Makes the socket anew where another process took its path, and is gone; {@linkcode AdminServer.openEventually} says
+   * when.
    *
    * @throws {AdminSocketError} If it cannot be had.
    */
   async restore(): Promise<void> {
-    if (this.#socket?.isInPlace === false) await this.open();
+    if (this.#socket?.isInPlace === false) await this.openEventually();
   }
 
   /** Answers calls from now on. */
@@ -174,6 +178,7 @@ export class AdminServer {
 
   /** Removes the socket; ends when every client has left, or soon. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     clearTimeout(this.#retry);
     this.#socket?.remove();
     await this.#connections.close(CLOSE_MS);

@@ -47,7 +47,8 @@ export class ConnStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error) => void): void {
-    this.#writing = this.#writeAll(chunk).then(() => done(), (error) => done(asError(error)));
+    this.#writing = this.#writeAll(chunk).then(() => done(), (error) => done(asError(error)))
+      .catch((error) => void this.destroy(asError(error))); // a fault of who was told
   }
 
   async #writeAll(bytes: Uint8Array): Promise<void> {
@@ -55,7 +56,8 @@ export class ConnStream extends Duplex {
   }
 
   override _final(done: (error?: Error) => void): void {
-    this.#conn.closeWrite().then(() => done(), (error) => done(asError(error)));
+    this.#conn.closeWrite().then(() => done(), (error) => done(asError(error)))
+      .catch((error) => this.destroy(asError(error)));
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {

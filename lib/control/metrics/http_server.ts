@@ -59,9 +59,12 @@ export class HttpServer {
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
-    this.#server = createServer({ keepAliveTimeout: IDLE_MS }, (request, response) => {
+    this.#server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
       this.#serve(request, response).catch(() => request.destroy()); // it has left
     });
+    // Idle connections have their deadline here: those of node:http are for sockets of its own.
+    // One that does not listen itself takes itself for closed, and ends a connection behind its first answer.
+    Object.defineProperty(this.#server, "listening", { get: () => !this.#isClosed });
     this.#server.on("clientError", (_error, socket) => socket.destroy());
   }
 
