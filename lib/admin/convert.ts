@@ -164,6 +164,8 @@ export function ruleOf(rule: FirewallRuleMessage | undefined): FirewallRule {
 /** A running server at one moment. */
 export interface ServerStatus extends Status {
   readonly version: string;
+  /** Why it does not serve as it should, one reason each; none where it does, and of a server that does not tell. */
+  readonly problems: readonly string[];
   readonly listeners: readonly ServedListener[];
 }
 
@@ -183,6 +185,7 @@ export function statusMessage({ firewall, ...status }: ServerStatus): MessageIni
     workers: status.workers,
     workerFailures: status.workerFailures,
     draining: status.draining,
+    problems: [...status.problems],
     listeners: status.listeners.map(({ counts, routes, ...listener }) => ({
       ...listener,
       activeConnections: counts.active,
@@ -227,6 +230,7 @@ export function statusOfMessage(message: GetStatusResponse): ServerStatus {
     workers: message.workers,
     workerFailures: message.workerFailures,
     draining: message.draining,
+    problems: message.problems,
     listeners: message.listeners.map(listenerOf),
     firewall: {
       ruleCount: firewall?.ruleCount ?? 0,

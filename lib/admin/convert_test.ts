@@ -71,6 +71,7 @@ const status: fc.Arbitrary<ServerStatus> = fc.record({
   workers: count,
   workerFailures: count,
   draining: fc.boolean(),
+  problems: fc.array(fc.string()),
   listeners: fc.array(
     fc.record({
       addr: text,

@@ -26,7 +26,7 @@ type MethodsOf<Service> = Service extends GenService<infer Methods> ? Methods : 
 
 /** Answers each RPC; what a handler throws is the call's error. */
 export function makeHandlers(
-  { administration, version, stats, handover }: Administered,
+  { administration, version, stats, handover, health }: Administered,
 ): Handlers<MethodsOf<typeof ProxyAdminService>> {
   return {
     listRoutes: ({ listenerAddr }) => ({ routes: administration.routes(listenerAddr).map(routeMessage) }),
@@ -76,7 +76,7 @@ export function makeHandlers(
         ...listener,
         routes: omitRoutes ? [] : administration.routes(listener.addr),
       }));
-      return statusMessage({ ...status, version, listeners });
+      return statusMessage({ ...status, version, problems: health.known(), listeners });
     },
     watchStats: async function* ({ interval }, signal) {
       const intervalMs = readWatchInterval(interval && millisecondsOf(interval));

@@ -5,16 +5,17 @@
  */
 
 import { AdminServer } from "../admin/server.ts";
+import type { AcceptEvents } from "../control/accept_loop.ts";
 import { Administration } from "../control/administration.ts";
 import { CertificateFiles } from "../control/certificate_files.ts";
 import { ConfigError } from "../control/config.ts";
 import type { Config, ConfigProblem, StoredState } from "../control/config_types.ts";
 import { GeoipFile } from "../control/geoip_file.ts";
 import { type HandedListener, Handover } from "../control/handover.ts";
+import { Health } from "../control/health.ts";
 import type { Log } from "../control/log.ts";
 import { MetricsEndpoint } from "../control/metrics/endpoint.ts";
 import { Metrics, type MetricSources } from "../control/metrics/metrics.ts";
-import { notReady, type ReadinessSources } from "../control/metrics/readiness.ts";
 import { readStats, type StatsSources } from "../control/metrics/stats.ts";
 import type { ServerLock } from "../control/store/lock.ts";
 import type { Store } from "../control/store/store.ts";
@@ -44,6 +45,7 @@ export interface Parts {
   readonly certificates: CertificateFiles;
   readonly admin: AdminServer | undefined;
   readonly metrics: MetricsEndpoint | undefined;
+  readonly health: Health;
   /** Resolves when another process has taken this one's place. */
   readonly replaced: Promise<StopOptions>;
 }
@@ -84,7 +86,13 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
   const internalError = (method: string, thrown: unknown) =>
     log.error("internal_error", { method, stack: stackOf(thrown) });
   const counted = { version, commit, supervisor, administration, certificates };
-  const metrics = config.metrics && makeMetrics(config.metrics, { ...counted, store, log });
+  const health: Health = new Health({
+    supervisor,
+    administration,
+    store,
+    services: () => serviceProblems(admin, metrics),
+  }, log);
+  const metrics = config.metrics && makeMetrics(config.metrics, { ...counted, health, log });
   if (!inheritsMetrics(config, predecessor)) metrics?.open();
   const replaced = Promise.withResolvers<StopOptions>();
   const handover: Handover = new Handover({
@@ -98,11 +106,16 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
     restoreSocket: async () => await admin?.restore(),
     leave: replaced.resolve,
   });
-  const administered = { administration, version, stats: () => readStats(counted), handover };
+  const administered = { administration, version, stats: () => readStats(counted), handover, health };
   const admin: AdminServer | undefined = config.grpc &&
-    new AdminServer(config.grpc.addr, administered, { internalError });
+    new AdminServer(config.grpc.addr, administered, {
+      internalError,
+      ...acceptEvents(log, "admin"),
+      openFailed: (error) => log.error("admin_socket_unavailable", { error }),
+      openRecovered: () => log.info("admin_listening", { addr: config.grpc?.addr ?? "" }),
+    });
   if (predecessor === undefined) {
-    await admin?.open().catch((error) => {
+    await admin?.openEventually().catch((error) => {
       metrics?.close();
       throw error;
     });
@@ -110,13 +123,13 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
   log.info("starting", { version, commit, config: file, database: config.database.path });
   if (seeded) log.info("database_seeded", { database: config.database.path });
   if (differs) log.warn("config_differs", {});
-  return { log, supervisor, administration, certificates, admin, metrics, replaced: replaced.promise };
+  return { log, supervisor, administration, certificates, admin, metrics, health, replaced: replaced.promise };
 }
 
 /** Makes the endpoint of scrapers. */
 function makeMetrics(
   { addr, path, dashboard }: NonNullable<Config["metrics"]>,
-  sources: MetricSources & StatsSources & ReadinessSources & { readonly log: Log },
+  sources: MetricSources & StatsSources & { readonly health: Health; readonly log: Log },
 ): MetricsEndpoint {
   return new MetricsEndpoint({
     addr,
@@ -124,9 +137,27 @@ function makeMetrics(
     dashboard,
     metrics: new Metrics(sources),
     stats: () => readStats(sources),
-    notReady: () => notReady(sources),
+    notReady: () => sources.health.problems(),
     failed: (thrown) => sources.log.error("internal_error", { method: "metrics", stack: stackOf(thrown) }),
+    ...acceptEvents(sources.log, "metrics"),
   });
+}
+
+/** What of those who look after the program cannot be served. */
+function serviceProblems(admin: AdminServer | undefined, metrics: MetricsEndpoint | undefined): string[] {
+  const problems: string[] = [];
+  if (admin?.problem !== undefined) problems.push(`admin API: ${admin.problem}`);
+  if (metrics?.acceptProblem !== undefined) {
+    problems.push(`metrics endpoint: accepts no connections: ${metrics.acceptProblem}`);
+  }
+  return problems;
+}
+
+function acceptEvents(log: Log, service: "admin" | "metrics"): AcceptEvents {
+  return {
+    acceptFailed: (reason) => log.error("service_accept_failed", { service, reason }),
+    acceptRecovered: () => log.info("service_accept_recovered", { service }),
+  };
 }
 
 /** Whether the process that is replaced has the endpoint's address: then it is opened once this one serves. */

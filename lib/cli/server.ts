@@ -7,11 +7,13 @@
 import { checkFiles, ConfigError, loadConfig } from "../control/config.ts";
 import type { Config } from "../control/config_types.ts";
 import { ignored } from "../control/ignored.ts";
+import { reportUnhandled } from "../control/last_resort.ts";
 import { Log } from "../control/log.ts";
 import { ServerLock } from "../control/store/lock.ts";
 import { Store } from "../control/store/store.ts";
 import { chooseEngine, type EngineName, type StopOptions } from "../control/supervisor.ts";
 import { LibcError } from "../edge/linux/libc.ts";
+import { stackOf } from "../edge/thrown.ts";
 import { assemble, type Foundation, type Parts, refuse } from "./assemble.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { failureOf, meet, takeOver } from "./takeover.ts";
@@ -82,8 +84,8 @@ async function begin(
   let store: Store | undefined;
   let parts: Parts | undefined;
   try {
-    lock = ServerLock.take(config.database.path);
-    store = Store.open(config.database.path);
+    const taken = lock = ServerLock.take(config.database.path);
+    store = Store.open(config.database.path, { claim: () => taken.claim() });
     parts = await assemble({ ...foundation, lock, store });
     if (predecessor === undefined) store.commit();
     else await takeOver(parts, store, predecessor, drainMs);
@@ -106,7 +108,7 @@ async function serve(
   parts: Parts,
   { config, manager, predecessor }: Omit<Foundation, "lock" | "store">,
 ): Promise<void> {
-  const { log, supervisor, administration, certificates, admin, metrics, replaced } = parts;
+  const { log, supervisor, administration, certificates, admin, metrics, health, replaced } = parts;
   const stopping = Promise.withResolvers<StopOptions>();
   let isStopping = false;
   const stop = (options: StopOptions) => {
@@ -129,6 +131,9 @@ async function serve(
     ? [["SIGINT", onStop], ["SIGTERM", onStop]]
     : [["SIGINT", onStop], ["SIGTERM", onStop], ["SIGHUP", onReload]];
   for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
+  using _net = reportUnhandled((thrown) => {
+    log.error("internal_error", { method: "unhandled", stack: stackOf(thrown) });
+  });
   let isReplaced = false;
   void replaced.then((options) => {
     isReplaced = true;
@@ -141,6 +146,7 @@ async function serve(
   else manager?.stopping("Stopping: open connections may finish", config.proxy.shutdownTimeoutMs);
   const mayLeave = isReplaced && manager !== undefined ? after(MANAGER_MS) : undefined;
   certificates.close();
+  health.close();
   admin?.drain();
   await administration.drain();
   if (isReplaced) {
@@ -157,11 +163,12 @@ async function serve(
 }
 
 async function start(parts: Parts, manager: ServiceManager | undefined, isNewMain: boolean): Promise<void> {
-  const { log, supervisor, administration, certificates, admin, metrics } = parts;
+  const { log, supervisor, administration, certificates, admin, metrics, health } = parts;
   if (!await supervisor.start()) return;
   certificates.start();
+  health.start();
   admin?.start();
-  if (admin !== undefined) log.info("admin_listening", { addr: admin.path });
+  if (admin?.isOpen) log.info("admin_listening", { addr: admin.path });
   if (metrics?.boundAddr !== undefined) log.info("metrics_listening", { addr: metrics.boundAddr });
   const { engine, workers, listeners } = administration.status;
   const routes = listeners.reduce((sum, { routeCount }) => sum + routeCount, 0);

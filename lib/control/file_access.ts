@@ -22,6 +22,20 @@ export function fileErrorReason(error: unknown): string {
   throw error;
 }
 
+/** What write(2), open(2) and the like say of a disk that takes nothing. */
+const UNWRITABLE = ["EROFS", "ENOSPC", "EDQUOT"];
+
+/** Whether an error, or what caused it, is that a disk is full or read-only. */
+export function isUnwritable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return "code" in error && UNWRITABLE.includes(String(error.code)) || isUnwritable(error.cause);
+}
+
+/** The size of a file in bytes; 0 where there is none. */
+export function fileSize(path: string): number {
+  return fileExists(path) ? Deno.statSync(path).size : 0;
+}
+
 /**
  * Whether there is a file or folder at `path`.
  *

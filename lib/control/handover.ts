@@ -9,7 +9,7 @@
  */
 
 import { DescriptorError } from "../edge/linux/descriptors.ts";
-import { messageOf } from "../edge/thrown.ts";
+import { messageOf, stackOf } from "../edge/thrown.ts";
 import type { Administration } from "./administration.ts";
 import { MAX_DURATION_MS } from "./config_duration.ts";
 import { fileIdentity } from "./file_access.ts";
@@ -143,7 +143,9 @@ export class Handover {
     } finally {
       if (current.state === "begun") {
         current.state = "failed";
-        void this.#carryOn(current, reason);
+        this.#carryOn(current, reason).catch((thrown) =>
+          log.error("internal_error", { method: "takeover", stack: stackOf(thrown) })
+        );
       }
     }
   }

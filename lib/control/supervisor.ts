@@ -14,7 +14,7 @@ import { listenProblem } from "../edge/listen.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
 import type { RouteRows } from "../edge/route_counters.ts";
 import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
-import { messageOf } from "../edge/thrown.ts";
+import { messageOf, stackOf } from "../edge/thrown.ts";
 import { newTicketKey } from "../edge/ticket_key.ts";
 import { DEFAULT_TLS } from "../edge/tls_settings.ts";
 import { type Endpoint, parseListenAddress } from "../wire/socket_address.ts";
@@ -22,6 +22,7 @@ import { type CertificateFiles, certificateName } from "./certificate_files.ts";
 import type { Config, ListenerConfig, RouteConfig, StoredState } from "./config_types.ts";
 import type { Log } from "./log.ts";
 import type { LogFieldsOf } from "./log_events.ts";
+import { Outage } from "./outage.ts";
 import { Resolver } from "./resolve.ts";
 import { trustSystemAuthorities } from "./system_authorities.ts";
 import { RouteCounts } from "./route_counts.ts";
@@ -93,6 +94,8 @@ export class Supervisor {
   readonly engine: EngineName;
   readonly #engine: Engine;
   readonly #acceptFailures = new Map<string, number>();
+  /** By the listener's `addr`. */
+  readonly #acceptOutages = new Map<string, Outage>();
   #internalErrors = 0;
   #prepared: Promise<void> | undefined;
   #started: Promise<boolean> | undefined;
@@ -127,7 +130,7 @@ export class Supervisor {
     for (const route of routes) this.routeCounts.add(route);
     const backends = routes.map(({ backend }) => backend);
     this.#resolver = new Resolver(backends, {
-      resolved: (backend, addresses) => void this.#engine.apply([{ kind: "set_backend", name: backend, addresses }]),
+      resolved: (backend, addresses) => this.#applyUnawaited([{ kind: "set_backend", name: backend, addresses }]),
       failed: (backend, error) => log.warn("resolve_failed", { backend, error: messageOf(error) }),
     });
     const snapshot = makeSnapshot(config, state, files, this.#resolver.addresses, (r) => this.routeCounts.rows(r));
@@ -210,6 +213,12 @@ export class Supervisor {
     return this.#engine.threads;
   }
 
+  /** Why the system refuses to accept connections, by the listener's `addr`; of those alone that it refuses now. */
+  get acceptProblems(): ReadonlyMap<string, string> {
+    const problems = this.#acceptOutages.entries().map(([listener, { reason }]) => [listener, reason ?? ""] as const);
+    return new Map(problems.filter(([, reason]) => reason !== ""));
+  }
+
   get faults(): Faults {
     return { accept: this.#acceptFailures, internal: this.#internalErrors };
   }
@@ -262,7 +271,12 @@ export class Supervisor {
    */
   releaseBackends(backends: readonly string[]): void {
     const gone = backends.filter((backend) => this.#resolver.remove(backend));
-    if (gone.length > 0) void this.#engine.apply(gone.map((name) => ({ kind: "remove_backend", name })));
+    if (gone.length > 0) this.#applyUnawaited(gone.map((name) => ({ kind: "remove_backend", name })));
+  }
+
+  /** Makes changes that nobody waits for. */
+  #applyUnawaited(changes: readonly EdgeChange[]): void {
+    this.#engine.apply(changes).catch((error) => this.#internalError(stackOf(error)));
   }
 
   /** Why an address cannot be listened on at this moment; `undefined` where it can. */
@@ -287,17 +301,33 @@ export class Supervisor {
       requestEnded: (end) => log.info("request", requestFields(end)),
       linesSuppressed: (lines) => log.info("lines_suppressed", suppressedFields(lines)),
       dialFailed: (backend) => this.#resolver.dialFailed(backend),
-      acceptFailed: (listener, reason) => {
-        this.#acceptFailures.set(listener, (this.#acceptFailures.get(listener) ?? 0) + 1);
-        log.error("accept_failed", { listener, reason });
+      acceptFailed: (listener, reason) => this.#acceptOutage(listener).failed(reason),
+      acceptRecovered: (listener) => this.#acceptOutage(listener).recovered(),
+      internalError: (stack) => this.#internalError(stack),
+      workerFailed: (worker, stack) => {
+        log.error("worker_failed", { worker, stack });
+        for (const outage of this.#acceptOutages.values()) outage.reset();
       },
-      acceptRecovered: (listener) => log.info("accept_recovered", { listener }),
-      internalError: (stack) => {
-        this.#internalErrors++;
-        log.error("internal_error", { stack });
-      },
-      workerFailed: (worker, stack) => log.error("worker_failed", { worker, stack }),
     };
+  }
+
+  #internalError(stack: string): void {
+    this.#internalErrors++;
+    this.#log.error("internal_error", { stack });
+  }
+
+  #acceptOutage(listener: string): Outage {
+    const known = this.#acceptOutages.get(listener);
+    if (known !== undefined) return known;
+    const outage = new Outage({
+      failed: (reason) => {
+        this.#acceptFailures.set(listener, (this.#acceptFailures.get(listener) ?? 0) + 1);
+        this.#log.error("accept_failed", { listener, reason });
+      },
+      recovered: () => this.#log.info("accept_recovered", { listener }),
+    });
+    this.#acceptOutages.set(listener, outage);
+    return outage;
   }
 }
 

@@ -42,6 +42,7 @@ export function statusJson(status: ServerStatus, now: Date): Json {
     workers: status.workers,
     worker_failures: status.workerFailures,
     draining: status.draining,
+    problems: status.problems,
     firewall: { rule_count: ruleCount, rate_limit: rateLimit, rate_window_seconds: rateWindowMs / 1000 },
     geoip: geoip === undefined ? null : {
       path: geoip.path,

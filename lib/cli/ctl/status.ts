@@ -44,14 +44,16 @@ export function defineStatus(command: Command, context: CtlContext): void {
 /** Adds `health`. */
 export function addHealth(parent: Command, context: CtlContext): void {
   define(
-    parent.command("health").description("Print SERVING, or NOT_SERVING and exit 1 (it is shutting down)."),
+    parent.command("health").description(
+      "Print SERVING, or NOT_SERVING and exit 1; why not is on standard error.",
+    ),
     context,
     {
       examples: ["health -c /srv/mc-proxy/config.toml"],
       run: async ({ client }) => {
-        const isServing = await client.isServing();
+        const { isServing, problems } = await client.health();
         const status = isServing ? "SERVING" : "NOT_SERVING";
-        return { text: `${status}\n`, json: { status }, exitCode: isServing ? 0 : 1 };
+        return { text: `${status}\n`, json: { status, problems }, problems, exitCode: isServing ? 0 : 1 };
       },
     },
   );
@@ -77,6 +79,7 @@ function summary(status: ServerStatus, now: Date): string[][] {
     ["engine", `${engine}, ${count(workers, "worker")}${replaced}`],
     ["firewall", firewallLine(status)],
     ["geoip", geoipLine(status)],
+    ...status.problems.map((problem, i) => [i === 0 ? "problems" : "", printable(problem)]),
   ];
 }
 

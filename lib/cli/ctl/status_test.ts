@@ -12,6 +12,7 @@ const STATUS: ServerStatus = {
   workers: 2,
   workerFailures: 1,
   draining: true,
+  problems: ["shutting down", "listener :443: accepts no connections: EMFILE"],
   firewall: {
     ruleCount: 12,
     rateLimit: 100,
@@ -97,6 +98,8 @@ engine    epoll, 2 workers, 1 replaced after a failure
 firewall  12 rules, at most 100 connections per address in 1m 30s
 geoip     /srv/mc-proxy/GeoLite2-Country.mmdb, built 2026-01-27 00:00:00 UTC,
           loaded 2026-01-31 09:30:00 UTC, 1 failed reload
+problems  shutting down
+          listener :443: accepts no connections: EMFILE
 
 LISTENER                  ACTIVE      TOTAL  REJECTED        IN      OUT  ROUTES
 :443                        1234  123456789       264  1.50 TiB   1023 B   10000
@@ -149,6 +152,7 @@ Deno.test("as JSON, a state has the names of the configuration file, and numbers
       workers: 2,
       worker_failures: 1,
       draining: true,
+      problems: ["shutting down", "listener :443: accepts no connections: EMFILE"],
       firewall: { rule_count: 12, rate_limit: 100, rate_window_seconds: 90 },
       geoip: {
         path: "/srv/mc-proxy/GeoLite2-Country.mmdb",

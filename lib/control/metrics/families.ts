@@ -125,7 +125,7 @@ export const FAMILIES = {
   },
   log_lines_dropped_total: {
     type: "counter",
-    help: "Lines of the log that were lost because their reader stood still.",
+    help: "Lines of the log that were lost: their reader stood still or was gone, or the disk was full.",
     labels: [],
   },
 } as const satisfies Readonly<Record<string, Family>>;
