@@ -33,12 +33,12 @@ export interface ServerOptions {
 /**
  * Runs the proxy.
  *
- * Nothing is written before every listener is bound: a start that fails leaves the database as it was, or makes none; and
+ * Nothing is written before the listeners are bound: a start that fails leaves the database as it was, or makes none; and
  * a server that runs, and was to be replaced, carries on.
  *
  * @param file The configuration file.
  * @returns The exit code, once a signal or another process has ended it.
- * @throws {ConfigError | StoreError | ListenError | AdminSocketError | Failure} If it cannot start.
+ * @throws {ConfigError | StoreError | AdminSocketError | Failure} If it cannot start.
  */
 export async function runServer(file: string, { takeover = false, drainMs = 0 }: ServerOptions = {}): Promise<number> {
   const { config, warnings } = loadConfig(file);
@@ -165,7 +165,14 @@ async function start(parts: Parts, manager: ServiceManager | undefined, isNewMai
   if (metrics?.boundAddr !== undefined) log.info("metrics_listening", { addr: metrics.boundAddr });
   const { engine, workers, listeners } = administration.status;
   const routes = listeners.reduce((sum, { routeCount }) => sum + routeCount, 0);
-  log.info("ready", { engine, workers, listeners: listeners.length, routes });
+  const closed = listeners.filter(({ problem }) => problem !== undefined).length;
+  log.info("ready", {
+    engine,
+    workers,
+    listeners: listeners.length,
+    routes,
+    not_open: closed === 0 ? undefined : closed,
+  });
   manager?.ready(statusLine(parts), { isNewMain });
   manager?.watch(() => supervisor.answers(), () => statusLine(parts));
 }
@@ -175,7 +182,9 @@ function statusLine({ administration }: Parts): string {
   const { listeners } = administration.status;
   const sum = (of: (listener: typeof listeners[number]) => number) => listeners.reduce((n, each) => n + of(each), 0);
   const [routes, connections] = [sum(({ routeCount }) => routeCount), sum(({ counts }) => counts.active)];
-  return `Serving: listeners ${listeners.length}, routes ${routes}, open connections ${connections}`;
+  const closed = sum(({ problem }) => Number(problem !== undefined));
+  const notOpen = closed === 0 ? "" : ` (${closed} of them not open)`;
+  return `Serving: listeners ${listeners.length}${notOpen}, routes ${routes}, open connections ${connections}`;
 }
 
 function after(ms: number): Promise<void> {

@@ -278,6 +278,15 @@ export const LOG_EVENTS = {
     meaning: "The faster engine cannot run here: not on Linux, or Deno may not call libc.",
     fields: { reason: field("text", "why") },
   },
+  listen_failed: {
+    level: "error",
+    message: "the listener, which is stored in the database, is not open; the others serve, and it is tried again",
+    meaning:
+      "The address of a listener cannot be bound. The others serve without it; it is tried every second, and `listening` says when it is open. Said once for each reason.",
+    remedy:
+      "Give the host the address or the port that the reason names; or correct the listener: [RUNBOOK.md](RUNBOOK.md#a-listener-is-not-open).",
+    fields: { listener, reason: field("text", "what the system said, and what would help") },
+  },
   listening: {
     level: "info",
     message: "accepts connections",
@@ -304,6 +313,7 @@ export const LOG_EVENTS = {
       engine: field("text", "`epoll` or `portable`"),
       workers: field("integer", "worker threads"),
       listeners: field("integer", "listeners"),
+      not_open: optional("integer", "how many of them are not open, where not all are: `listen_failed` says why"),
       routes: field("integer", "routes of all listeners"),
     },
   },

@@ -3,7 +3,10 @@ import { notReady } from "./readiness.ts";
 
 const READY = {
   supervisor: { isAccepting: true, threads: { wanted: 2, up: 2 } },
-  administration: { status: { draining: false }, isSuspended: false },
+  administration: {
+    status: { draining: false, listeners: [{ addr: ":443", problem: undefined }] },
+    isSuspended: false,
+  },
   store: { writeProblem: undefined },
 };
 
@@ -16,9 +19,16 @@ Deno.test("every reason is told", () => {
     notReady({
       ...READY,
       supervisor: { isAccepting: true, threads: { wanted: 4, up: 3 } },
+      administration: {
+        status: {
+          draining: false,
+          listeners: [{ addr: ":443", problem: "in use" }, { addr: ":444", problem: undefined }],
+        },
+        isSuspended: false,
+      },
       store: { writeProblem: "/x.db: the disk is full" },
     }),
-    ["worker threads: 3 of 4 up", "database: /x.db: the disk is full"],
+    ["listener :443: not open: in use", "worker threads: 3 of 4 up", "database: /x.db: the disk is full"],
   );
 });
 
@@ -34,9 +44,12 @@ Deno.test("until the listeners are open, that is the reason, and the database is
 });
 
 Deno.test("a program that shuts down is not ready, whatever else", () => {
-  assert.deepEqual(notReady({ ...READY, administration: { status: { draining: true }, isSuspended: false } }), [
-    "shutting down",
-  ]);
+  assert.deepEqual(
+    notReady({ ...READY, administration: { status: { draining: true, listeners: [] }, isSuspended: false } }),
+    [
+      "shutting down",
+    ],
+  );
 });
 
 Deno.test("while the program is handed over, the database is left alone, and that is no reason", () => {
@@ -45,6 +58,6 @@ Deno.test("while the program is handed over, the database is left alone, and tha
       throw new Error("asked while it is another's");
     },
   };
-  const administration = { status: { draining: false }, isSuspended: true };
+  const administration = { status: { draining: false, listeners: [] }, isSuspended: true };
   assert.deepEqual(notReady({ ...READY, administration, store }), []);
 });

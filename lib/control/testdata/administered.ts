@@ -44,7 +44,7 @@ export class FakeServed implements Served {
 
   get status(): Served["status"] {
     const counts = { accepted: 0, active: 0, bytesIn: 0, bytesOut: 0, rejected: {} };
-    const listeners = this.#addrs.map((addr) => ({ addr, boundAddr: addr, counts }));
+    const listeners = this.#addrs.map((addr) => ({ addr, boundAddr: addr, problem: undefined, counts }));
     return { engine: "portable", workers: 1, workerFailures: 0, listeners };
   }
 
