@@ -159,12 +159,16 @@ Deno.test("a database of a newer version is refused and left as it is", async ()
   assert.match(stderr, /^mc-proxy\.db: .*version 999.*newer.*$/);
 });
 
-Deno.test("a port that is taken stops the start, and no other listener stays open", async () => {
-  using other = new Backend();
-  const config = `${SOUND}[[listeners]]\naddr = "${other.addr}"`;
+Deno.test("a start that can open none of its listeners stops, and says of each why and where it comes from", async () => {
+  using one = new Backend();
+  using two = new Backend();
+  const config = SOUND.replace("127.0.0.1:0", one.addr) + `[[listeners]]\naddr = "${two.addr}"`;
   assert.equal(
     await refusal(config),
-    `mc-proxy: cannot listen on ${other.addr}: the address is in use; stop the program that has it, or choose another port`,
+    [one, two].map(({ addr }) =>
+      `mc-proxy: cannot listen on ${addr}: the address is in use; stop the program that has it, or choose another port ` +
+      "(the address comes from mc-proxy.toml)"
+    ).join("\n"),
   );
 });
 
@@ -197,7 +201,8 @@ Deno.test({
     assert.equal(code, 1);
     assert.equal(
       new TextDecoder().decode(stderr),
-      "mc-proxy: cannot listen on 127.0.0.1:81: permission denied; a port below 1024 needs CAP_NET_BIND_SERVICE or root\n",
+      "mc-proxy: cannot listen on 127.0.0.1:81: permission denied; a port below 1024 needs CAP_NET_BIND_SERVICE or root " +
+        `(the address comes from ${folder}/mc-proxy.toml)\n`,
     );
     assert.deepEqual(Object.keys(filesOf(folder)), ["mc-proxy.toml"]);
     Deno.removeSync(folder, { recursive: true });

@@ -11,17 +11,23 @@ import { ConfigError } from "../control/config.ts";
 import type { Config, ConfigProblem, StoredState } from "../control/config_types.ts";
 import { GeoipFile } from "../control/geoip_file.ts";
 import { type HandedListener, Handover } from "../control/handover.ts";
+import { listenConflicts } from "../control/listen_conflicts.ts";
 import type { Log } from "../control/log.ts";
 import { MetricsEndpoint } from "../control/metrics/endpoint.ts";
 import { Metrics, type MetricSources } from "../control/metrics/metrics.ts";
 import { notReady, type ReadinessSources } from "../control/metrics/readiness.ts";
 import { readStats, type StatsSources } from "../control/metrics/stats.ts";
+import { printable } from "../control/quote.ts";
 import type { ServerLock } from "../control/store/lock.ts";
 import type { Store } from "../control/store/store.ts";
 import { type EngineName, type StopOptions, Supervisor } from "../control/supervisor.ts";
+import { NothingBoundError } from "../control/unbound_listeners.ts";
+import { ListenError } from "../edge/engine.ts";
 import { messageOf, stackOf } from "../edge/thrown.ts";
+import { Failure } from "./failure.ts";
 import type { Predecessor } from "./predecessor.ts";
 import type { ServiceManager } from "./service_manager.ts";
+import { shellWord } from "./shell_word.ts";
 import { commit, version } from "./version.ts";
 
 /** What the parts are made from. */
@@ -52,12 +58,12 @@ export interface Parts {
  * Loads what there is to serve, within the transaction that `prepare` opens, and binds its listeners. What another process
  * has that is to be replaced is left to it.
  *
- * @throws {ConfigError | StoreError | ListenError | AdminSocketError} If that cannot be.
+ * @throws {ConfigError | StoreError | AdminSocketError | Failure} If that cannot be.
  */
 export async function assemble(foundation: Foundation): Promise<Parts> {
   const { file, config, log, engine, lock, store, predecessor, manager } = foundation;
   const { state, seeded, differs } = store.prepare(config);
-  refuse(file, unservable(config, state));
+  refuse(file, unservable(foundation, state, seeded));
   const { geoipDb } = config.firewall;
   const geoip = geoipDb === undefined ? undefined : GeoipFile.load(geoipDb);
   const certificates = new CertificateFiles({
@@ -71,7 +77,11 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
   });
   for (const { addr, routes } of state.listeners) for (const route of routes) certificates.add(route, addr);
   const served = { geoip: geoip?.bytes, certificates };
-  const supervisor = new Supervisor(config, state, served, log, engine, predecessor?.listeners);
+  const supervisor = explainListening(
+    foundation,
+    seeded,
+    () => new Supervisor(config, state, served, log, engine, predecessor?.listeners),
+  );
   const administration = new Administration({
     config,
     state,
@@ -85,7 +95,7 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
     log.error("internal_error", { method, stack: stackOf(thrown) });
   const counted = { version, commit, supervisor, administration, certificates };
   const metrics = config.metrics && makeMetrics(config.metrics, { ...counted, store, log });
-  if (!inheritsMetrics(config, predecessor)) metrics?.open();
+  if (!inheritsMetrics(config, predecessor)) explainListening(foundation, seeded, () => metrics?.open());
   const replaced = Promise.withResolvers<StopOptions>();
   const handover: Handover = new Handover({
     administration,
@@ -140,16 +150,51 @@ function handedMetrics(config: Config, endpoint: MetricsEndpoint | undefined): H
   return { addr: config.metrics.addr, boundAddr: endpoint.boundAddr, sockets: 0 };
 }
 
-/** What a database that has its own truth may lack of its configuration. */
-function unservable({ firewall }: Config, state: StoredState): ConfigProblem[] {
+/** What keeps a state from being served with a configuration. */
+function unservable({ file, config }: Foundation, state: StoredState, seeded: boolean): ConfigProblem[] {
+  const { firewall, database, metrics } = config;
   const problems: ConfigProblem[] = [];
+  const cure = `add one to the file, then run ${offlineApply(file)}`;
   if (state.listeners.length === 0) {
-    problems.push({ path: "listeners", message: "there is none, in the file or the database; add at least one" });
+    const message = seeded || config.listeners.length === 0
+      ? "there is none, in the file or the database; add at least one"
+      : `those of the file are not used, and the database ${printable(database.path)} has none; ${cure}`;
+    problems.push({ path: "listeners", message });
   }
   if (state.firewall.blockedCountries.length > 0 && firewall.geoipDb === undefined) {
-    problems.push({ path: "firewall.geoip_db", message: "is missing: the database blocks countries" });
+    const message = `is missing: the database ${printable(database.path)} blocks countries; ` +
+      `set it, or remove the countries from the file and run ${offlineApply(file, "--prune")}`;
+    problems.push({ path: "firewall.geoip_db", message });
+  }
+  if (metrics !== undefined) {
+    const path = seeded ? "the listeners" : `the database ${printable(database.path)}`;
+    const stored = state.listeners.map(({ addr }) => ({ addr, path }));
+    const conflicts = listenConflicts([...stored, { addr: metrics.addr, path: "metrics.addr" }]);
+    problems.push(...conflicts.filter((problem) => problem.path === "metrics.addr"));
   }
   return problems;
+}
+
+/** Runs `listen`, and says of an address that cannot be listened on where it comes from, and how to correct it. */
+function explainListening<T>({ file, config }: Foundation, seeded: boolean, listen: () => T): T {
+  try {
+    return listen();
+  } catch (error) {
+    if (error instanceof NothingBoundError) {
+      const source = seeded
+        ? `comes from ${printable(file)}`
+        : `is stored in the database ${printable(config.database.path)}, which the server goes by: correct it in ` +
+          `${printable(file)}, then run ${offlineApply(file, "--prune")}`;
+      throw new Failure(error.errors.map(({ message }) => `${message} (the address ${source})`), { cause: error });
+    }
+    if (error instanceof ListenError) throw new Failure([`${error.message} (in ${printable(file)})`], { cause: error });
+    throw error;
+  }
+}
+
+/** The command with which the database of a server that does not run is made to follow a file. */
+function offlineApply(file: string, ...options: readonly string[]): string {
+  return ["mc-proxy apply", "-c", shellWord(file), ...options].join(" ");
 }
 
 export function refuse(file: string, problems: readonly ConfigProblem[]): void {

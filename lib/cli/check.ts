@@ -5,6 +5,7 @@
  */
 
 import { checkFiles, ConfigError, formatProblem, loadConfig } from "../control/config.ts";
+import { listenAddressesOf, listenConflicts } from "../control/listen_conflicts.ts";
 import type { Output } from "./output.ts";
 import { ignored } from "../control/ignored.ts";
 
@@ -19,7 +20,7 @@ export function runCheck(file: string, output: Output): void {
   for (const { path, message } of [...warnings, ...ignored(config), ...files.warnings]) {
     output.err(`${formatProblem(file, { path, message: `warning: ${message}` })}\n`);
   }
-  const problems = files.problems;
+  const problems = [...files.problems, ...listenConflicts(listenAddressesOf(config))];
   if (problems.length > 0) throw new ConfigError(file, problems);
   const routes = config.listeners.reduce((sum, listener) => sum + listener.routes.length, 0);
   const message = `OK (${count(config.listeners.length, "listener")}, ${count(routes, "route")})`;

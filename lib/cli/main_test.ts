@@ -106,6 +106,28 @@ Deno.test("check refuses what the server would refuse, with the files that are n
   });
 });
 
+Deno.test("check refuses addresses that cannot be bound together, and names both", async () => {
+  const both = (second: string, first: string, path: string, shared: string) =>
+    `DIR/together.toml: ${path}: "${second}" cannot be bound together with "${first}" of listeners[0].addr: both take ` +
+    `port 8443 of ${shared}; remove one of them, or give one another port\n`;
+  const cases: readonly (readonly [first: string, second: string, metrics: string, err: string])[] = [
+    [":8443", "0.0.0.0:8443", ":9090", both("0.0.0.0:8443", ":8443", "listeners[1].addr", "every IPv4 address")],
+    ["[::1]:8443", "[::]:8443", ":9090", both(":8443", "[::1]:8443", "listeners[1].addr", "::1")],
+    [":8443", ":8444", "127.0.0.1:8443", both("127.0.0.1:8443", ":8443", "metrics.addr", "127.0.0.1")],
+    ["127.0.0.1:8443", "[::1]:8443", "127.0.0.2:8443", ""],
+  ];
+  for (const [first, second, metrics, err] of cases) {
+    const file = writeConfig(
+      "together.toml",
+      `database.path = "x.db"
+      listeners = [{ addr = "${first}" }, { addr = "${second}" }]
+      metrics.addr = "${metrics}"`,
+    );
+    const result = await run("check", "-c", file);
+    assert.deepEqual([result.code, result.err], [err === "" ? 0 : 1, err]);
+  }
+});
+
 Deno.test("check makes no database", async () => {
   const file = writeConfig("traceless.toml", 'database.path = "traceless.db"');
   assert.equal((await run("check", "-c", file)).code, 0);

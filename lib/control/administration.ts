@@ -18,6 +18,7 @@ import type { GeoipFile, GeoipStatus } from "./geoip_file.ts";
 import type { Log } from "./log.ts";
 import type { LogFieldsOf } from "./log_events.ts";
 import { formatConfig } from "./config_format.ts";
+import { conflictsOf } from "./listen_conflicts.ts";
 import {
   type Changed,
   countsOf,
@@ -40,6 +41,7 @@ import {
   readPolicy,
   readRoute,
   readRule,
+  refuse,
   type RouteInput,
 } from "./requests.ts";
 import type { RouteCounts } from "./route_counts.ts";
@@ -62,6 +64,7 @@ export interface Served {
     readonly listeners: readonly {
       readonly addr: string;
       readonly boundAddr: string;
+      readonly problem: string | undefined;
       readonly counts: ListenerCounts;
     }[];
   };
@@ -113,7 +116,10 @@ export interface Status {
 /** One listener at one moment. */
 export interface ListenerStatus {
   readonly addr: string;
+  /** `host:port` as it is really bound; empty where it is not. */
   readonly boundAddr: string;
+  /** Why it is not bound; it is tried again. */
+  readonly problem: string | undefined;
   readonly proxyProtocol: boolean;
   readonly maxConnections: number;
   readonly counts: ListenerCounts;
@@ -216,9 +222,9 @@ export class Administration {
       workers,
       workerFailures,
       draining: this.#draining,
-      listeners: listeners.map(({ addr, boundAddr, counts }) => {
+      listeners: listeners.map(({ addr, boundAddr, problem, counts }) => {
         const { proxyProtocol, maxConnections, routeCount } = this.#known(addr);
-        return { addr, boundAddr, proxyProtocol, maxConnections, counts, routeCount };
+        return { addr, boundAddr, problem, proxyProtocol, maxConnections, counts, routeCount };
       }),
       firewall: {
         ruleCount: this.#ruleCount,
@@ -506,7 +512,7 @@ export class Administration {
         const { plan, kept } = prune ? { plan: all, kept: 0 } : withoutRemovals(all);
         for (const { after } of plan.rules) if (after !== undefined) this.#checkRule(after);
         const found = [...warnings, ...await checkPlannedFiles(wanted, plan)];
-        this.#checkNewListeners(wanted, plan);
+        this.#checkNewListeners(wanted, plan, prune ? [] : before.listeners);
         const pending = this.#pendingListeners(prune ? wanted.listeners : [...before.listeners, ...wanted.listeners]);
         if (dryRun || sizeOf(plan) === 0) return { plan, kept, warnings: found, ...pending };
         const added = this.#servedRoutes(plan.routes, ({ after }) => after);
@@ -540,8 +546,16 @@ export class Administration {
   /**
    * Whether the next start could listen where the plan says so: a server that cannot would not start, and without one
    * nothing can be applied. Ports of listeners that are to close are taken by these only.
+   *
+   * @param stored Those that the database keeps.
    */
-  #checkNewListeners({ listeners }: StoredState, plan: Plan): void {
+  #checkNewListeners(wanted: StoredState, plan: Plan, stored: readonly ListenerSettings[]): void {
+    const { listeners } = wanted;
+    const { metrics } = this.#config;
+    refuse(conflictsOf(wanted, {
+      stored,
+      metrics: metrics && { addr: metrics.addr, path: "the server's metrics.addr" },
+    }));
     const isNew = new Set(plan.listeners.filter(({ before }) => !before).map(({ after }) => after?.addr));
     const closing = new Set(plan.listeners.filter(({ after }) => !after).map(({ before }) => portOf(before?.addr)));
     const violations = listeners.flatMap(({ addr }, i) => {

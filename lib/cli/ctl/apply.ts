@@ -48,14 +48,18 @@ export function addApply(parent: Command, context: CtlContext): void {
       "apply --prune --dry-run /srv/mc-proxy/config.toml",
     ],
     answer: async ({ ask, options: { prune = false, dryRun = false } }) => {
-      const applied = await ask({ prune, dryRun });
-      const result = dryRun ? "planned" : isEmpty(applied.plan) ? "unchanged" : "applied";
-      return {
-        text: `${formatPlan(applied.plan)}${summary(applied, !dryRun)}\n`,
-        json: { result, ...planJson(applied) },
-      };
+      return appliedAnswer(await ask({ prune, dryRun }), dryRun);
     },
   });
+}
+
+/** What is printed of a state that was applied, or that would be. */
+export function appliedAnswer(applied: Applied, dryRun: boolean): Pick<Answer, "text" | "json"> {
+  const result = dryRun ? "planned" : isEmpty(applied.plan) ? "unchanged" : "applied";
+  return {
+    text: `${formatPlan(applied.plan)}${summary(applied, !dryRun)}\n`,
+    json: { result, ...planJson(applied) },
+  };
 }
 
 interface OfFile<Options> extends Pick<Definition<Options>, "examples" | "failureCode"> {

@@ -94,7 +94,8 @@ export function define<Options = unknown>(
   });
 }
 
-function print({ text, json, warnings = [] }: Answer, isJson: boolean, output: Output): void {
+/** Prints an answer: warnings on standard error, the rest as it was asked for. */
+export function print({ text, json, warnings = [] }: Answer, isJson: boolean, output: Output): void {
   for (const warning of warnings) output.err(`warning: ${printable(warning)}\n`);
   output.out(isJson ? `${JSON.stringify(json)}\n` : text);
 }

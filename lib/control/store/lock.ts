@@ -29,12 +29,13 @@ export class ServerLock implements Disposable {
   /**
    * Takes the right to serve from `database`.
    *
+   * @param instead What to do where another process has it.
    * @throws {StoreError} If another process has it, or the lock file cannot be made.
    */
-  static take(database: string): ServerLock {
+  static take(database: string, instead = "stop that one, or use another database.path"): ServerLock {
     const locked = tryLock(database);
     if (locked !== undefined) return new ServerLock(database, locked);
-    throw new StoreError(database, "is served by another mc-proxy; stop that one, or use another database.path");
+    throw new StoreError(database, `is served by another mc-proxy; ${instead}`);
   }
 
   /** Gives the right back for another process to have. */

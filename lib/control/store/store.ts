@@ -112,6 +112,11 @@ export class Store {
     });
   }
 
+  /** Makes the changes of a plan a part of what {@linkcode prepare} did. */
+  amend(plan: Plan): void {
+    withStoreErrors(this.path, () => applyPlan(this.#db, plan));
+  }
+
   /**
    * Makes what {@linkcode prepare} did lasting.
    *
@@ -130,7 +135,7 @@ export class Store {
     });
   }
 
-  /** Undoes what {@linkcode prepare} did, and closes. A file that {@linkcode open} made is removed. */
+  /** Undoes what {@linkcode prepare} did and nobody committed, and closes. A file that {@linkcode open} made is removed. */
   discard(): void {
     if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec("ROLLBACK");
     this.close();
