@@ -162,3 +162,22 @@ Deno.test("without a database there is nothing to apply to, and none is made", a
   const foreign = await runProgram(["apply", "-c", file]);
   assert.match(foreign.stderr, /mc-proxy\.db: is not a SQLite database; set database\.path to another file\n$/);
 });
+
+Deno.test("metrics that take the port of a stored listener: the start says where each comes from, and what to do", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" });
+  using _end = { [Symbol.dispose]: () => Deno.removeSync(folder, { recursive: true }) };
+  const one = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const addr = `127.0.0.1:${one.addr.port}`;
+  one.close();
+  const proxy = await Proxy.start({ listeners: [{ addr }] }, { folder });
+  proxy.signal("SIGTERM");
+  assert.equal((await proxy.exit()).code, 0);
+  const file = `${folder}/next.toml`;
+  Deno.writeTextFileSync(file, stringify({ database: { path: "mc-proxy.db" }, metrics: { addr } }));
+  const { code, stderr } = await runProgram(["server", "-c", file]);
+  assert.deepEqual([code, stderr], [
+    1,
+    `${file}: metrics.addr: "${addr}" cannot be bound together with "${addr}" of the database ${folder}/mc-proxy.db: ` +
+    `both take port ${one.addr.port} of 127.0.0.1; remove one of them, or give one another port\n`,
+  ]);
+});
