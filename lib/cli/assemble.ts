@@ -8,10 +8,9 @@ import { AdminServer } from "../admin/server.ts";
 import { Administration } from "../control/administration.ts";
 import { CertificateFiles } from "../control/certificate_files.ts";
 import { ConfigError } from "../control/config.ts";
-import type { Config, ConfigProblem, StoredState } from "../control/config_types.ts";
+import type { Config, ConfigProblem } from "../control/config_types.ts";
 import { GeoipFile } from "../control/geoip_file.ts";
 import { type HandedListener, Handover } from "../control/handover.ts";
-import { listenConflicts } from "../control/listen_conflicts.ts";
 import type { Log } from "../control/log.ts";
 import { MetricsEndpoint } from "../control/metrics/endpoint.ts";
 import { Metrics, type MetricSources } from "../control/metrics/metrics.ts";
@@ -22,12 +21,13 @@ import type { ServerLock } from "../control/store/lock.ts";
 import type { Store } from "../control/store/store.ts";
 import { type EngineName, type StopOptions, Supervisor } from "../control/supervisor.ts";
 import { NothingBoundError } from "../control/unbound_listeners.ts";
+import { checkUsedFiles, type FileFindings } from "../control/used_files.ts";
 import { ListenError } from "../edge/engine.ts";
 import { messageOf, stackOf } from "../edge/thrown.ts";
 import { Failure } from "./failure.ts";
 import type { Predecessor } from "./predecessor.ts";
 import type { ServiceManager } from "./service_manager.ts";
-import { shellWord } from "./shell_word.ts";
+import { offlineApply, unservable } from "./unservable.ts";
 import { commit, version } from "./version.ts";
 
 /** What the parts are made from. */
@@ -63,9 +63,10 @@ export interface Parts {
 export async function assemble(foundation: Foundation): Promise<Parts> {
   const { file, config, log, engine, lock, store, predecessor, manager } = foundation;
   const { state, seeded, differs } = store.prepare(config);
-  refuse(file, unservable(foundation, state, seeded));
+  const files = checkUsedFiles(config, seeded ? undefined : state);
+  refuse(file, [...unservable(file, config, state, seeded), ...files.problems]);
   const { geoipDb } = config.firewall;
-  const geoip = geoipDb === undefined ? undefined : GeoipFile.load(geoipDb);
+  const geoip = geoipDb === undefined ? undefined : GeoipFile.open(geoipDb);
   const certificates = new CertificateFiles({
     log,
     events: {
@@ -120,7 +121,17 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
   log.info("starting", { version, commit, config: file, database: config.database.path });
   if (seeded) log.info("database_seeded", { database: config.database.path });
   if (differs) log.warn("config_differs", {});
+  warnOfFiles(foundation, files);
   return { log, supervisor, administration, certificates, admin, metrics, replaced: replaced.promise };
+}
+
+/** Logs what is not meant about files; that a certificate is of no use was logged as it was read. */
+function warnOfFiles({ file, config, log }: Foundation, { warnings, stored }: FileFindings): void {
+  for (const { path, message } of warnings) log.warn("config", { file, key: path, message });
+  const authorities = stored.problems.filter(({ path }) => path.endsWith(".backend_ca"));
+  for (const { path, message } of [...authorities, ...stored.warnings]) {
+    log.warn("config", { file: config.database.path, key: path, message });
+  }
 }
 
 /** Makes the endpoint of scrapers. */
@@ -150,31 +161,6 @@ function handedMetrics(config: Config, endpoint: MetricsEndpoint | undefined): H
   return { addr: config.metrics.addr, boundAddr: endpoint.boundAddr, sockets: 0 };
 }
 
-/** What keeps a state from being served with a configuration. */
-function unservable({ file, config }: Foundation, state: StoredState, seeded: boolean): ConfigProblem[] {
-  const { firewall, database, metrics } = config;
-  const problems: ConfigProblem[] = [];
-  const cure = `add one to the file, then run ${offlineApply(file)}`;
-  if (state.listeners.length === 0) {
-    const message = seeded || config.listeners.length === 0
-      ? "there is none, in the file or the database; add at least one"
-      : `those of the file are not used, and the database ${printable(database.path)} has none; ${cure}`;
-    problems.push({ path: "listeners", message });
-  }
-  if (state.firewall.blockedCountries.length > 0 && firewall.geoipDb === undefined) {
-    const message = `is missing: the database ${printable(database.path)} blocks countries; ` +
-      `set it, or remove the countries from the file and run ${offlineApply(file, "--prune")}`;
-    problems.push({ path: "firewall.geoip_db", message });
-  }
-  if (metrics !== undefined) {
-    const path = seeded ? "the listeners" : `the database ${printable(database.path)}`;
-    const stored = state.listeners.map(({ addr }) => ({ addr, path }));
-    const conflicts = listenConflicts([...stored, { addr: metrics.addr, path: "metrics.addr" }]);
-    problems.push(...conflicts.filter((problem) => problem.path === "metrics.addr"));
-  }
-  return problems;
-}
-
 /** Runs `listen`, and says of an address that cannot be listened on where it comes from, and how to correct it. */
 function explainListening<T>({ file, config }: Foundation, seeded: boolean, listen: () => T): T {
   try {
@@ -190,11 +176,6 @@ function explainListening<T>({ file, config }: Foundation, seeded: boolean, list
     if (error instanceof ListenError) throw new Failure([`${error.message} (in ${printable(file)})`], { cause: error });
     throw error;
   }
-}
-
-/** The command with which the database of a server that does not run is made to follow a file. */
-function offlineApply(file: string, ...options: readonly string[]): string {
-  return ["mc-proxy apply", "-c", shellWord(file), ...options].join(" ");
 }
 
 export function refuse(file: string, problems: readonly ConfigProblem[]): void {

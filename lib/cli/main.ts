@@ -121,7 +121,7 @@ function defineCommands(program: Command, output: Output, setExitCode: (code: nu
       setExitCode(await runServer(config, { takeover, ...drain !== undefined && { drainMs: drain } }));
     });
   configCommand(program, "check")
-    .description("Check a configuration file and the files that it names; every problem is one line.")
+    .description("Check a configuration file, the files that it names and its database; every problem is one line.")
     .action(({ config }: ConfigOption) => runCheck(config, output));
   defineStatus(addServerOptions(program.command("status")), { output, invocation: "mc-proxy", setExitCode });
   configCommand(program, "snapshot", " -o /backup/mc-proxy.db")

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { Command } from "commander";
 import manifest from "../../deno.json" with { type: "json" };
-import { parseConfig } from "../control/config.ts";
+import { DatabaseSync } from "node:sqlite";
+import { parseConfig, type StoredState } from "../control/config.ts";
 import { Store } from "../control/store/store.ts";
 import { main, makeProgram } from "./main.ts";
 
@@ -128,8 +129,71 @@ Deno.test("check refuses addresses that cannot be bound together, and names both
   }
 });
 
+Deno.test("check looks at what the database holds, which counts where there is one, and leaves it as it was", async () => {
+  const { config } = parseConfig('database.path = "x"\n[[listeners]]\naddr = ":8443"', { file: "/c.toml" });
+  const make = (name: string, change?: (db: DatabaseSync) => void, seed: StoredState = config) => {
+    const store = Store.open(`${folder}/${name}.db`);
+    store.prepare(seed);
+    store.commit();
+    store.close();
+    using db = new DatabaseSync(`${folder}/${name}.db`);
+    change?.(db);
+  };
+  const errorsOf = async (name: string, more = "", listener = '[[listeners]]\naddr = ":443"') => {
+    const names = () => [...Deno.readDirSync(folder)].map((each) => each.name).sort();
+    const file = writeConfig(`${name}.toml`, `database.path = "${name}.db"\n${listener}\n${more}`);
+    const before = [names(), Deno.readFileSync(`${folder}/${name}.db`)];
+    const { code, err } = await run("check", "-c", file);
+    assert.deepEqual([names(), Deno.readFileSync(`${folder}/${name}.db`)], before);
+    assert.equal(code, err === "" ? 0 : 1);
+    return err.replaceAll(`DIR/${name}`, "DIR/x");
+  };
+  make("sound");
+  assert.equal(await errorsOf("sound"), "");
+  assert.equal(await errorsOf("sound", "", ""), "", "the listeners of the database are enough");
+  assert.equal(
+    await errorsOf("sound", 'metrics.addr = "127.0.0.1:8443"', ""),
+    'DIR/x.toml: metrics.addr: "127.0.0.1:8443" cannot be bound together with ":8443" of the database DIR/x.db: ' +
+      "both take port 8443 of 127.0.0.1; remove one of them, or give one another port\n",
+  );
+  make("newer", (db) => db.exec("INSERT INTO schema_migrations SELECT 999, name, applied_at FROM schema_migrations"));
+  assert.equal(
+    await errorsOf("newer"),
+    "DIR/x.toml: database.path: DIR/x.db: has schema version 999, newer than this program's 1; " +
+      "run a newer mc-proxy, or restore an older snapshot\n",
+  );
+  make("bare", (db) => db.exec("DELETE FROM listeners"));
+  assert.equal(
+    await errorsOf("bare"),
+    "DIR/x.toml: listeners: those of the file are not used, and the database DIR/x.db has none; " +
+      "run mc-proxy apply -c DIR/x.toml\n",
+  );
+  assert.equal(
+    await errorsOf("bare", "", ""),
+    "DIR/x.toml: listeners: there is none, in the file or the database; add at least one\n",
+  );
+  make("foreign", (db) => db.exec("PRAGMA application_id = 1"));
+  assert.equal(
+    await errorsOf("foreign"),
+    "DIR/x.toml: database.path: DIR/x.db: is a database of another program; set database.path to another file\n",
+  );
+  // Whatever page it is that was overwritten.
+  make("corrupt");
+  const octets = Deno.readFileSync(`${folder}/corrupt.db`);
+  for (let page = 1; page * 4096 < octets.length; page++) {
+    Deno.writeFileSync(`${folder}/corrupt.db`, octets.slice().fill(0xa5, page * 4096, (page + 1) * 4096));
+    assert.equal(
+      await errorsOf("corrupt"),
+      "DIR/x.toml: database.path: DIR/x.db: is corrupt; restore a snapshot\n",
+      `page ${page}`,
+    );
+  }
+  Deno.writeFileSync(`${folder}/corrupt.db`, octets.subarray(0, 5000));
+  assert.match(await errorsOf("corrupt"), /is corrupt; restore a snapshot\n$/);
+});
+
 Deno.test("check makes no database", async () => {
-  const file = writeConfig("traceless.toml", 'database.path = "traceless.db"');
+  const file = writeConfig("traceless.toml", 'database.path = "traceless.db"\n[[listeners]]\naddr = ":443"');
   assert.equal((await run("check", "-c", file)).code, 0);
   await assert.rejects(Deno.stat(`${folder}/traceless.db`), Deno.errors.NotFound);
 });

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { checkFiles, ConfigError, loadConfig } from "../control/config.ts";
+import { ConfigError, loadConfig } from "../control/config.ts";
+import { databaseProblems } from "../control/config_files.ts";
 import type { Config } from "../control/config_types.ts";
 import { ignored } from "../control/ignored.ts";
 import { Log } from "../control/log.ts";
@@ -42,15 +43,14 @@ export interface ServerOptions {
  */
 export async function runServer(file: string, { takeover = false, drainMs = 0 }: ServerOptions = {}): Promise<number> {
   const { config, warnings } = loadConfig(file);
-  const files = checkFiles(config);
-  refuse(file, files.problems);
+  refuse(file, databaseProblems(config));
   const log = new Log(config.log.level, config.log.format);
   const engine = engineOf(file, config, log);
   const predecessor = takeover ? await meet(file, config, engine) : undefined;
   const manager = ServiceManager.open((reason) => log.warn("service_manager", { reason }), predecessor?.watchdogMs);
   const foundation = { file, config, log, engine, predecessor, manager };
   const { lock, store, parts } = await begin(foundation, drainMs);
-  for (const { path, message } of [...warnings, ...ignored(config), ...files.warnings]) {
+  for (const { path, message } of [...warnings, ...ignored(config)]) {
     log.warn("config", { file, key: path, message });
   }
   await serve(parts, foundation);

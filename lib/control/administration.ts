@@ -447,9 +447,12 @@ export class Administration {
   }
 
   #checkRule({ type }: FirewallRule): void {
-    if (type !== "country" || this.#geoip !== undefined) return;
-    const message = "a country can be blocked only where firewall.geoip_db names a GeoIP file; " +
-      "add it to the configuration and restart the server";
+    if (type !== "country" || this.#geoip?.status !== undefined) return;
+    const message = this.#geoip === undefined
+      ? "a country can be blocked only where firewall.geoip_db names a GeoIP file; " +
+        "add it to the configuration and restart the server"
+      : `a country can be blocked only with a sound GeoIP file, and ${quote(this.#geoip.path)} is none; ` +
+        "fetch it, and send the server SIGHUP";
     throw new Refusal("precondition", message);
   }
 

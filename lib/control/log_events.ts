@@ -267,7 +267,7 @@ export const LOG_EVENTS = {
     meaning: "A key of the configuration has no effect, or is probably not meant; `message` says why.",
     remedy: "Correct the file, or leave it: the server runs.",
     fields: {
-      file: field("text", "the configuration file"),
+      file: field("text", "the configuration file, or the database where it is a route of that"),
       key: field("text", "the key's path in it"),
       message: field("text", "what is wrong, and what would be right"),
     },

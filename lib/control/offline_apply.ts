@@ -18,6 +18,8 @@ import { ServerLock } from "./store/lock.ts";
 import { Store } from "./store/store.ts";
 import { StoreError, withStoreErrors } from "./store/store_error.ts";
 
+const SERVED = 'is served by another mc-proxy; let that one make the change ("mc-proxy ctl apply"), or stop it';
+
 const NOTHING: StoredState = {
   listeners: [],
   firewall: { blockedIps: [], blockedCidrs: [], blockedCountries: [] },
@@ -41,7 +43,7 @@ export async function applyOffline(
   const { path } = config.database;
   const exists = withStoreErrors(path, () => fileExists(path));
   if (!exists) throw new StoreError(path, "does not exist; the server makes it from the file when it first starts");
-  const lock = ServerLock.take(path, 'let that one make the change ("mc-proxy ctl apply"), or stop it');
+  const lock = ServerLock.take(path, SERVED);
   try {
     const store = Store.open(path);
     try {

@@ -7,6 +7,8 @@
 import { fileExists } from "../file_access.ts";
 import { folderProblem, StoreError, withStoreErrors } from "./store_error.ts";
 
+const SERVED = "is served by another mc-proxy; stop that one, or use another database.path";
+
 /**
  * The right to serve from a database, taken on the file `PATH.lock` beside it; the kernel takes it back when the process
  * is over, however it ends. Not on the database itself: to close a second descriptor of it would drop SQLite's own
@@ -29,13 +31,13 @@ export class ServerLock implements Disposable {
   /**
    * Takes the right to serve from `database`.
    *
-   * @param instead What to do where another process has it.
+   * @param taken What to say where another process has it.
    * @throws {StoreError} If another process has it, or the lock file cannot be made.
    */
-  static take(database: string, instead = "stop that one, or use another database.path"): ServerLock {
+  static take(database: string, taken = SERVED): ServerLock {
     const locked = tryLock(database);
     if (locked !== undefined) return new ServerLock(database, locked);
-    throw new StoreError(database, `is served by another mc-proxy; ${instead}`);
+    throw new StoreError(database, taken);
   }
 
   /** Gives the right back for another process to have. */

@@ -12,7 +12,7 @@ import { printable } from "../quote.ts";
 export class StoreError extends Error {
   override readonly name = "StoreError";
 
-  constructor(path: string, reason: string, options?: ErrorOptions) {
+  constructor(path: string, readonly reason: string, options?: ErrorOptions) {
     super(`${printable(path)}: ${reason}`, options);
   }
 }

@@ -145,7 +145,7 @@ export function administer(
     state,
     store: wrap(store),
     served,
-    geoip: geoip === undefined ? undefined : GeoipFile.load(geoipPath).file,
+    geoip: geoip === undefined ? undefined : GeoipFile.open(geoipPath).file,
     certificates,
     log,
   });
