@@ -16,15 +16,28 @@ export interface ProgramCommand {
   readonly args: readonly string[];
 }
 
+/** What the `mc-proxy` task must be: the program runs in the user's folder, so that the paths it is given are that one's. */
+const TASK = /^ROOT=\$PWD && cd "\$INIT_CWD" && deno run (.+) "\$ROOT\/main\.ts"$/;
+
+/**
+ * The flags with which the `mc-proxy` task runs the program.
+ *
+ * @throws {Error} If the task runs something else.
+ */
+export function flagsOf(task: string): string[] {
+  const [, flags] = TASK.exec(task) ?? [];
+  if (flags !== undefined) return flags.split(" ");
+  throw new Error('the mc-proxy task must be: ROOT=$PWD && cd "$INIT_CWD" && deno run … "$ROOT/main.ts"');
+}
+
 /**
  * The command of the `mc-proxy` task, with its very permissions, or the binary that `MC_PROXY_BIN` names.
  *
- * @throws {Error} If the task is not a plain `deno run … main.ts`.
+ * @throws {Error} If the task runs something else.
  */
 export function programCommand(): ProgramCommand {
   const binary = Deno.env.get("MC_PROXY_BIN");
   if (binary) return { executable: binary, args: [] };
-  const [deno, ...args] = configuration.tasks["mc-proxy"].command.split(" ");
-  if (deno !== "deno" || args.pop() !== "main.ts") throw new Error("the mc-proxy task must be: deno run … main.ts");
-  return { executable: Deno.execPath(), args: [...args, `${ROOT}main.ts`] };
+  const flags = flagsOf(configuration.tasks["mc-proxy"].command);
+  return { executable: Deno.execPath(), args: ["run", ...flags, `${ROOT}main.ts`] };
 }
