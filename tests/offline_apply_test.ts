@@ -127,7 +127,7 @@ Deno.test("a listener that could not be opened now is a warning: this user or mo
   const { code, stderr } = await stopped.apply({ listeners: [...WANTED.listeners, { addr: "192.0.2.99:8443" }] });
   assert.deepEqual([code, stderr.split(": this machine")[0]], [
     0,
-    "warning: listeners[1].addr: cannot listen on 192.0.2.99:8443",
+    "warning: line 12: listeners[1].addr: cannot listen on 192.0.2.99:8443",
   ]);
 });
 
@@ -177,7 +177,7 @@ Deno.test("metrics that take the port of a stored listener: the start says where
   const { code, stderr } = await runProgram(["server", "-c", file]);
   assert.deepEqual([code, stderr], [
     1,
-    `${file}: metrics.addr: "${addr}" cannot be bound together with "${addr}" of the database ${folder}/mc-proxy.db: ` +
+    `${file}: line 5: metrics.addr: "${addr}" cannot be bound together with "${addr}" of the database ${folder}/mc-proxy.db: ` +
     `both take port ${one.addr.port} of 127.0.0.1; remove one of them, or give one another port\n`,
   ]);
 });

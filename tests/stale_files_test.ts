@@ -75,10 +75,10 @@ Deno.test("files that only the seed names are of no use to a server with a datab
     code: 0,
     stdout: "mc-proxy.toml: OK (1 listener, 2 routes)\n",
     stderr: [
-      "firewall.geoip_db: warning: geo.mmdb: does not exist (not used: the database blocks no country)",
-      `listeners[0].routes[0].tls_cert: warning: a.pem: does not exist ${unused}`,
-      `listeners[0].routes[0].tls_key: warning: a.key: does not exist ${unused}`,
-      `listeners[0].routes[0].backend_ca: warning: ca.pem: does not exist ${unused}`,
+      "line 21: firewall.geoip_db: warning: geo.mmdb: does not exist (not used: the database blocks no country)",
+      `line 11: listeners[0].routes[0].tls_cert (a.test): warning: a.pem: does not exist ${unused}`,
+      `line 12: listeners[0].routes[0].tls_key (a.test): warning: a.key: does not exist ${unused}`,
+      `line 14: listeners[0].routes[0].backend_ca (a.test): warning: ca.pem: does not exist ${unused}`,
     ].map((line) => `mc-proxy.toml: ${line}\n`).join(""),
   });
   const proxy = await installed.start(SEEDED);
@@ -126,7 +126,11 @@ Deno.test("a GeoIP file that the database needs keeps the server from starting, 
   installed.remove("geo.mmdb");
   for (const command of ["check", "server"]) {
     const { code, stderr } = await installed.run(SEEDED, command);
-    assert.deepEqual([code, stderr], [1, "mc-proxy.toml: firewall.geoip_db: geo.mmdb: does not exist\n"], command);
+    assert.deepEqual(
+      [code, stderr],
+      [1, "mc-proxy.toml: line 21: firewall.geoip_db: geo.mmdb: does not exist\n"],
+      command,
+    );
   }
   const none = { listeners: SEEDED.listeners ?? [] };
   for (const command of ["check", "server"]) {

@@ -5,7 +5,7 @@
  */
 
 import { loadConfig } from "../control/config.ts";
-import { appliedAnswer } from "./ctl/apply.ts";
+import { appliedAnswer, warningLines } from "./ctl/apply.ts";
 import { print } from "./ctl/command.ts";
 import type { Output } from "./output.ts";
 
@@ -26,10 +26,10 @@ export async function runApply(
   { prune = false, dryRun = false, json = false }: OfflineApplyOptions,
   output: Output,
 ): Promise<void> {
-  const { config, warnings } = loadConfig(file);
+  const { config, warnings, places } = loadConfig(file);
   const { applyOffline } = await import("../control/offline_apply.ts"); // the other commands start faster without it
-  const applied = { ...await applyOffline(file, config, { prune, dryRun }), opening: [], closing: [] };
-  const own = warnings.map(({ path, message }) => `${path}: ${message}`);
-  const all = [...new Set([...own, ...applied.warnings])];
-  print({ ...appliedAnswer({ ...applied, warnings: all }, dryRun), warnings: all }, json, output);
+  const made = await applyOffline({ file, config, places }, { prune, dryRun });
+  const all = warningLines(places, warnings, made.warnings);
+  const applied = { ...made, warnings: all, opening: [], closing: [] };
+  print({ ...appliedAnswer(applied, dryRun), warnings: all }, json, output);
 }

@@ -8,6 +8,7 @@ import { AdminServer } from "../admin/server.ts";
 import { Administration } from "../control/administration.ts";
 import { CertificateFiles } from "../control/certificate_files.ts";
 import { ConfigError } from "../control/config.ts";
+import type { ConfigPlaces } from "../control/config_places.ts";
 import type { Config, ConfigProblem } from "../control/config_types.ts";
 import { GeoipFile } from "../control/geoip_file.ts";
 import { type HandedListener, Handover } from "../control/handover.ts";
@@ -30,9 +31,14 @@ import type { ServiceManager } from "./service_manager.ts";
 import { offlineApply, unservable } from "./unservable.ts";
 import { commit, version } from "./version.ts";
 
-/** What the parts are made from. */
-export interface Foundation {
+/** A configuration file, and where in it what stands. */
+export interface NamedFile {
   readonly file: string;
+  readonly places: ConfigPlaces;
+}
+
+/** What the parts are made from. */
+export interface Foundation extends NamedFile {
   readonly config: Config;
   readonly log: Log;
   readonly engine: EngineName;
@@ -64,7 +70,7 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
   const { file, config, log, engine, lock, store, predecessor, manager } = foundation;
   const { state, seeded, differs } = store.prepare(config);
   const files = checkUsedFiles(config, seeded ? undefined : state);
-  refuse(file, [...unservable(file, config, state, seeded), ...files.problems]);
+  refuse(foundation, [...unservable(file, config, state, seeded), ...files.problems]);
   const { geoipDb } = config.firewall;
   const geoip = geoipDb === undefined ? undefined : GeoipFile.open(geoipDb);
   const certificates = new CertificateFiles({
@@ -126,8 +132,10 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
 }
 
 /** Logs what is not meant about files; that a certificate is of no use was logged as it was read. */
-function warnOfFiles({ file, config, log }: Foundation, { warnings, stored }: FileFindings): void {
-  for (const { path, message } of warnings) log.warn("config", { file, key: path, message });
+function warnOfFiles({ file, places, config, log }: Foundation, { warnings, stored }: FileFindings): void {
+  for (const { path, message } of warnings) {
+    log.warn("config", { file, key: path, line: places.line(path), message });
+  }
   const authorities = stored.problems.filter(({ path }) => path.endsWith(".backend_ca"));
   for (const { path, message } of [...authorities, ...stored.warnings]) {
     log.warn("config", { file: config.database.path, key: path, message });
@@ -178,6 +186,7 @@ function explainListening<T>({ file, config }: Foundation, seeded: boolean, list
   }
 }
 
-export function refuse(file: string, problems: readonly ConfigProblem[]): void {
-  if (problems.length > 0) throw new ConfigError(file, problems);
+/** Refuses to start where there are problems. @throws {ConfigError} With all of them. */
+export function refuse({ file, places }: NamedFile, problems: readonly ConfigProblem[]): void {
+  if (problems.length > 0) throw new ConfigError(file, problems, places);
 }

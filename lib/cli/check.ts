@@ -7,6 +7,7 @@
 import { dirname } from "node:path";
 import { ConfigError, formatProblem, loadConfig } from "../control/config.ts";
 import { databaseProblems } from "../control/config_files.ts";
+import type { ConfigPlaces } from "../control/config_places.ts";
 import type { Config, ConfigProblem, StoredState } from "../control/config_types.ts";
 import { listenAddressesOf, listenConflicts } from "../control/listen_conflicts.ts";
 import { readStored, type Stored } from "../control/store/stored.ts";
@@ -22,7 +23,7 @@ import { ignored } from "../control/ignored.ts";
  * @throws {ConfigError} With every problem.
  */
 export function runCheck(file: string, output: Output): void {
-  const { config, warnings } = loadConfig(file);
+  const { config, warnings, places } = loadConfig(file);
   const notes = [...warnings, ...ignored(config)];
   const problems = [...databaseProblems(config), ...listenConflicts(listenAddressesOf(config))];
   const stored = look(config, problems, notes);
@@ -34,11 +35,11 @@ export function runCheck(file: string, output: Output): void {
   }
   notes.push(...files.warnings, ...stored.kind === "nothing" ? [] : unusedRouteFiles(config));
   const distinct = problems.filter(({ path }, i) => problems.findIndex((other) => other.path === path) === i);
-  const warn = (file: string, { path, message }: ConfigProblem) =>
-    output.err(`${formatProblem(file, { path, message: `warning: ${message}` })}\n`);
-  for (const note of notes) warn(file, note);
+  const warn = (file: string, { path, message }: ConfigProblem, places?: ConfigPlaces) =>
+    output.err(`${formatProblem(file, { path, message: `warning: ${message}` }, places)}\n`);
+  for (const note of notes) warn(file, note, places);
   for (const note of [...files.stored.problems, ...files.stored.warnings]) warn(config.database.path, note);
-  if (distinct.length > 0) throw new ConfigError(file, distinct);
+  if (distinct.length > 0) throw new ConfigError(file, distinct, places);
   const routes = config.listeners.reduce((sum, listener) => sum + listener.routes.length, 0);
   const message = `OK (${count(config.listeners.length, "listener")}, ${count(routes, "route")})`;
   output.out(`${formatProblem(file, { path: "", message })}\n`);

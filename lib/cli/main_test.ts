@@ -63,7 +63,7 @@ Deno.test("check warns of what has no effect, and still passes", async () => {
     code: 0,
     out: "DIR/warn.toml: OK (1 listener, 1 route)\n",
     err: [
-      'DIR/warn.toml: listeners[0].routes[0].backend_tls: warning: has no effect where mode is "l4"',
+      'DIR/warn.toml: line 5: listeners[0].routes[0].backend_tls (a): warning: has no effect where mode is "l4"',
       "",
     ].join("\n"),
   });
@@ -75,8 +75,8 @@ Deno.test("check prints every problem on a line of its own and nothing else", as
     code: 1,
     out: "",
     err: [
-      "DIR/bad.toml: proxy.workers: expected a whole number from 0 to 1024, got -1",
-      'DIR/bad.toml: log.level: expected "debug", "info", "warn" or "error", got "loud"',
+      "DIR/bad.toml: line 6: proxy.workers: expected a whole number from 0 to 1024, got -1",
+      'DIR/bad.toml: line 4: log.level: expected "debug", "info", "warn" or "error", got "loud"',
       "",
     ].join("\n"),
   });
@@ -99,9 +99,9 @@ Deno.test("check refuses what the server would refuse, with the files that are n
     code: 1,
     out: "",
     err: [
-      "DIR/refused.toml: database.path: DIR/none/x.db: its folder DIR/none does not exist",
-      "DIR/refused.toml: listeners[0].routes[0].tls_cert: DIR/none.pem: does not exist",
-      'DIR/refused.toml: listeners[0].routes[0].tls_key: DIR/refused.toml: is not PEM: it has no "-----BEGIN " line',
+      "DIR/refused.toml: line 1: database.path: DIR/none/x.db: its folder DIR/none does not exist",
+      "DIR/refused.toml: line 4: listeners[0].routes[0].tls_cert (a): DIR/none.pem: does not exist",
+      'DIR/refused.toml: line 4: listeners[0].routes[0].tls_key (a): DIR/refused.toml: is not PEM: it has no "-----BEGIN " line',
       "",
     ].join("\n"),
   });
@@ -109,7 +109,9 @@ Deno.test("check refuses what the server would refuse, with the files that are n
 
 Deno.test("check refuses addresses that cannot be bound together, and names both", async () => {
   const both = (second: string, first: string, path: string, shared: string) =>
-    `DIR/together.toml: ${path}: "${second}" cannot be bound together with "${first}" of listeners[0].addr: both take ` +
+    `DIR/together.toml: line ${
+      path === "metrics.addr" ? 3 : 2
+    }: ${path}: "${second}" cannot be bound together with "${first}" of listeners[0].addr: both take ` +
     `port 8443 of ${shared}; remove one of them, or give one another port\n`;
   const cases: readonly (readonly [first: string, second: string, metrics: string, err: string])[] = [
     [":8443", "0.0.0.0:8443", ":9090", both("0.0.0.0:8443", ":8443", "listeners[1].addr", "every IPv4 address")],
@@ -153,19 +155,19 @@ Deno.test("check looks at what the database holds, which counts where there is o
   assert.equal(await errorsOf("sound", "", ""), "", "the listeners of the database are enough");
   assert.equal(
     await errorsOf("sound", 'metrics.addr = "127.0.0.1:8443"', ""),
-    'DIR/x.toml: metrics.addr: "127.0.0.1:8443" cannot be bound together with ":8443" of the database DIR/x.db: ' +
+    'DIR/x.toml: line 3: metrics.addr: "127.0.0.1:8443" cannot be bound together with ":8443" of the database DIR/x.db: ' +
       "both take port 8443 of 127.0.0.1; remove one of them, or give one another port\n",
   );
   make("newer", (db) => db.exec("INSERT INTO schema_migrations SELECT 999, name, applied_at FROM schema_migrations"));
   assert.equal(
     await errorsOf("newer"),
-    "DIR/x.toml: database.path: DIR/x.db: has schema version 999, newer than this program's 1; " +
+    "DIR/x.toml: line 1: database.path: DIR/x.db: has schema version 999, newer than this program's 1; " +
       "run a newer mc-proxy, or restore an older snapshot\n",
   );
   make("bare", (db) => db.exec("DELETE FROM listeners"));
   assert.equal(
     await errorsOf("bare"),
-    "DIR/x.toml: listeners: those of the file are not used, and the database DIR/x.db has none; " +
+    "DIR/x.toml: line 2: listeners: those of the file are not used, and the database DIR/x.db has none; " +
       "run mc-proxy apply -c DIR/x.toml\n",
   );
   assert.equal(
@@ -175,7 +177,7 @@ Deno.test("check looks at what the database holds, which counts where there is o
   make("foreign", (db) => db.exec("PRAGMA application_id = 1"));
   assert.equal(
     await errorsOf("foreign"),
-    "DIR/x.toml: database.path: DIR/x.db: is a database of another program; set database.path to another file\n",
+    "DIR/x.toml: line 1: database.path: DIR/x.db: is a database of another program; set database.path to another file\n",
   );
   // Whatever page it is that was overwritten.
   make("corrupt");
@@ -184,7 +186,7 @@ Deno.test("check looks at what the database holds, which counts where there is o
     Deno.writeFileSync(`${folder}/corrupt.db`, octets.slice().fill(0xa5, page * 4096, (page + 1) * 4096));
     assert.equal(
       await errorsOf("corrupt"),
-      "DIR/x.toml: database.path: DIR/x.db: is corrupt; restore a snapshot\n",
+      "DIR/x.toml: line 1: database.path: DIR/x.db: is corrupt; restore a snapshot\n",
       `page ${page}`,
     );
   }

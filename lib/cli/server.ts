@@ -13,7 +13,7 @@ import { ServerLock } from "../control/store/lock.ts";
 import { Store } from "../control/store/store.ts";
 import { chooseEngine, type EngineName, type StopOptions } from "../control/supervisor.ts";
 import { LibcError } from "../edge/linux/libc.ts";
-import { assemble, type Foundation, type Parts, refuse } from "./assemble.ts";
+import { assemble, type Foundation, type NamedFile, type Parts, refuse } from "./assemble.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { failureOf, meet, takeOver } from "./takeover.ts";
 
@@ -42,16 +42,16 @@ export interface ServerOptions {
  * @throws {ConfigError | StoreError | AdminSocketError | Failure} If it cannot start.
  */
 export async function runServer(file: string, { takeover = false, drainMs = 0 }: ServerOptions = {}): Promise<number> {
-  const { config, warnings } = loadConfig(file);
-  refuse(file, databaseProblems(config));
+  const { config, warnings, places } = loadConfig(file);
+  refuse({ file, places }, databaseProblems(config));
   const log = new Log(config.log.level, config.log.format);
-  const engine = engineOf(file, config, log);
+  const engine = engineOf({ file, places }, config, log);
   const predecessor = takeover ? await meet(file, config, engine) : undefined;
   const manager = ServiceManager.open((reason) => log.warn("service_manager", { reason }), predecessor?.watchdogMs);
-  const foundation = { file, config, log, engine, predecessor, manager };
+  const foundation = { file, places, config, log, engine, predecessor, manager };
   const { lock, store, parts } = await begin(foundation, drainMs);
   for (const { path, message } of [...warnings, ...ignored(config)]) {
-    log.warn("config", { file, key: path, message });
+    log.warn("config", { file, key: path, line: places.line(path), message });
   }
   await serve(parts, foundation);
   log.info("stopped", { worker_failures: parts.supervisor.status.workerFailures });
@@ -62,13 +62,13 @@ export async function runServer(file: string, { takeover = false, drainMs = 0 }:
 }
 
 /** @throws {ConfigError} If the engine that is asked for cannot run here. */
-function engineOf(file: string, { proxy }: Config, log: Log): EngineName {
+function engineOf(named: NamedFile, { proxy }: Config, log: Log): EngineName {
   try {
     return chooseEngine(proxy.engine, log);
   } catch (error) {
     if (!(error instanceof LibcError)) throw error;
     const message = `"epoll" cannot run here: ${error.message}; use "auto" or "portable"`;
-    throw new ConfigError(file, [{ path: "proxy.engine", message }]);
+    throw new ConfigError(named.file, [{ path: "proxy.engine", message }], named.places);
   }
 }
 

@@ -269,6 +269,7 @@ export const LOG_EVENTS = {
     fields: {
       file: field("text", "the configuration file, or the database where it is a route of that"),
       key: field("text", "the key's path in it"),
+      line: optional("integer", "the line of the file on which it stands"),
       message: field("text", "what is wrong, and what would be right"),
     },
   },

@@ -6,8 +6,8 @@
 
 import { listenProblem } from "../edge/listen.ts";
 import type { Applied, ApplyOptions } from "./administration.ts";
-import { ConfigError } from "./config.ts";
-import type { Config, ConfigProblem, StoredState } from "./config_types.ts";
+import { ConfigError, type LoadedConfig } from "./config.ts";
+import type { ConfigProblem, StoredState } from "./config_types.ts";
 import { fileExists } from "./file_access.ts";
 import { bindingOf, conflictsOf, listenAddressesOf, listenConflicts } from "./listen_conflicts.ts";
 import { type Plan, planOf, sizeOf, withoutRemovals } from "./plan.ts";
@@ -28,18 +28,18 @@ const NOTHING: StoredState = {
 /** What is done, as at run time; listeners open and close with the next start, so none is pending. */
 export type OfflineApplied = Pick<Applied, "plan" | "kept" | "warnings">;
 
+/** A configuration, and where it stands. */
+export interface ConfigFile extends Pick<LoadedConfig, "config" | "places"> {
+  readonly file: string;
+}
+
 /**
  * Makes the database of a stopped server that of a configuration, all of it or nothing.
- *
- * @param file The file of the configuration, for errors.
  * @throws {ConfigError} If a server could not serve the outcome.
  * @throws {StoreError} If a server runs on the database, or there is none, or it fails.
  */
-export async function applyOffline(
-  file: string,
-  config: Config,
-  { prune, dryRun }: ApplyOptions,
-): Promise<OfflineApplied> {
+export async function applyOffline(source: ConfigFile, { prune, dryRun }: ApplyOptions): Promise<OfflineApplied> {
+  const { config } = source;
   const { path } = config.database;
   const exists = withStoreErrors(path, () => fileExists(path));
   if (!exists) throw new StoreError(path, "does not exist; the server makes it from the file when it first starts");
@@ -52,7 +52,7 @@ export async function applyOffline(
       const all = planOf(before, config);
       const made = prune ? { plan: all, kept: 0 } : withoutRemovals(all);
       const { plan } = made;
-      const warnings = await check(file, config, plan, before, prune);
+      const warnings = await check(source, plan, before, prune);
       if (!dryRun && sizeOf(plan) > 0) {
         store.amend(plan);
         store.commit();
@@ -71,8 +71,7 @@ export async function applyOffline(
  * @throws {ConfigError} If a server could not serve the outcome.
  */
 async function check(
-  file: string,
-  config: Config,
+  { file, config, places }: ConfigFile,
   plan: Plan,
   before: StoredState,
   prune: boolean,
@@ -89,7 +88,7 @@ async function check(
     const message = `is missing: the database blocks ${quote(country)}, which stays without --prune`;
     problems.push({ path: "firewall.geoip_db", message });
   }
-  if (problems.length > 0) throw new ConfigError(file, problems);
+  if (problems.length > 0) throw new ConfigError(file, problems, places);
   const added = new Set(plan.listeners.filter(({ before }) => before === undefined).map(({ after }) => after?.addr));
   const closed = listeners.flatMap(({ addr }, i) => {
     if (!added.has(addr)) return [];
