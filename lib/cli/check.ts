@@ -16,6 +16,7 @@ import { checkUsedFiles, unusedRouteFiles } from "../control/used_files.ts";
 import type { Output } from "./output.ts";
 import { unservable } from "./unservable.ts";
 import { ignored } from "../control/ignored.ts";
+import { routeLoops } from "../control/route_loops.ts";
 
 /**
  * Checks a configuration, the files that it names, and what is in its database, which counts where it has been filled.
@@ -25,7 +26,11 @@ import { ignored } from "../control/ignored.ts";
 export function runCheck(file: string, output: Output): void {
   const { config, warnings, places } = loadConfig(file);
   const notes = [...warnings, ...ignored(config)];
-  const problems = [...databaseProblems(config), ...listenConflicts(listenAddressesOf(config))];
+  const problems = [
+    ...databaseProblems(config),
+    ...listenConflicts(listenAddressesOf(config)),
+    ...routeLoops(config.listeners),
+  ];
   const stored = look(config, problems, notes);
   const state = stored.kind === "state" ? stored.state : undefined;
   const files = checkUsedFiles(config, stored.kind === "older" ? NOTHING : state);

@@ -45,6 +45,7 @@ import {
   type RouteInput,
 } from "./requests.ts";
 import type { RouteCounts } from "./route_counts.ts";
+import { addressesGiven, leadsToOwn, routeLoops } from "./route_loops.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
 import { checkPlannedFiles, readState, type StateInput } from "./state_request.ts";
 import { type Store, StoreError } from "./store/store.ts";
@@ -260,6 +261,7 @@ export class Administration {
         const keeps = old?.mode === "l7" && route.mode === "l7" && route.l7Policies.length === 0;
         const now = keeps ? { ...route, l7Policies: old.l7Policies } : route;
         if (old !== undefined && isSame(old, now)) return { route: now, replaced: old, warnings };
+        this.#refuseLoop(listener, now, addresses);
         this.#certificates.add(now, listener.addr);
         this.#served.routeCounts.add(now);
         try {
@@ -282,6 +284,23 @@ export class Administration {
     } finally {
       if (!isServed) this.#served.releaseBackends([route.backend]);
     }
+  }
+
+  /** @throws {Refusal} If the connections of a route would come back to it. */
+  #refuseLoop({ addr }: Listener, route: RouteConfig, addresses: readonly Endpoint[]): void {
+    const known = this.#listeners.values().toArray();
+    const addressesOf = (backend: string) =>
+      backend === route.backend ? addresses.map(({ address }) => address) : addressesGiven(backend);
+    if (!leadsToOwn(route, known, addressesOf)) return;
+    const listeners = stored(() => this.#store.state()).listeners.map((listener) =>
+      listener.addr !== addr ? listener : {
+        ...listener,
+        routes: [...listener.routes.filter(({ hostname }) => hostname !== route.hostname), route],
+      }
+    );
+    const isAsked = (each: RouteConfig, at: string) => at === addr && each.hostname === route.hostname;
+    const loops = routeLoops(listeners, { isAsked, addressesOf });
+    refuse(loops.map(({ message }) => ({ path: "route.backend", message })));
   }
 
   async #putRoute(
@@ -516,6 +535,9 @@ export class Administration {
         for (const { after } of plan.rules) if (after !== undefined) this.#checkRule(after);
         const found = [...warnings, ...await checkPlannedFiles(wanted, plan)];
         this.#checkNewListeners(wanted, plan, prune ? [] : before.listeners);
+        const addressesOf = (backend: string) =>
+          addresses.get(backend)?.map(({ address }) => address) ?? addressesGiven(backend);
+        refuse(routeLoops(wanted.listeners, { addressesOf }));
         const pending = this.#pendingListeners(prune ? wanted.listeners : [...before.listeners, ...wanted.listeners]);
         if (dryRun || sizeOf(plan) === 0) return { plan, kept, warnings: found, ...pending };
         const added = this.#servedRoutes(plan.routes, ({ after }) => after);

@@ -13,6 +13,7 @@ import { bindingOf, conflictsOf, listenAddressesOf, listenConflicts } from "./li
 import { type Plan, planOf, sizeOf, withoutRemovals } from "./plan.ts";
 import { quote } from "./quote.ts";
 import { Refusal } from "./refusal.ts";
+import { routeLoops } from "./route_loops.ts";
 import { checkPlannedFiles } from "./state_request.ts";
 import { ServerLock } from "./store/lock.ts";
 import { Store } from "./store/store.ts";
@@ -81,6 +82,7 @@ async function check(
   const problems: ConfigProblem[] = [
     ...listenConflicts(listenAddressesOf(config)),
     ...conflictsOf({ listeners: config.listeners }, { stored: stays.listeners, metrics: undefined }),
+    ...routeLoops(config.listeners),
   ].filter(({ path }, i, all) => all.findIndex((other) => other.path === path) === i);
   if (listeners.length === 0) problems.push({ path: "listeners", message: "there is none; add at least one" });
   const [country] = stays.firewall.blockedCountries;

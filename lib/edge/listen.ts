@@ -89,6 +89,28 @@ export function localAddressOf(hostname: string): IpAddress | undefined {
   }
 }
 
+/** Addresses for documentation, which no host has: RFC 5737 and RFC 3849. */
+const NOBODYS = { v4: "192.0.2.255", v6: "2001:db8:ffff::1" } as const;
+
+/**
+ * Whether a connection to an address comes to this machine, as far as can be told: it can be bound. Where the system lets
+ * any address be bound (`ip_nonlocal_bind`, ip(7)), that tells nothing, and only loopback addresses are known as ours.
+ */
+export function isOwnAddress(address: IpAddress): boolean {
+  const text = formatIpAddress(address);
+  if (text === "::" || text === "0.0.0.0" || text === "::1" || text.startsWith("127.")) return true;
+  return canBind(text) && !canBind(isIpv4(address) ? NOBODYS.v4 : NOBODYS.v6);
+}
+
+function canBind(hostname: string): boolean {
+  try {
+    Deno.listen({ hostname, port: 0 }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Listens on an address that no other process has, and lets none share it. @throws {ListenError} If that cannot be. */
 export function listenAlone(addr: string, hostname: string, port: number): Deno.TcpListener {
   return open(addr, hostname, port, (options) => Deno.listen({ ...options, reusePort: false, tcpBacklog: BACKLOG }));

@@ -213,17 +213,34 @@ export class Store {
   }
 
   #read<T>(read: (db: DatabaseSync) => T): T {
-    return withStoreErrors(this.path, () => read(this.#db));
+    return this.#explained(() => read(this.#db));
+  }
+
+  /** Of a file that has lost its name SQLite says this and that, an error of the disk's among it. */
+  #explained<T>(action: () => T): T {
+    try {
+      return withStoreErrors(this.path, action);
+    } catch (error) {
+      if (error instanceof StoreError) this.#refuseOther();
+      throw error;
+    }
+  }
+
+  /** @throws {StoreError} If the file at the path is not the one that was opened. */
+  #refuseOther(): void {
+    const identity = withStoreErrors(this.path, () => fileIdentity(this.path));
+    if (identity === this.#identity) return;
+    const reason = identity === undefined
+      ? "was removed while the server runs; put it back, or restart the server, which makes a new one from the file"
+      : "is no longer the file that the server opened; put that back, or restart the server";
+    throw new StoreError(this.path, reason);
   }
 
   /** Makes a change that is on the disk when this returns, and not at all where it throws. */
   #change<T>(change: (db: DatabaseSync) => T): T {
-    return withStoreErrors(this.path, () => {
+    return this.#explained(() => {
       // To a file that has lost its name SQLite would go on writing, and what it holds would be gone with this process.
-      if (fileIdentity(this.path) !== this.#identity) {
-        const reason = "is no longer the file that the server opened; put that back, or restart the server";
-        throw new StoreError(this.path, reason);
-      }
+      this.#refuseOther();
       this.#db.exec("BEGIN IMMEDIATE");
       try {
         const result = change(this.#db);
