@@ -102,7 +102,7 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
     log.error("internal_error", { method, stack: stackOf(thrown) });
   const counted = { version, commit, supervisor, administration, certificates };
   const metrics = config.metrics && makeMetrics(config.metrics, { ...counted, store, log });
-  if (!inheritsMetrics(config, predecessor)) explainListening(foundation, seeded, () => metrics?.open());
+  if (!inheritsMetrics(config, predecessor)) openMetrics(foundation, metrics);
   const replaced = Promise.withResolvers<StopOptions>();
   const handover: Handover = new Handover({
     administration,
@@ -169,7 +169,7 @@ function handedMetrics(config: Config, endpoint: MetricsEndpoint | undefined): H
   return { addr: config.metrics.addr, boundAddr: endpoint.boundAddr, sockets: 0 };
 }
 
-/** Runs `listen`, and says of an address that cannot be listened on where it comes from, and how to correct it. */
+/** Runs `listen`, and says where addresses come from and how to correct them, if not one can be listened on. */
 function explainListening<T>({ file, config }: Foundation, seeded: boolean, listen: () => T): T {
   try {
     return listen();
@@ -181,8 +181,18 @@ function explainListening<T>({ file, config }: Foundation, seeded: boolean, list
           `${printable(file)}, then run ${offlineApply(file, "--prune")}`;
       throw new Failure(error.errors.map(({ message }) => `${message} (the address ${source})`), { cause: error });
     }
-    if (error instanceof ListenError) throw new Failure([`${error.message} (in ${printable(file)})`], { cause: error });
     throw error;
+  }
+}
+
+/** Opens the endpoint of scrapers, and says where its address comes from if that cannot be. */
+function openMetrics({ file, places }: NamedFile, metrics: MetricsEndpoint | undefined): void {
+  try {
+    metrics?.open();
+  } catch (error) {
+    if (!(error instanceof ListenError)) throw error;
+    const source = places.variable("metrics.addr") ?? file;
+    throw new Failure([`${error.message} (the address comes from ${printable(source)})`], { cause: error });
   }
 }
 

@@ -79,8 +79,8 @@ export interface ConfigSource {
  */
 export function parseConfig(text: string, { file, environment = {} }: ConfigSource): LoadedConfig {
   const toml = readToml(text, file);
-  const places = new ConfigPlaces(text, toml);
   const { document, variables, warnings } = applyEnvironment(toml, environment);
+  const places = new ConfigPlaces(text, toml, variables);
   const parsed = v.safeParse(configSchema, document);
   const rules = checkRules(document);
   const named = (problem: ConfigProblem) => ({ ...problem, path: variables.get(problem.path) ?? problem.path });

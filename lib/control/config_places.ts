@@ -16,15 +16,27 @@ const LISTENER = /^listeners\[(\d+)\](?:\.routes\[(\d+)\])?/;
 export class ConfigPlaces {
   readonly #text: string;
   readonly #document: Readonly<Record<string, unknown>>;
+  readonly #variables: ReadonlyMap<string, string>;
   #lines: ReadonlyMap<string, number> | undefined;
 
   /**
    * @param text A sound TOML document.
    * @param document What was read from it.
+   * @param variables The environment variables that override it, by the paths of what they override.
    */
-  constructor(text: string, document: Readonly<Record<string, unknown>>) {
+  constructor(
+    text: string,
+    document: Readonly<Record<string, unknown>>,
+    variables: ReadonlyMap<string, string> = new Map(),
+  ) {
     this.#text = text;
     this.#document = document;
+    this.#variables = variables;
+  }
+
+  /** The environment variable that a value comes from; `undefined` where it is the file's, or the default. */
+  variable(path: string): string | undefined {
+    return this.#variables.get(path);
   }
 
   /**
@@ -32,6 +44,7 @@ export class ConfigPlaces {
    * of what the environment says.
    */
   line(path: string): number | undefined {
+    if (this.#variables.has(path)) return undefined;
     this.#lines ??= tomlLines(this.#text);
     for (let rest = path; rest !== ""; rest = rest.replace(/(?:^|\.)(?:[\w-]+|"(?:\\.|[^"])*")$|\[\d+\]$|[^]$/, "")) {
       const line = this.#lines.get(rest);
@@ -44,7 +57,7 @@ export class ConfigPlaces {
   describe({ path, message }: ConfigProblem): string {
     const line = this.line(path);
     const name = this.#name(path);
-    const named = name === undefined ? path : `${path} (${name})`;
+    const named = this.variable(path) ?? (name === undefined ? path : `${path} (${name})`);
     return [line === undefined ? "" : `line ${line}`, named, message].filter((part) => part !== "").join(": ");
   }
 

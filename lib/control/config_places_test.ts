@@ -62,6 +62,20 @@ Deno.test("what the file does not have is told without a line, and so is what th
   ]);
 });
 
+Deno.test("what the environment overrides is told by the variable, though the file says something, too", () => {
+  const text = '[database]\npath = "x.db"\n[metrics]\naddr = ":9090"\n';
+  const { places } = parseConfig(text, { file: "c.toml", environment: { MCPROXY_METRICS_ADDR: ":9091" } });
+  const describe = (path: string) => places.describe({ path, message: "m" });
+  assert.deepEqual([describe("metrics.addr"), describe("database.path")], [
+    "MCPROXY_METRICS_ADDR: m",
+    "line 2: database.path: m",
+  ]);
+  assert.deepEqual([places.variable("metrics.addr"), places.variable("database.path")], [
+    "MCPROXY_METRICS_ADDR",
+    undefined,
+  ]);
+});
+
 Deno.test("a name that would not print as itself is told in quotes", () => {
   const routes = String.raw`[{ hostname = "\u001b[31m", backend = 1 }, { hostname = 5, backend = 2 }]`;
   const backends = told(`database.path = "x"\n[[listeners]]\naddr = ":1"\nroutes = ${routes}`)

@@ -162,8 +162,9 @@ export class Supervisor {
     if (this.#stopping) return false;
     await this.#engine.start();
     this.#isStarted = true;
+    const { addresses } = this.#engine;
     for (const [index, addr] of this.#listeners.entries()) {
-      const bound = this.#engine.addresses[index];
+      const bound = addresses[index];
       if (bound !== undefined) this.#log.info("listening", { addr: bound, listener: addr });
     }
     if (!this.#isStopping()) this.#unbound.start();
@@ -229,13 +230,14 @@ export class Supervisor {
 
   /** What serves, at this moment. */
   get status(): ServingStatus {
+    const { addresses } = this.#engine;
     return {
       engine: this.engine,
       workers: this.#workers,
       workerFailures: this.#counters.workerFailures,
       listeners: this.#listeners.map((addr, index) => ({
         addr,
-        boundAddr: this.#engine.addresses[index] ?? "",
+        boundAddr: addresses[index] ?? "",
         problem: this.#unbound.problem(index),
         counts: this.#counters.read(index),
       })),

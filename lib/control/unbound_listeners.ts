@@ -7,6 +7,7 @@
 import { type Engine, ListenError } from "../edge/engine.ts";
 import { takeSamePort } from "../edge/listen.ts";
 import type { ListenerSnapshot } from "../edge/snapshot.ts";
+import { messageOf } from "../edge/thrown.ts";
 import type { Log } from "./log.ts";
 import { quote } from "./quote.ts";
 
@@ -86,8 +87,7 @@ export class UnboundListeners {
       this.#reasons.delete(index);
       this.#log.info("listening", { addr: this.#engine.addresses[index] ?? addr, listener: addr });
     } catch (error) {
-      if (!(error instanceof ListenError)) throw error;
-      const reason = this.#reasonOf(index, error);
+      const reason = error instanceof ListenError ? this.#reasonOf(index, error) : messageOf(error);
       if (reason === this.#reasons.get(index)) return;
       this.#reasons.set(index, reason);
       this.#failed(index, reason);
