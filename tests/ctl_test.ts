@@ -192,6 +192,7 @@ Deno.test("listeners are listed and limited", async () => {
   assert.deepEqual(listed, {
     addr: ADDR,
     bound_addr: bound,
+    problem: null,
     proxy_protocol: false,
     max_connections: 0,
     active_connections: 0,

@@ -118,6 +118,38 @@ for (const [kind, { spoil, mend }] of Object.entries(DISKS)) {
   }
 }
 
+for (const [kind, { spoil, mend }] of Object.entries(DISKS)) {
+  diskTest(
+    `on a ${kind} disk, check says what is stored, and apply refuses a change rather than to lose it`,
+    async () => {
+      await using served = new Served();
+      const first = await served.start();
+      first.signal("SIGTERM");
+      await first.exit();
+      const file = `${first.folder}/mc-proxy.toml`;
+      Deno.writeTextFileSync(file, Deno.readTextFileSync(file).replace("a.test", "b.test"));
+      spoil(served.disk);
+
+      assert.deepEqual(await runProgram(["check", "-c", file]), {
+        code: 0,
+        stdout: `${file}: OK (1 listener, 1 route)\n`,
+        stderr: "",
+      });
+      const tried = await runProgram(["apply", "-c", file, "--dry-run"]);
+      assert.deepEqual([tried.code, tried.stderr], [0, ""]);
+      assert.match(tried.stdout, /^\+ route b\.test on /);
+      const refused = await runProgram(["apply", "-c", file]);
+      assert.deepEqual([refused.code, refused.stdout], [1, ""]);
+      assert.match(refused.stderr, /mc-proxy\.db.*: .*(full|read-only).*\n$/);
+
+      mend(served.disk);
+      assert.equal((await runProgram(["apply", "-c", file])).code, 0);
+      const proxy = await served.start();
+      assert.equal(await served.serves(proxy, "b.test"), true);
+    },
+  );
+}
+
 diskTest("a disk that fills while the server runs is told at once, and so is that there is room again", async () => {
   await using served = new Served();
   const proxy = await served.start();

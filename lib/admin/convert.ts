@@ -262,6 +262,7 @@ function listenerOf(listener: ListenerStatusMessage): ServedListener {
   return {
     addr: listener.addr,
     boundAddr: listener.boundAddr,
+    problem: listener.problem,
     proxyProtocol: listener.proxyProtocol,
     maxConnections: listener.maxConnections,
     counts: {

@@ -76,6 +76,7 @@ const status: fc.Arbitrary<ServerStatus> = fc.record({
     fc.record({
       addr: text,
       boundAddr: text,
+      problem: fc.option(text, { nil: undefined }),
       proxyProtocol: fc.boolean(),
       maxConnections: count,
       counts: fc.record({

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { checkFiles, ConfigError, loadConfig } from "../control/config.ts";
+import { ConfigError, loadConfig } from "../control/config.ts";
+import { databaseProblems } from "../control/config_files.ts";
 import type { Config } from "../control/config_types.ts";
 import { ignored } from "../control/ignored.ts";
 import { reportUnhandled } from "../control/last_resort.ts";
@@ -14,7 +15,7 @@ import { Store } from "../control/store/store.ts";
 import { chooseEngine, type EngineName, type StopOptions } from "../control/supervisor.ts";
 import { LibcError } from "../edge/linux/libc.ts";
 import { stackOf } from "../edge/thrown.ts";
-import { assemble, type Foundation, type Parts, refuse } from "./assemble.ts";
+import { assemble, type Foundation, type NamedFile, type Parts, refuse } from "./assemble.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { failureOf, meet, takeOver } from "./takeover.ts";
 
@@ -35,25 +36,24 @@ export interface ServerOptions {
 /**
  * Runs the proxy.
  *
- * Nothing is written before every listener is bound: a start that fails leaves the database as it was, or makes none; and
+ * Nothing is written before the listeners are bound: a start that fails leaves the database as it was, or makes none; and
  * a server that runs, and was to be replaced, carries on.
  *
  * @param file The configuration file.
  * @returns The exit code, once a signal or another process has ended it.
- * @throws {ConfigError | StoreError | ListenError | AdminSocketError | Failure} If it cannot start.
+ * @throws {ConfigError | StoreError | AdminSocketError | Failure} If it cannot start.
  */
 export async function runServer(file: string, { takeover = false, drainMs = 0 }: ServerOptions = {}): Promise<number> {
-  const { config, warnings } = loadConfig(file);
-  const files = checkFiles(config);
-  refuse(file, files.problems);
+  const { config, warnings, places } = loadConfig(file);
+  refuse({ file, places }, databaseProblems(config));
   const log = new Log(config.log.level, config.log.format);
-  const engine = engineOf(file, config, log);
+  const engine = engineOf({ file, places }, config, log);
   const predecessor = takeover ? await meet(file, config, engine) : undefined;
   const manager = ServiceManager.open((reason) => log.warn("service_manager", { reason }), predecessor?.watchdogMs);
-  const foundation = { file, config, log, engine, predecessor, manager };
+  const foundation = { file, places, config, log, engine, predecessor, manager };
   const { lock, store, parts } = await begin(foundation, drainMs);
-  for (const { path, message } of [...warnings, ...ignored(config), ...files.warnings]) {
-    log.warn("config", { file, key: path, message });
+  for (const { path, message } of [...warnings, ...ignored(config)]) {
+    log.warn("config", { file, key: path, line: places.line(path), message });
   }
   await serve(parts, foundation);
   log.info("stopped", { worker_failures: parts.supervisor.status.workerFailures });
@@ -64,13 +64,13 @@ export async function runServer(file: string, { takeover = false, drainMs = 0 }:
 }
 
 /** @throws {ConfigError} If the engine that is asked for cannot run here. */
-function engineOf(file: string, { proxy }: Config, log: Log): EngineName {
+function engineOf(named: NamedFile, { proxy }: Config, log: Log): EngineName {
   try {
     return chooseEngine(proxy.engine, log);
   } catch (error) {
     if (!(error instanceof LibcError)) throw error;
     const message = `"epoll" cannot run here: ${error.message}; use "auto" or "portable"`;
-    throw new ConfigError(file, [{ path: "proxy.engine", message }]);
+    throw new ConfigError(named.file, [{ path: "proxy.engine", message }], named.places);
   }
 }
 
@@ -172,7 +172,14 @@ async function start(parts: Parts, manager: ServiceManager | undefined, isNewMai
   if (metrics?.boundAddr !== undefined) log.info("metrics_listening", { addr: metrics.boundAddr });
   const { engine, workers, listeners } = administration.status;
   const routes = listeners.reduce((sum, { routeCount }) => sum + routeCount, 0);
-  log.info("ready", { engine, workers, listeners: listeners.length, routes });
+  const closed = listeners.filter(({ problem }) => problem !== undefined).length;
+  log.info("ready", {
+    engine,
+    workers,
+    listeners: listeners.length,
+    routes,
+    not_open: closed === 0 ? undefined : closed,
+  });
   manager?.ready(statusLine(parts), { isNewMain });
   manager?.watch(() => supervisor.answers(), () => statusLine(parts));
 }
@@ -182,7 +189,9 @@ function statusLine({ administration }: Parts): string {
   const { listeners } = administration.status;
   const sum = (of: (listener: typeof listeners[number]) => number) => listeners.reduce((n, each) => n + of(each), 0);
   const [routes, connections] = [sum(({ routeCount }) => routeCount), sum(({ counts }) => counts.active)];
-  return `Serving: listeners ${listeners.length}, routes ${routes}, open connections ${connections}`;
+  const closed = sum(({ problem }) => Number(problem !== undefined));
+  const notOpen = closed === 0 ? "" : ` (${closed} of them not open)`;
+  return `Serving: listeners ${listeners.length}${notOpen}, routes ${routes}, open connections ${connections}`;
 }
 
 function after(ms: number): Promise<void> {

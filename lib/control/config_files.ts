@@ -6,7 +6,7 @@
 
 import { GeoIp, GeoIpError } from "../rules/geoip.ts";
 import type { Findings } from "./config_rules.ts";
-import type { Config } from "./config_types.ts";
+import type { Config, ConfigProblem } from "./config_types.ts";
 import { fileErrorReason, fileExists } from "./file_access.ts";
 import { printable } from "./quote.ts";
 import { RouteFiles } from "./route_files.ts";
@@ -23,14 +23,27 @@ const SQLITE_MAGIC = "SQLite format 3\0";
  * @returns What is wrong, and what clients will not like about certificates.
  */
 export function checkFiles(config: Config, now = new Date()): Findings {
+  const { problems, warnings } = routeFileFindings(config, now);
+  return { problems: [...databaseProblems(config), ...geoipProblems(config), ...problems], warnings };
+}
+
+/** Whether the database is one, or can be made. */
+export function databaseProblems({ database }: Config): ConfigProblem[] {
+  const message = databaseProblem(database.path);
+  return message === undefined ? [] : [{ path: "database.path", message }];
+}
+
+/** Whether the GeoIP file, where there is to be one, is sound. */
+export function geoipProblems({ firewall: { geoipDb } }: Config): ConfigProblem[] {
+  const message = geoipDb === undefined ? undefined : geoipProblem(geoipDb);
+  return message === undefined ? [] : [{ path: "firewall.geoip_db", message }];
+}
+
+/** The same of the files of L7 routes. */
+export function routeFileFindings({ listeners }: Config, now: Date): Findings {
   const findings: Findings = { problems: [], warnings: [] };
-  const check = (path: string, reason: string | undefined) => {
-    if (reason !== undefined) findings.problems.push({ path, message: reason });
-  };
-  check("database.path", databaseProblem(config.database.path));
-  if (config.firewall.geoipDb !== undefined) check("firewall.geoip_db", geoipProblem(config.firewall.geoipDb));
   const files = new RouteFiles(now);
-  config.listeners.forEach(({ routes }, i) =>
+  listeners.forEach(({ routes }, i) =>
     routes.forEach((route, j) => files.check(route, `listeners[${i}].routes[${j}]`, findings))
   );
   return findings;

@@ -14,7 +14,14 @@ export function fileErrorReason(error: unknown): string {
   if (error instanceof Deno.errors.NotADirectory) return "does not exist: part of its path is not a folder";
   if (error instanceof Deno.errors.IsADirectory) return "is a folder, not a file";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  if (error instanceof Deno.errors.NotCapable) return "permission denied: Deno was started without it";
+  if (error instanceof Deno.errors.NotCapable) {
+    // Of files below /dev, /proc and /sys Deno has most to itself, whatever it was allowed.
+    const isSpecial = error.message.startsWith("Requires all access");
+    return isSpecial
+      ? "is a special file, which cannot be used here"
+      : "permission denied: Deno was started without it";
+  }
+  if (error instanceof Error && /\(os error 28\)/.test(error.message)) return "no space is left on the device";
   // An error that the system numbers and Deno has no class for, such as a name too long (ENAMETOOLONG).
   if (error instanceof Error && /\(os error \d+\)/.test(error.message)) {
     return `cannot be used: ${error.message.replace(/ \(os error.*/s, "")}`;

@@ -173,9 +173,8 @@ export class Handover {
   #offer(current: Current, { descriptorsPath }: HandoverRequest): HandoverOffer {
     const { supervisor, metrics, watchdogMs = 0 } = this.#options;
     const counts = descriptorsPath === "" ? undefined : passed(() => supervisor.passListeners(descriptorsPath));
-    const listeners = supervisor.status.listeners.map(({ addr, boundAddr }) => (
-      { addr, boundAddr, sockets: counts?.get(addr) ?? 0 }
-    ));
+    const listeners = supervisor.status.listeners.filter(({ problem }) => problem === undefined)
+      .map(({ addr, boundAddr }) => ({ addr, boundAddr, sockets: counts?.get(addr) ?? 0 }));
     current.hasPassedListeners = listeners.some(({ sockets }) => sockets > 0);
     return { token: current.token, pid: Deno.pid, listeners, metrics: metrics(), watchdogMs };
   }

@@ -24,7 +24,14 @@ export interface HealthSources {
     /** Why the system refuses to accept connections, by the listener's `addr`. */
     readonly acceptProblems: ReadonlyMap<string, string>;
   };
-  readonly administration: { readonly status: { readonly draining: boolean }; readonly isSuspended: boolean };
+  readonly administration: {
+    readonly status: {
+      readonly draining: boolean;
+      /** `problem`: why it is not open. */
+      readonly listeners: readonly { readonly addr: string; readonly problem: string | undefined }[];
+    };
+    readonly isSuspended: boolean;
+  };
   /** `writeProblem` writes to find out; `failedChanges` is how many changes failed so far. */
   readonly store: { readonly writeProblem: string | undefined; readonly failedChanges: number };
   /** What else does not work as it should, one reason each: the admin API, the metrics endpoint. */
@@ -89,11 +96,15 @@ export class Health {
 
   #find(freshMs: number): string[] {
     const { supervisor, administration } = this.#sources;
-    if (administration.status.draining) return [SHUTTING_DOWN];
+    const { draining, listeners } = administration.status;
+    if (draining) return [SHUTTING_DOWN];
     // Until then the database is in the transaction of the start.
     if (!supervisor.isAccepting) return [NOT_OPEN];
     const { wanted, up } = supervisor.threads;
     return [
+      ...listeners.flatMap(({ addr, problem }) =>
+        problem === undefined ? [] : [`listener ${addr}: not open: ${problem}`]
+      ),
       ...up < wanted ? [`worker threads: ${up} of ${wanted} up`] : [],
       ...Array.from(
         supervisor.acceptProblems,

@@ -6,6 +6,7 @@ interface Changes {
   up?: number;
   accept?: readonly (readonly [string, string])[];
   draining?: boolean;
+  notOpen?: readonly (readonly [addr: string, problem: string])[];
   isSuspended?: boolean;
   services?: readonly string[];
   failedChanges?: number;
@@ -34,8 +35,9 @@ class Stage implements Disposable {
         return { isAccepting, threads: { wanted: 4, up }, acceptProblems: new Map(accept) };
       },
       get administration() {
-        const { draining = false, isSuspended = false } = asked();
-        return { status: { draining }, isSuspended };
+        const { draining = false, isSuspended = false, notOpen = [] } = asked();
+        const closed = notOpen.map(([addr, problem]) => ({ addr, problem }));
+        return { status: { draining, listeners: [{ addr: ":443", problem: undefined }, ...closed] }, isSuspended };
       },
       store: {
         get writeProblem() {
@@ -70,10 +72,12 @@ Deno.test("every reason is told, the first time and when it is another", () => {
   stage.writeProblem = "/x.db: the disk is full";
   stage.changes = {
     up: 3,
+    notOpen: [[":444", "in use"]],
     accept: [[":443", "EMFILE"]],
     services: ["admin API: accepts no connections: EMFILE"],
   };
   const problems = [
+    "listener :444: not open: in use",
     "worker threads: 3 of 4 up",
     "listener :443: accepts no connections: EMFILE",
     "admin API: accepts no connections: EMFILE",
@@ -81,10 +85,10 @@ Deno.test("every reason is told, the first time and when it is another", () => {
   ];
   for (const _ of [1, 2]) assert.deepEqual(stage.health.problems(), problems);
   stage.changes = {};
-  for (const _ of [1, 2]) assert.deepEqual(stage.health.problems(), problems.slice(3));
+  for (const _ of [1, 2]) assert.deepEqual(stage.health.problems(), problems.slice(4));
   stage.writeProblem = undefined;
   for (const _ of [1, 2]) assert.deepEqual(stage.health.problems(), []);
-  assert.deepEqual(stage.told, [problems.join("; "), problems[3], "healthy"]);
+  assert.deepEqual(stage.told, [problems.join("; "), problems[4], "healthy"]);
   assert.deepEqual(stage.watched, [true]);
 });
 

@@ -297,8 +297,9 @@ export const LOG_EVENTS = {
     meaning: "A key of the configuration has no effect, or is probably not meant; `message` says why.",
     remedy: "Correct the file, or leave it: the server runs.",
     fields: {
-      file: field("text", "the configuration file"),
+      file: field("text", "the configuration file, or the database where it is a route of that"),
       key: field("text", "the key's path in it"),
+      line: optional("integer", "the line of the file on which it stands"),
       message: field("text", "what is wrong, and what would be right"),
     },
   },
@@ -307,6 +308,15 @@ export const LOG_EVENTS = {
     message: "the portable engine is used",
     meaning: "The faster engine cannot run here: not on Linux, or Deno may not call libc.",
     fields: { reason: field("text", "why") },
+  },
+  listen_failed: {
+    level: "error",
+    message: "the listener, which is stored in the database, is not open; the others serve, and it is tried again",
+    meaning:
+      "The address of a listener cannot be bound. The others serve without it; it is tried every second, and `listening` says when it is open. Said once for each reason.",
+    remedy:
+      "Give the host the address or the port that the reason names; or correct the listener: [RUNBOOK.md](RUNBOOK.md#a-listener-is-not-open).",
+    fields: { listener, reason: field("text", "what the system said, and what would help") },
   },
   listening: {
     level: "info",
@@ -334,6 +344,7 @@ export const LOG_EVENTS = {
       engine: field("text", "`epoll` or `portable`"),
       workers: field("integer", "worker threads"),
       listeners: field("integer", "listeners"),
+      not_open: optional("integer", "how many of them are not open, where not all are: `listen_failed` says why"),
       routes: field("integer", "routes of all listeners"),
     },
   },

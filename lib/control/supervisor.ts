@@ -17,9 +17,10 @@ import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot } from "../edg
 import { messageOf, stackOf } from "../edge/thrown.ts";
 import { newTicketKey } from "../edge/ticket_key.ts";
 import { DEFAULT_TLS } from "../edge/tls_settings.ts";
-import { type Endpoint, parseListenAddress } from "../wire/socket_address.ts";
+import type { Endpoint } from "../wire/socket_address.ts";
 import { type CertificateFiles, certificateName } from "./certificate_files.ts";
 import type { Config, ListenerConfig, RouteConfig, StoredState } from "./config_types.ts";
+import { bindingOf } from "./listen_conflicts.ts";
 import type { Log } from "./log.ts";
 import type { LogFieldsOf } from "./log_events.ts";
 import { Outage } from "./outage.ts";
@@ -27,6 +28,7 @@ import { Resolver } from "./resolve.ts";
 import { trustSystemAuthorities } from "./system_authorities.ts";
 import { RouteCounts } from "./route_counts.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
+import { UnboundListeners } from "./unbound_listeners.ts";
 import { within } from "./within.ts";
 
 /** A proxy in front sends its header with the connection, whatever the client does. */
@@ -59,8 +61,10 @@ export interface ServingStatus {
   readonly workerFailures: number;
   readonly listeners: readonly {
     readonly addr: string;
-    /** `host:port` as it is really bound. */
+    /** `host:port` as it is really bound; empty where it is not. */
     readonly boundAddr: string;
+    /** Why it is not bound; it is tried again. */
+    readonly problem: string | undefined;
     readonly counts: ListenerCounts;
   }[];
 }
@@ -93,6 +97,7 @@ export class Supervisor {
   readonly #resolver: Resolver;
   readonly engine: EngineName;
   readonly #engine: Engine;
+  readonly #unbound: UnboundListeners;
   readonly #acceptFailures = new Map<string, number>();
   /** By the listener's `addr`. */
   readonly #acceptOutages = new Map<string, Outage>();
@@ -103,11 +108,13 @@ export class Supervisor {
   #stopping = false;
 
   /**
-   * Binds every listener; nothing is accepted before {@linkcode Supervisor.start}.
+   * Binds the listeners; nothing is accepted before {@linkcode Supervisor.start}. One that cannot be bound does not keep
+   * the others from serving: it is tried again.
    *
    * @param engine See {@linkcode chooseEngine}.
    * @param inherited The listeners of the process that this one replaces.
-   * @throws {ListenError} If an address cannot be bound; none stays bound.
+   * @throws {NothingBoundError} If not one of them can be bound.
+   * @throws {ListenError} If one that is inherited cannot be bound.
    */
   constructor(
     config: Config,
@@ -137,6 +144,7 @@ export class Supervisor {
     this.#engine = this.engine === "portable"
       ? new PortableEngine(snapshot, this.#counters.writer(0), this.#events(), inherited)
       : new EpollEngine(snapshot, this.#workers, this.#counters, this.#events(), inherited);
+    this.#unbound = new UnboundListeners(this.#engine, snapshot.listeners, log);
   }
 
   /** Resolves the backends' names and starts the threads, so that {@linkcode Supervisor.start} takes no time. */
@@ -159,9 +167,12 @@ export class Supervisor {
     if (this.#stopping) return false;
     await this.#engine.start();
     this.#isStarted = true;
+    const { addresses } = this.#engine;
     for (const [index, addr] of this.#listeners.entries()) {
-      this.#log.info("listening", { addr: this.#engine.addresses[index] ?? addr, listener: addr });
+      const bound = addresses[index];
+      if (bound !== undefined) this.#log.info("listening", { addr: bound, listener: addr });
     }
+    if (!this.#isStopping()) this.#unbound.start();
     return true;
   }
 
@@ -181,6 +192,7 @@ export class Supervisor {
     { timeoutMs = this.#config.proxy.shutdownTimeoutMs, takesQueued = true }: StopOptions = {},
   ): Promise<void> {
     this.#stopping = true;
+    this.#unbound.close();
     this.#resolver.close();
     await this.#engine.stop(takesQueued);
     const drained = this.#engine.drained();
@@ -195,6 +207,10 @@ export class Supervisor {
       const counts = { accepted, active, bytes_in: bytesIn, bytes_out: bytesOut };
       this.#log.info("listener_closed", { listener: addr, ...counts, ...rejectedFields(rejected) });
     }
+  }
+
+  #isStopping(): boolean {
+    return this.#stopping;
   }
 
   /** Whether connections are accepted. */
@@ -225,13 +241,15 @@ export class Supervisor {
 
   /** What serves, at this moment. */
   get status(): ServingStatus {
+    const { addresses } = this.#engine;
     return {
       engine: this.engine,
       workers: this.#workers,
       workerFailures: this.#counters.workerFailures,
       listeners: this.#listeners.map((addr, index) => ({
         addr,
-        boundAddr: this.#engine.addresses[index] ?? addr,
+        boundAddr: addresses[index] ?? "",
+        problem: this.#unbound.problem(index),
         counts: this.#counters.read(index),
       })),
     };
@@ -402,12 +420,6 @@ function listenerSnapshot(
     maxConnections,
     routes: routes.map((route) => routeSnapshot(route, rowsOf(route))),
   };
-}
-
-function bindingOf(addr: string): { readonly hostname: string; readonly port: number } {
-  const parsed = parseListenAddress(addr);
-  if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
-  return { hostname: parsed.host || "::", port: parsed.port };
 }
 
 function connectionFields(end: ConnectionEnd): LogFieldsOf<"connection"> {

@@ -20,6 +20,7 @@ export function listenerJson({ counts, ...listener }: ServedListener): Json {
   return {
     addr: listener.addr,
     bound_addr: listener.boundAddr,
+    problem: listener.problem ?? null,
     proxy_protocol: listener.proxyProtocol,
     max_connections: listener.maxConnections,
     active_connections: counts.active,

@@ -64,6 +64,7 @@ export function formatStatus(status: ServerStatus, now: Date, screen?: Screen): 
   return [
     formatTable([{ header: "" }, { header: "" }], summary(status, now), screen),
     formatTable(LISTENER_COLUMNS, status.listeners.map(listenerRow), screen),
+    formatUnbound(status.listeners, screen),
     formatRejections(status.listeners, screen),
     formatCertificates(status.certificates, now, screen),
   ].filter((part) => part !== "").join("\n");
@@ -116,6 +117,12 @@ function listenerRow({ addr, counts, maxConnections, routeCount }: ServedListene
     formatBytes(counts.bytesOut),
     String(routeCount),
   ];
+}
+
+/** Why listeners are not open; empty where all are. */
+function formatUnbound(listeners: readonly ServedListener[], screen?: Screen): string {
+  const rows = listeners.flatMap(({ addr, problem }) => problem === undefined ? [] : [[addr, printable(problem)]]);
+  return rows.length === 0 ? "" : formatTable([{ header: "LISTENER" }, { header: "NOT OPEN" }], rows, screen);
 }
 
 /** Why connections were refused, most frequent first; empty where none was. */

@@ -28,6 +28,7 @@ const STATUS: ServerStatus = {
     {
       addr: ":443",
       boundAddr: "[::]:443",
+      problem: undefined,
       proxyProtocol: false,
       maxConnections: 0,
       counts: {
@@ -43,6 +44,7 @@ const STATUS: ServerStatus = {
     {
       addr: "192.168.100.200:18443",
       boundAddr: "192.168.100.200:18443",
+      problem: undefined,
       proxyProtocol: true,
       maxConnections: 5000,
       counts: { active: 5000, accepted: 99_999, bytesIn: 0, bytesOut: 123_456_789, rejected: {} },
@@ -123,6 +125,17 @@ www.example.net                 ends in 58d 11h
   for (const line of text.split("\n")) assert.ok(line.length <= 80, line);
 });
 
+Deno.test("a listener that is not open is shown, and why", () => {
+  const [listener] = STATUS.listeners;
+  assert.ok(listener !== undefined);
+  const closed = { ...listener, addr: "10.8.0.1:443", boundAddr: "", problem: "this machine has no such address" };
+  assert.match(
+    formatStatus({ ...STATUS, listeners: [listener, closed] }, NOW),
+    /^LISTENER +NOT OPEN *\n10\.8\.0\.1:443 +this machine has no such address\n/m,
+  );
+  assert.doesNotMatch(formatStatus(STATUS, NOW), /NOT OPEN/);
+});
+
 Deno.test("of many certificates, those that end first are shown", () => {
   const [certificate] = STATUS.certificates;
   assert.ok(certificate !== undefined);
@@ -163,6 +176,7 @@ Deno.test("as JSON, a state has the names of the configuration file, and numbers
       listeners: [{
         addr: ":443",
         bound_addr: "[::]:443",
+        problem: null,
         proxy_protocol: false,
         max_connections: 0,
         active_connections: 1234,

@@ -19,6 +19,11 @@ export interface Family {
 /** By name, without the prefix. */
 export const FAMILIES = {
   // ---- By listener ---------------------------------------------------------------------------------------------------
+  listener_up: {
+    type: "gauge",
+    help: "1 while the listener is open, 0 while its address cannot be bound.",
+    labels: ["listener"],
+  },
   connections_total: {
     type: "counter",
     help: "Connections accepted, those included that were refused.",

@@ -40,6 +40,8 @@ export interface MeasuredStatus {
   readonly workerFailures: number;
   readonly listeners: readonly {
     readonly addr: string;
+    /** Why it is not open. */
+    readonly problem: string | undefined;
     readonly maxConnections: number;
     readonly counts: ListenerCounts;
     readonly routeCount: number;
@@ -140,6 +142,7 @@ function samplesOf({ version, commit, supervisor, administration, certificates, 
     listeners.map((listener) => [{ listener: listener.addr }, valueOf(listener)]);
   const one = (value: number): Sample[] => [[{}, value]];
   return {
+    listener_up: each(({ problem }) => Number(problem === undefined)),
     connections_total: each(({ counts }) => counts.accepted),
     connections_active: each(({ counts }) => counts.active),
     connections_limit: each(({ maxConnections }) => maxConnections).filter(([, limit]) => limit > 0),

@@ -7,6 +7,8 @@
 import { fileExists, isUnwritable } from "../file_access.ts";
 import { folderProblem, StoreError, withStoreErrors } from "./store_error.ts";
 
+const SERVED = "is served by another mc-proxy; stop that one, or use another database.path";
+
 /**
  * The right to serve from a database, taken on the file `PATH.lock` beside it; the kernel takes it back when the process
  * is over, however it ends. Not on the database itself: to close a second descriptor of it would drop SQLite's own
@@ -15,12 +17,15 @@ import { folderProblem, StoreError, withStoreErrors } from "./store_error.ts";
 export class ServerLock implements Disposable {
   readonly #database: string;
   readonly #path: string;
+  /** What to say where another process has it. */
+  readonly #taken: string;
   /** None while the right is another's, or cannot be had. */
   #file: Deno.FsFile | undefined;
   #created = false;
 
-  private constructor(database: string) {
+  private constructor(database: string, taken: string) {
     this.#database = database;
+    this.#taken = taken;
     this.#path = `${database}.lock`;
   }
 
@@ -28,10 +33,11 @@ export class ServerLock implements Disposable {
    * Takes the right to serve from `database`. On a disk that takes no write nobody may need it: then it is taken by
    * {@linkcode claim}, once the disk does.
    *
+   * @param taken What to say where another process has it.
    * @throws {StoreError} If another process has it, or the lock file cannot be made for another reason.
    */
-  static take(database: string): ServerLock {
-    const lock = new ServerLock(database);
+  static take(database: string, taken = SERVED): ServerLock {
+    const lock = new ServerLock(database, taken);
     try {
       lock.claim();
     } catch (error) {
@@ -48,12 +54,7 @@ export class ServerLock implements Disposable {
   claim(): void {
     if (this.#file !== undefined) return;
     const locked = tryLock(this.#database);
-    if (locked === undefined) {
-      throw new StoreError(
-        this.#database,
-        "is served by another mc-proxy; stop that one, or use another database.path",
-      );
-    }
+    if (locked === undefined) throw new StoreError(this.#database, this.#taken);
     this.#file = locked.file;
     this.#created ||= locked.created;
   }

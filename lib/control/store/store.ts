@@ -12,7 +12,7 @@ import { fileExists, fileIdentity } from "../file_access.ts";
 import type { Plan } from "../plan.ts";
 import { migrate, SCHEMA_VERSION, schemaVersion } from "./migrations.ts";
 import { StoreError, storeErrorOf, withStoreErrors } from "./store_error.ts";
-import { memoryDatabase, readStored } from "./stored_copy.ts";
+import { memoryDatabase, readUnwritable } from "./stored_copy.ts";
 import {
   applyPlan,
   deleteRoute,
@@ -80,8 +80,8 @@ export class Store {
   /** Which file it is. */
   #identity: string | undefined;
   #created: boolean;
-  /** What was read from a disk that took no write: `#db` is in memory then, with the same in it. */
-  #readOnly: StoredState | undefined;
+  /** What was read from a disk that took no write, and why it took none: `#db` is in memory then, with the same in it. */
+  #readOnly: { readonly state: StoredState; readonly problem: StoreError } | undefined;
   #failedChanges = 0;
 
   private constructor(path: string, db: DatabaseSync, created: boolean, claim: () => void) {
@@ -130,16 +130,26 @@ export class Store {
       });
     } catch (error) {
       if (!(error instanceof StoreError && error.isUnwritable) || this.#created) throw error;
-      return this.#prepareReadOnly(seed);
+      return this.#prepareReadOnly(seed, error);
     }
   }
 
-  #prepareReadOnly(seed: StoredState): PreparedState {
+  #prepareReadOnly(seed: StoredState, problem: StoreError): PreparedState {
     this.#db.close();
-    const state = readStored(this.path);
-    this.#readOnly = state;
+    const state = readUnwritable(this.path);
+    this.#readOnly = { state, problem };
     this.#db = memoryDatabase(state);
     return { state, seeded: false, differs: !isSameState(state, seed) };
+  }
+
+  /**
+   * Makes the changes of a plan a part of what {@linkcode prepare} did.
+   *
+   * @throws {StoreError} Where the disk takes no write.
+   */
+  amend(plan: Plan): void {
+    if (this.#readOnly !== undefined) throw this.#readOnly.problem;
+    withStoreErrors(this.path, () => applyPlan(this.#db, plan));
   }
 
   /**
@@ -172,7 +182,7 @@ export class Store {
     this.#db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_WHILE_SERVING_MS}`);
   }
 
-  /** Undoes what {@linkcode prepare} did, and closes. A file that {@linkcode open} made is removed. */
+  /** Undoes what {@linkcode prepare} did and nobody committed, and closes. A file that {@linkcode open} made is removed. */
   discard(): void {
     if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec("ROLLBACK");
     this.close();
@@ -258,8 +268,9 @@ export class Store {
    * @throws {StoreError} Where it still takes none, or another process changed what is stored meanwhile.
    */
   #recover(): void {
-    const served = this.#readOnly;
+    const served = this.#readOnly?.state;
     if (served === undefined) return;
+    if (!fileExists(this.path)) this.#refuseOther(); // else SQLite would make an empty one
     this.#claim();
     const db = openDatabase(this.path, 0);
     try {
@@ -281,7 +292,27 @@ export class Store {
   }
 
   #read<T>(read: (db: DatabaseSync) => T): T {
-    return withStoreErrors(this.path, () => read(this.#db));
+    return this.#explained(() => read(this.#db));
+  }
+
+  /** Of a file that has lost its name SQLite says this and that, an error of the disk's among it. */
+  #explained<T>(action: () => T): T {
+    try {
+      return withStoreErrors(this.path, action);
+    } catch (error) {
+      if (error instanceof StoreError) this.#refuseOther();
+      throw error;
+    }
+  }
+
+  /** @throws {StoreError} If the file at the path is not the one that was opened. */
+  #refuseOther(): void {
+    const identity = withStoreErrors(this.path, () => fileIdentity(this.path));
+    if (identity === this.#identity) return;
+    const reason = identity === undefined
+      ? "was removed while the server runs; put it back, or restart the server, which makes a new one from the file"
+      : "is no longer the file that the server opened; put that back, or restart the server";
+    throw new StoreError(this.path, reason);
   }
 
   /** How many changes failed. */
@@ -300,13 +331,10 @@ export class Store {
   }
 
   #changeOrThrow<T>(change: (db: DatabaseSync) => T): T {
-    return withStoreErrors(this.path, () => {
+    return this.#explained(() => {
       this.#recover();
       // To a file that has lost its name SQLite would go on writing, and what it holds would be gone with this process.
-      if (fileIdentity(this.path) !== this.#identity) {
-        const reason = "is no longer the file that the server opened; put that back, or restart the server";
-        throw new StoreError(this.path, reason);
-      }
+      this.#refuseOther();
       this.#db.exec("BEGIN IMMEDIATE");
       try {
         const result = change(this.#db);

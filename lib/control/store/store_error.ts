@@ -21,7 +21,7 @@ export class StoreError extends Error {
   /** See {@linkcode StoreErrorOptions}. */
   readonly isUnwritable: boolean;
 
-  constructor(path: string, reason: string, { isUnwritable = false, ...options }: StoreErrorOptions = {}) {
+  constructor(path: string, readonly reason: string, { isUnwritable = false, ...options }: StoreErrorOptions = {}) {
     super(`${printable(path)}: ${reason}`, options);
     this.isUnwritable = isUnwritable;
   }

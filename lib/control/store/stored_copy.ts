@@ -16,7 +16,7 @@ import { insertState, selectState } from "./stored_state.ts";
  *
  * @throws {StoreError} Where it cannot be read so, or has another schema than this program's.
  */
-export function readStored(path: string): StoredState {
+export function readUnwritable(path: string): StoredState {
   return withStoreErrors(path, () => {
     const db = openReadable(path);
     try {

@@ -75,10 +75,11 @@ export class Acceptor implements Expirable, ChangeableListener, ConnectionListen
   slot = -1;
   readonly #sockaddr = new Uint8Array(SOCKADDR_LENGTH);
   readonly #address = new Uint8Array(16); // of the connection that is being accepted
-  /** One, or more of a process with more workers that was replaced. */
-  readonly #sockets: readonly ListeningSocket[];
+  /** One, or more of a process with more workers that was replaced; none of a listener that could not be bound. */
+  #sockets: readonly ListeningSocket[];
   #proxyProtocol: boolean;
   #failing = false;
+  #started = false;
   #stopped = false;
 
   /** @param fds Sockets that listen. */
@@ -101,7 +102,14 @@ export class Acceptor implements Expirable, ChangeableListener, ConnectionListen
     this.#setAcknowledging();
   }
 
+  /** Accepts from the sockets of a listener that had none so far. */
+  listen(fds: readonly number[]): void {
+    this.#sockets = fds.map((fd) => new ListeningSocket(this, fd));
+    if (this.#started && !this.#stopped) this.start();
+  }
+
   start(): void {
+    this.#started = true;
     this.#setAcknowledging();
     // Level-triggered: what is left after a round of accepts is told again.
     if (!this.#sockets.every((socket) => this.worker.loop.add(socket, EPOLLIN))) this.#pause(ENOMEM);
