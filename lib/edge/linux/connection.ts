@@ -5,7 +5,6 @@
  */
 
 import { BLOCKED, type End } from "../end.ts";
-import type { Expirable } from "../deadlines.ts";
 import type { EndReason } from "../engine.ts";
 import type { RouteSnapshot } from "../snapshot.ts";
 import { type ClientHelloProgress, newClientHelloProgress, parseClientHello } from "../../wire/client_hello.ts";
