@@ -104,7 +104,9 @@ Deno.test("files that a route of the database names are missed aloud, and other 
   installed.remove("a.pem", "a.key", "ca.pem");
   const config = { listeners: [{ addr: ADDR, routes: [L4] }] };
   const checked = await installed.run(config, "check");
-  assert.deepEqual([checked.code, checked.stderr], [
+  // What the library lacks that speaks TLS here is told too.
+  const told = checked.stderr.replaceAll(/^mc-proxy\.toml: proxy\..*\n/gm, "");
+  assert.deepEqual([checked.code, told], [
     0,
     ["tls_cert: warning: a.pem", "tls_key: warning: a.key", "backend_ca: warning: ca.pem"]
       .map((line) => `mc-proxy.db: route a.test on ${ADDR}.${line}: does not exist\n`).join(""),
