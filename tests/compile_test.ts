@@ -23,7 +23,7 @@ Deno.test({
       "its charts": "var uPlot=function(",
       "the health service's proto file": "package grpc.health.v1;",
       "the commit": `${commit}\n`,
-      "the flags for V8": '"--max-semi-space-size=1"',
+      "the flags for V8": '"--max-semi-space-size=4"',
       "permissions": '"allow_run":null',
     };
     for (const [what, text] of Object.entries(parts)) assert.ok(binary.includes(text), `${what} is missing`);

@@ -13,7 +13,7 @@ Deno.test("a binary has the permissions and the flags of the task, and no others
   assert.deepEqual(args, [
     "compile",
     ...["--quiet", "--no-prompt", "--allow-net", "--allow-read", "--allow-write", "--allow-env", "--allow-ffi"],
-    ...["--allow-sys=uid,gid", "--v8-flags=--max-semi-space-size=1"],
+    ...["--allow-sys=uid,gid", "--v8-flags=--max-semi-space-size=4"],
     ...["--no-check", "--frozen", "--no-code-cache", "--exclude-unused-npm"],
     ...["--exclude", "/cache/typescript/5.4.5"],
     ...["--include", "lib/edge/linux/worker.ts", "--include", "lib/edge/linux/http_worker.ts"],
