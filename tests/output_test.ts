@@ -152,7 +152,10 @@ Deno.test("a database that was removed while the server runs is told as such, by
     assert.deepEqual([code, stderr], code === 0 ? [0, ""] : [1, `mc-proxy: ${removed}\n`], args.join(" "));
   }
   const response = await fetch(await metricsUrl(test.proxy, "/readyz"));
-  assert.deepEqual([response.status, await response.text()], [503, `database: ${removed}\n`]);
+  assert.deepEqual([response.status, await response.text()], [
+    503,
+    `database: degraded, changes are refused: ${removed}\n`,
+  ]);
 });
 
 Deno.test("a route that leads to its own listener is refused, wherever it is asked for", async () => {

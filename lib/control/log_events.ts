@@ -143,7 +143,7 @@ export const LOG_EVENTS = {
     meaning: "What `/readyz` and `ctl health` tell as well; said when something begins to be wrong, or something else.",
     remedy: "By its reasons: `database:` make room on its disk, or have it writable again; `listener …:` and " +
       "`… endpoint:` see `accept_failed`; `worker threads:` see `worker_failed`.",
-    fields: { reasons: field("text", "each one, with `; ` between") },
+    fields: { reasons: field("text", "each one, separated by semicolons") },
   },
   healthy: {
     level: "info",
