@@ -8,7 +8,7 @@ import { ConfigError, loadConfig } from "../control/config.ts";
 import { databaseProblems } from "../control/config_files.ts";
 import type { Config } from "../control/config_types.ts";
 import { ignored } from "../control/ignored.ts";
-import { reportUnhandled } from "../control/last_resort.ts";
+import { prepareStacks, reportUnhandled } from "../control/last_resort.ts";
 import { Log } from "../control/log.ts";
 import { ServerLock } from "../control/store/lock.ts";
 import { Store } from "../control/store/store.ts";
@@ -44,6 +44,7 @@ export interface ServerOptions {
  * @throws {ConfigError | StoreError | AdminSocketError | Failure} If it cannot start.
  */
 export async function runServer(file: string, { takeover = false, drainMs = 0 }: ServerOptions = {}): Promise<number> {
+  prepareStacks();
   const { config, warnings, places } = loadConfig(file);
   refuse({ file, places }, databaseProblems(config));
   const log = new Log(config.log.level, config.log.format);
