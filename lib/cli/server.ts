@@ -7,7 +7,7 @@
 import { ConfigError, loadConfig } from "../control/config.ts";
 import { databaseProblems } from "../control/config_files.ts";
 import { examineEngine } from "../control/examination.ts";
-import { reportUnhandled } from "../control/last_resort.ts";
+import { prepareStacks, reportUnhandled } from "../control/last_resort.ts";
 import { Log } from "../control/log.ts";
 import { ServerLock } from "../control/store/lock.ts";
 import { Store } from "../control/store/store.ts";
@@ -42,6 +42,7 @@ export interface ServerOptions {
  * @throws {ConfigError | StoreError | AdminSocketError | Failure} If it cannot start.
  */
 export async function runServer(file: string, { takeover = false, drainMs = 0 }: ServerOptions = {}): Promise<number> {
+  prepareStacks();
   const { config, warnings, places } = loadConfig(file);
   const { engine, findings } = examineEngine(config);
   const problems = [...findings.problems, ...databaseProblems(config)];

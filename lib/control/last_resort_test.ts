@@ -58,3 +58,20 @@ for (const fault of FAULTS) {
     assert.equal((await run([fault], false)).code, 1);
   });
 }
+
+Deno.test({
+  name: "the stack of an error can be told when the process is out of descriptors",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const script = new URL("./testdata/stack_without_descriptors.ts", import.meta.url).pathname;
+    const command = new Deno.Command("sh", {
+      args: ["-c", 'ulimit -n 64 && exec "$0" "$@"', Deno.execPath(), "run", "--quiet", "--allow-read", script],
+      env: { NO_COLOR: "1" },
+    });
+    await command.output(); // whatever is translated now is cached, and the parser has nothing to do the next time
+    const { code, stdout, stderr } = await command.output();
+    const decoder = new TextDecoder();
+    assert.deepEqual([code, decoder.decode(stderr)], [0, ""]);
+    assert.match(decoder.decode(stdout), /^Error: on purpose\n +at fail \(.*\/failing\.ts:4:9\)\n/);
+  },
+});
