@@ -106,7 +106,12 @@ Deno.test("what is only tried, refused or wrong changes nothing, and leaves no f
   const cases: readonly (readonly [what: ProxyConfig, options: string[], code: number, output: RegExp])[] = [
     [WANTED, ["--dry-run"], 0, /^~ route a\.test [^]*1 to add, 1 to change, 0 to remove; 2 that the file lacks stay/],
     [WANTED, ["--dry-run", "--prune"], 0, /^- route b\.test on [^]*1 to add, 1 to change, 2 to remove\n$/m],
-    [{ listeners: [{ addr: ADDR, routes: [l7] }] }, [], 1, /routes\[0\]\.tls_cert: .*none\.pem: does not exist$/m],
+    [
+      { listeners: [{ addr: ADDR, routes: [l7] }] },
+      [],
+      1,
+      /routes\[0\]\.tls_cert \(c\.test\): .*none\.pem: does not exist$/m,
+    ],
     [{ listeners: [] }, ["--prune"], 1, /listeners: there is none; add at least one\n$/],
     [{ listeners: [{ addr: ":1" }, { addr: "0.0.0.0:1" }] }, [], 1, /listeners\[1\]\.addr: .*":1" of listeners\[0\]/],
     [{ listeners: [{ addr: ":1" }], metrics: { addr: "127.0.0.1:1" } }, [], 1, /metrics\.addr: .*of listeners\[0\]/],

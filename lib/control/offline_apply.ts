@@ -105,9 +105,7 @@ async function check(
     return [...await checkPlannedFiles(config, plan, trial), ...closed];
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    throw new ConfigError(
-      file,
-      error.violations.map(({ field, description }) => ({ path: field, message: description })),
-    );
+    const found = error.violations.map(({ field, description }) => ({ path: field, message: description }));
+    throw new ConfigError(file, found, places);
   }
 }
