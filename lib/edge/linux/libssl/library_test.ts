@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { createPrivateKey } from "node:crypto";
+import { isInstalled } from "../../../../tests/harness/tools.ts";
+import { DEFAULT_TLS } from "../../tls_settings.ts";
+import { newTicketKey } from "../../ticket_key.ts";
+import { TestThread } from "../testdata/test_thread.ts";
+import { AUTHORITY, CERTIFICATE, TlsPair, TlsSide } from "../testdata/tls_pair.ts";
+import { ClientContext, sessionOf, type TlsSession } from "./client_context.ts";
+import { type Libssl, LibsslError, type LibsslFunctions, loadLibssl } from "./library.ts";
+
+const onLinux = Deno.build.os === "linux";
+
+function linuxTest(name: string, fn: () => void | Promise<void>, ignore = false): void {
+  Deno.test({ name, ignore: !onLinux || ignore, fn });
+}
+
+linuxTest("the system's libssl is OpenSSL 3.0 or newer, and loaded once", () => {
+  const libssl = loadLibssl();
+  assert.match(libssl.version, /^OpenSSL [3-9]\./);
+  assert.equal(loadLibssl(), libssl);
+});
+
+linuxTest("a path that leads nowhere, to no library or to another one is refused by name", async () => {
+  const folder = await Deno.makeTempDir();
+  const text = `${folder}/libssl.so.3`;
+  await Deno.writeTextFile(text, "no library");
+  const cases: [path: string, message: RegExp][] = [
+    [`${folder}/none.so`, /none\.so cannot be loaded: /],
+    [text, /libssl\.so\.3 cannot be loaded: /],
+    ["libc.so.6", /^libc\.so\.6 cannot be loaded: .*OpenSSL_version/s],
+  ];
+  for (const [path, message] of cases) {
+    assert.throws(() => loadLibssl(path), (error) => error instanceof LibsslError && message.test(error.message));
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
+linuxTest("an OpenSSL that is too old, and what is none, are called what they are", async () => {
+  const folder = await Deno.makeTempDir();
+  const cases: [name: string, version: string, number: string, message: RegExp][] = [
+    [
+      "old",
+      "OpenSSL 1.1.1w  11 Sep 2023",
+      "0x1010117fL",
+      /is OpenSSL 1\.1\.1w {2}11 Sep 2023, and OpenSSL 3\.0 or newer/,
+    ],
+    ["libre", "LibreSSL 3.8.2", "0x20000000L", /is LibreSSL 3\.8\.2, and OpenSSL is needed$/],
+  ];
+  for (const [name, version, number, message] of cases) {
+    const source = `const char *OpenSSL_version(int t) { return "${version}"; }\n` +
+      `unsigned long OpenSSL_version_num(void) { return ${number}; }\n`;
+    await Deno.writeTextFile(`${folder}/${name}.c`, source);
+    const path = `${folder}/${name}.so`;
+    const args = ["-shared", "-fPIC", "-o", path, `${folder}/${name}.c`];
+    assert.equal((await new Deno.Command("cc", { args }).output()).success, true);
+    assert.throws(() => loadLibssl(path), (error) => error instanceof LibsslError && message.test(error.message));
+  }
+  await Deno.remove(folder, { recursive: true });
+}, !isInstalled("cc"));
+
+linuxTest("certificates and keys that are not sound are refused, and no error is left behind", () => {
+  const { cert, key } = CERTIFICATE;
+  const damaged = AUTHORITY.cert.replace(/\n\w{8}/, "\n!!!!!!!!");
+  const encrypted = String(
+    createPrivateKey(key).export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "secret" }),
+  );
+  const cases: [what: string, pem: { cert: string; key: string }, message: RegExp][] = [
+    ["nothing", { cert: "", key }, /^there is no certificate in it$/],
+    ["a damaged authority", { cert: cert + damaged, key }, /^certificate 2: /],
+    ["the key of another", { cert, key: AUTHORITY.key }, /^the private key cannot be used: key values mismatch$/],
+    ["a certificate as a key", { cert, key: cert }, /^the private key cannot be read: /],
+    ["an encrypted key", { cert, key: encrypted }, /^the private key cannot be read: /],
+  ];
+  for (const [what, pem, message] of cases) {
+    assert.throws(
+      () => new TlsSide({ pem }),
+      (error) => error instanceof LibsslError && message.test(error.message),
+      what,
+    );
+    assert.equal(BigInt(loadLibssl().functions.ERR_peek_error()), 0n, what);
+  }
+  for (const ca of [damaged, cert + damaged, "nothing"]) {
+    assert.throws(() => new ClientContext(loadLibssl(), DEFAULT_TLS, ca), LibsslError);
+  }
+  assert.equal(BigInt(loadLibssl().functions.ERR_peek_error()), 0n);
+});
+
+/** What is made with the one function is given up with the other. */
+const PAIRS = {
+  SSL_new: "SSL_free",
+  SSL_CTX_new: "SSL_CTX_free",
+  SSL_get1_session: "SSL_SESSION_free",
+  BIO_new_mem_buf: "BIO_free",
+  PEM_read_bio_X509: "X509_free",
+  PEM_read_bio_PrivateKey: "EVP_PKEY_free",
+} as const;
+
+/** A library that counts what is made and not given up yet; a null is neither. */
+function counting(libssl: Libssl): { readonly libssl: Libssl; readonly held: Record<string, number> } {
+  const held: Record<string, number> = {};
+  const functions: Record<string, unknown> = { ...libssl.functions };
+  for (const [make, free] of Object.entries(PAIRS)) {
+    held[make] = 0;
+    const [made, freed] = [functions[make], functions[free]];
+    if (typeof made !== "function" || typeof freed !== "function") throw new TypeError(make);
+    functions[make] = (...args: unknown[]) => {
+      const result: unknown = Reflect.apply(made, undefined, args);
+      if (result !== null) held[make] = (held[make] ?? 0) + 1;
+      return result;
+    };
+    functions[free] = (...args: unknown[]) => {
+      held[make] = (held[make] ?? 0) - 1;
+      return Reflect.apply(freed, undefined, args);
+    };
+  }
+  return { libssl: { ...libssl, functions: functions as unknown as LibsslFunctions }, held };
+}
+
+linuxTest("thousands of handshakes, good and bad, leave nothing of OpenSSL's behind", () => {
+  using thread = new TestThread();
+  const { libssl, held } = counting(loadLibssl());
+  const residentMiB = () => Deno.memoryUsage().rss / 2 ** 20;
+  const round = (count: number) => {
+    using side = new TlsSide({ libssl, tickets: [newTicketKey()] });
+    let session: TlsSession | undefined;
+    for (let i = 0; i < count; i++) {
+      using pair = new TlsPair(thread, side, {
+        ...i % 4 === 1 && { protocols: ["none"] },
+        ...session !== undefined && { session },
+      });
+      if (i % 4 === 2) pair.greet();
+      if (i % 4 >= 2) {
+        pair.leave();
+        thread.until(() => pair.handshake !== "");
+        continue;
+      }
+      pair.shake();
+      if (i % 4 === 0) {
+        pair.say("request");
+        thread.until(() => pair.told.has("received"));
+      }
+      session?.free();
+      session = pair.peerHandshake === 1 ? sessionOf(libssl, pair.peer) : undefined;
+    }
+    session?.free();
+    for (const cert of ["", "damaged"]) {
+      assert.throws(() => new TlsSide({ libssl, pem: { cert, key: CERTIFICATE.key } }), LibsslError);
+    }
+  };
+  round(1_000); // code is compiled, and the allocator has its size
+  const before = residentMiB();
+  round(3_000);
+  assert.deepEqual(held, Object.fromEntries(Object.keys(PAIRS).map((make) => [make, 0])));
+  // A connection of OpenSSL's that were kept would cost 10 KiB and more.
+  const grown = residentMiB() - before;
+  assert.ok(grown < 3_000 * 5 / 1024, `${grown.toFixed(1)} MiB more`);
+});
