@@ -25,9 +25,9 @@ linuxTest("a path that leads nowhere, to no library or to another one is refused
   const text = `${folder}/libssl.so.3`;
   await Deno.writeTextFile(text, "no library");
   const cases: [path: string, message: RegExp][] = [
-    [`${folder}/none.so`, /none\.so cannot be loaded: /],
-    [text, /libssl\.so\.3 cannot be loaded: /],
-    ["libc.so.6", /^libc\.so\.6 cannot be loaded: .*OpenSSL_version/s],
+    [`${folder}/none.so`, /^cannot load .*none\.so: /],
+    [text, /^cannot load .*libssl\.so\.3: /],
+    ["libc.so.6", /^libc\.so\.6 is not the libssl of OpenSSL 3\.0 or newer: it has no function \w+$/],
   ];
   for (const [path, message] of cases) {
     assert.throws(() => loadLibssl(path), (error) => error instanceof LibsslError && message.test(error.message));
@@ -119,7 +119,6 @@ function counting(libssl: Libssl): { readonly libssl: Libssl; readonly held: Rec
 linuxTest("thousands of handshakes, good and bad, leave nothing of OpenSSL's behind", () => {
   using thread = new TestThread();
   const { libssl, held } = counting(loadLibssl());
-  const residentMiB = () => Deno.memoryUsage().rss / 2 ** 20;
   const round = (count: number) => {
     using side = new TlsSide({ libssl, tickets: [newTicketKey()] });
     let session: TlsSession | undefined;
@@ -147,11 +146,6 @@ linuxTest("thousands of handshakes, good and bad, leave nothing of OpenSSL's beh
       assert.throws(() => new TlsSide({ libssl, pem: { cert, key: CERTIFICATE.key } }), LibsslError);
     }
   };
-  round(1_000); // code is compiled, and the allocator has its size
-  const before = residentMiB();
-  round(3_000);
+  round(4_000);
   assert.deepEqual(held, Object.fromEntries(Object.keys(PAIRS).map((make) => [make, 0])));
-  // A connection of OpenSSL's that were kept would cost 10 KiB and more.
-  const grown = residentMiB() - before;
-  assert.ok(grown < 3_000 * 5 / 1024, `${grown.toFixed(1)} MiB more`);
 });
