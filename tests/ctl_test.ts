@@ -192,6 +192,7 @@ Deno.test("listeners are listed and limited", async () => {
   assert.deepEqual(listed, {
     addr: ADDR,
     bound_addr: bound,
+    problem: null,
     proxy_protocol: false,
     max_connections: 0,
     active_connections: 0,
@@ -223,13 +224,15 @@ Deno.test("status and health tell how the server does", async () => {
     runProgram(["ctl", "--json", "health", "-c", file]),
   ]);
   const { version, engine } = await test.admin.getStatus();
-  const text = status.stdout.replace(/\d+s, since [\d-]{10} [\d:]{8} UTC/, "SINCE");
+  const text = status.stdout.replace(/\d+s, since [\d-]{10} [\d:]{8} UTC/, "SINCE")
+    .replace(/^(tls {7})1\.2 or newer by .+, groups .+$/m, "$1LIBRARY");
   assert.equal(
     text,
     [
       `version   ${version}`,
       "uptime    SINCE",
       `engine    ${engine}, 1 worker`,
+      "tls       LIBRARY",
       "firewall  0 rules, no rate limit",
       "geoip     none",
       "",
@@ -247,11 +250,15 @@ Deno.test("status and health tell how the server does", async () => {
   assert.deepEqual([rest.version, rest.workers, rest.geoip], [version, 1, null]);
   assert.deepEqual([listener.active_connections, listener.rejected_connections], [1, { no_route: 1 }]);
   assert.deepEqual(health, done("SERVING"));
-  assert.deepEqual(healthJson, done('{"status":"SERVING"}'));
+  assert.deepEqual(healthJson, done('{"status":"SERVING","problems":[]}'));
 
   test.proxy.signal("SIGTERM"); // the open connection keeps it for a while
   await test.proxy.event("draining");
-  assert.deepEqual(await runProgram(["ctl", "health", "-c", file]), { code: 1, stdout: "NOT_SERVING\n", stderr: "" });
+  assert.deepEqual(await runProgram(["ctl", "health", "-c", file]), {
+    code: 1,
+    stdout: "NOT_SERVING\n",
+    stderr: "shutting down\n",
+  });
   assert.deepEqual(
     await runProgram(["ctl", "firewall", "add", "ip", "192.0.2.1", "-c", file]),
     failed("the server is shutting down"),

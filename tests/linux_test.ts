@@ -168,6 +168,6 @@ linuxTest("where libc may not be called, auto says so in one line and epoll is r
   assert.equal((await refused.exit()).code, 1);
   assert.match(
     String(refused.log.seen[0]?.["line"]),
-    /mc-proxy\.toml: proxy\.engine: "epoll" cannot run here: .*; use "auto" or "portable"$/,
+    /mc-proxy\.toml: line \d+: proxy\.engine: "epoll" cannot run here: .*; use "auto" or "portable"$/,
   );
 });

@@ -129,11 +129,17 @@ testEachEngine("of a flood of refusals a few lines are written, and with the sum
   }
 });
 
-/** Requests of one connection whose heads cannot be read. */
+/** A connection is ended for more than 500 of them at once: docs/HTTP.md. */
+const BROKEN_HEADS = 300;
+
+/** Requests whose heads cannot be read, so many to a connection that none is ended for them. */
 async function malformedHeads(l7: L7, count: number): Promise<void> {
-  using client = await RawHttp2Client.connect(l7);
-  for (let i = 0; i < count; i++) await client.send(headers(2 * i + 1, pseudo({ ":path": "no path" })));
-  assert.equal(await client.outcome(2 * count - 1), "RST_STREAM PROTOCOL_ERROR");
+  for (let left = count; left > 0; left -= BROKEN_HEADS) {
+    using client = await RawHttp2Client.connect(l7);
+    const now = Math.min(left, BROKEN_HEADS);
+    for (let i = 0; i < now; i++) await client.send(headers(2 * i + 1, pseudo({ ":path": "no path" })));
+    assert.equal(await client.outcome(2 * now - 1), "RST_STREAM PROTOCOL_ERROR");
+  }
 }
 
 async function largeHeads(l7: L7, count: number): Promise<void> {

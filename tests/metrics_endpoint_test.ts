@@ -45,7 +45,7 @@ Deno.test("a port that is taken is one line, and no database is left", async () 
   assert.equal((await proxy.exit()).code, 1);
   const message =
     `mc-proxy: cannot listen on ${addr} (metrics.addr): the address is in use; stop the program that has ` +
-    "it, or choose another port";
+    `it, or choose another port (the address comes from ${proxy.folder}/mc-proxy.toml)`;
   assert.deepEqual(proxy.log.seen.map((line) => line["line"]), [message]);
   assert.deepEqual([...Deno.readDirSync(proxy.folder)].map(({ name }) => name), ["mc-proxy.toml"]);
 });

@@ -32,7 +32,7 @@ Deno.test("the runbook's messages are those of the program", async () => {
       }
     }
   };
-  await read(new URL("../lib", import.meta.url));
+  await read(new URL("../lib/", import.meta.url));
   const cells = section("## Messages").matchAll(/^\| (`.*?) +\|/gm);
   const messages = Array.from(
     cells,

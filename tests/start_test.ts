@@ -49,75 +49,87 @@ const BAD: readonly (readonly [what: string, config: string, line: RegExp, files
   [
     "an unknown key",
     `${SOUND}send_proxy = true`,
-    /^mc-proxy\.toml: listeners\[0\]\.routes\[0\]\.send_proxy: .*send_proxy_protocol/,
+    /^mc-proxy\.toml: line \d+: listeners\[0\]\.routes\[0\]\.send_proxy \(a\.test\): .*send_proxy_protocol/,
   ],
-  ["a wrong type", `${SOUND}send_proxy_protocol = "yes"`, /routes\[0\]\.send_proxy_protocol: .*true or false/],
-  ["a bad duration", `${SOUND}[proxy]\nidle_timeout = "5 minutes"`, /^mc-proxy\.toml: proxy\.idle_timeout: .*"1m30s"/],
-  ["a bad address", SOUND.replace("127.0.0.1:0", "127.0.0.1"), /^mc-proxy\.toml: listeners\[0\]\.addr: .*host:port/],
-  ["a bad backend", SOUND.replace("127.0.0.1:1", "127.0.0.1:99999"), /routes\[0\]\.backend: .*host:port/],
+  [
+    "a wrong type",
+    `${SOUND}send_proxy_protocol = "yes"`,
+    /routes\[0\]\.send_proxy_protocol \(a\.test\): .*true or false/,
+  ],
+  [
+    "a bad duration",
+    `${SOUND}[proxy]\nidle_timeout = "5 minutes"`,
+    /^mc-proxy\.toml: line \d+: proxy\.idle_timeout: .*"1m30s"/,
+  ],
+  [
+    "a bad address",
+    SOUND.replace("127.0.0.1:0", "127.0.0.1"),
+    /^mc-proxy\.toml: line \d+: listeners\[0\]\.addr: .*host:port/,
+  ],
+  ["a bad backend", SOUND.replace("127.0.0.1:1", "127.0.0.1:99999"), /routes\[0\]\.backend \(a\.test\): .*host:port/],
   [
     "a listener given twice",
     `${SOUND}[[listeners]]\naddr = "127.0.0.1:0"`,
-    /^mc-proxy\.toml: listeners\[1\]\.addr: .*listeners\[0\]/,
+    /^mc-proxy\.toml: line \d+: listeners\[1\]\.addr: .*listeners\[0\]/,
   ],
   [
     "a route given twice",
     `${SOUND}[[listeners.routes]]\nhostname = "A.test."\nbackend = "127.0.0.1:2"`,
-    /^mc-proxy\.toml: listeners\[0\]\.routes\[1\]\.hostname: .*routes\[0\]/,
+    /^mc-proxy\.toml: line \d+: listeners\[0\]\.routes\[1\]\.hostname: .*routes\[0\]/,
   ],
   [
     "a prefix with host bits",
     `${SOUND}[firewall]\nblocked_cidrs = ["10.0.0.1/8"]`,
-    /^mc-proxy\.toml: firewall\.blocked_cidrs\[0\]: .*10\.0\.0\.0\/8/,
+    /^mc-proxy\.toml: line \d+: firewall\.blocked_cidrs\[0\]: .*10\.0\.0\.0\/8/,
   ],
   [
     "a country in lower case",
     `${SOUND}[firewall]\nblocked_countries = ["de"]\ngeoip_db = "geo.mmdb"`,
-    /^mc-proxy\.toml: firewall\.blocked_countries\[0\]: .*"DE"/,
+    /^mc-proxy\.toml: line \d+: firewall\.blocked_countries\[0\]: .*"DE"/,
   ],
   [
     "an unknown country",
     `${SOUND}[firewall]\nblocked_countries = ["QQ"]\ngeoip_db = "geo.mmdb"`,
-    /^mc-proxy\.toml: firewall\.blocked_countries\[0\]: .*ISO 3166/,
+    /^mc-proxy\.toml: line \d+: firewall\.blocked_countries\[0\]: .*ISO 3166/,
   ],
   [
     "countries without a GeoIP file",
     `${SOUND}[firewall]\nblocked_countries = ["DE"]`,
-    /^mc-proxy\.toml: firewall\.\S+: .*geoip_db/,
+    /^mc-proxy\.toml: line \d+: firewall\.\S+: .*geoip_db/,
   ],
   [
     "a GeoIP file that is not there",
     `${SOUND}[firewall]\ngeoip_db = "geo.mmdb"`,
-    /^mc-proxy\.toml: firewall\.geoip_db: .*does not exist/,
+    /^mc-proxy\.toml: line \d+: firewall\.geoip_db: .*does not exist/,
   ],
   [
     "a GeoIP file that is none",
     `${SOUND}[firewall]\ngeoip_db = "geo.mmdb"`,
-    /^mc-proxy\.toml: firewall\.geoip_db: geo\.mmdb: .+/,
+    /^mc-proxy\.toml: line \d+: firewall\.geoip_db: geo\.mmdb: .+/,
     { "geo.mmdb": text("not a database".repeat(100)) },
   ],
   [
     "a GeoIP file that is cut short",
     `${SOUND}[firewall]\ngeoip_db = "geo.mmdb"`,
-    /^mc-proxy\.toml: firewall\.geoip_db: geo\.mmdb: .+/,
+    /^mc-proxy\.toml: line \d+: firewall\.geoip_db: geo\.mmdb: .+/,
     { "geo.mmdb": buildMmdb([{ cidr: "192.0.2.0/24", record: { country: { iso_code: "CH" } } }]).subarray(0, 100) },
   ],
   [
     "a database in a folder that is not there",
     SOUND.replace("mc-proxy.db", "none/mc-proxy.db"),
-    /^mc-proxy\.toml: database\.path: .*folder none does not exist/,
+    /^mc-proxy\.toml: line \d+: database\.path: .*folder none does not exist/,
   ],
   [
     "a database that is none",
     SOUND,
-    /^mc-proxy\.toml: database\.path: mc-proxy\.db: is not a SQLite database/,
+    /^mc-proxy\.toml: line \d+: database\.path: mc-proxy\.db: is not a SQLite database/,
     { "mc-proxy.db": text("some other file of the operator's") },
   ],
   ["no listener at all", 'database.path = "mc-proxy.db"', /^mc-proxy\.toml: listeners: .*at least one/],
   [
     "an L7 route whose key is that of another certificate",
     `${SOUND}mode = "l7"\ntls_cert = "cert.pem"\ntls_key = "key.pem"`,
-    /^mc-proxy\.toml: listeners\[0\]\.routes\[0\]\.tls_key: key\.pem: .+/,
+    /^mc-proxy\.toml: line \d+: listeners\[0\]\.routes\[0\]\.tls_key \(a\.test\): key\.pem: .+/,
     { "cert.pem": text(pair.cert), "key.pem": text(other.key) },
   ],
   ["text that is not TOML", "database = [", /^mc-proxy\.toml: line 1, column \d+: not valid TOML/],
@@ -140,8 +152,8 @@ Deno.test("every problem is told at once, a line each", async () => {
   const stderr = await refusal(
     `${SOUND.replace("127.0.0.1:1", "nowhere")}[proxy]\nworkers = -1\n[log]\nlevel = "loud"`,
   );
-  assert.deepEqual(stderr.split("\n").map((line) => line.split(": ")[1]).sort(), [
-    "listeners[0].routes[0].backend",
+  assert.deepEqual(stderr.split("\n").map((line) => line.split(": ")[2]).sort(), [
+    "listeners[0].routes[0].backend (a.test)",
     "log.level",
     "proxy.workers",
   ]);
@@ -159,12 +171,16 @@ Deno.test("a database of a newer version is refused and left as it is", async ()
   assert.match(stderr, /^mc-proxy\.db: .*version 999.*newer.*$/);
 });
 
-Deno.test("a port that is taken stops the start, and no other listener stays open", async () => {
-  using other = new Backend();
-  const config = `${SOUND}[[listeners]]\naddr = "${other.addr}"`;
+Deno.test("a start that can open none of its listeners stops, and says of each why and where it comes from", async () => {
+  using one = new Backend();
+  using two = new Backend();
+  const config = SOUND.replace("127.0.0.1:0", one.addr) + `[[listeners]]\naddr = "${two.addr}"`;
   assert.equal(
     await refusal(config),
-    `mc-proxy: cannot listen on ${other.addr}: the address is in use; stop the program that has it, or choose another port`,
+    [one, two].map(({ addr }) =>
+      `mc-proxy: cannot listen on ${addr}: the address is in use; stop the program that has it, or choose another port ` +
+      "(the address comes from mc-proxy.toml)"
+    ).join("\n"),
   );
 });
 
@@ -197,7 +213,8 @@ Deno.test({
     assert.equal(code, 1);
     assert.equal(
       new TextDecoder().decode(stderr),
-      "mc-proxy: cannot listen on 127.0.0.1:81: permission denied; a port below 1024 needs CAP_NET_BIND_SERVICE or root\n",
+      "mc-proxy: cannot listen on 127.0.0.1:81: permission denied; a port below 1024 needs CAP_NET_BIND_SERVICE or root " +
+        `(the address comes from ${folder}/mc-proxy.toml)\n`,
     );
     assert.deepEqual(Object.keys(filesOf(folder)), ["mc-proxy.toml"]);
     Deno.removeSync(folder, { recursive: true });

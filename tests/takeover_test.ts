@@ -332,7 +332,7 @@ testEachEngine("without --takeover, a second server does not share the ports of 
   const { hostname, port } = servers.current.address();
   const metrics = new URL(await metricsUrl(servers.current)).host;
   const other = { database: { path: "other.db" }, grpc: { addr: `${servers.folder}/other.sock` } };
-  const inUse = /: the address is in use; stop the program that has it, or choose another port$/m;
+  const inUse = /: the address is in use; stop the program that has it, or choose another port/m;
   for (
     const change of [{ listeners: [{ addr: `${hostname}:${port}` }] }, {
       listeners: [{ addr: ADDR }],

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { loadConfig } from "../lib/control/config.ts";
+import { Store } from "../lib/control/store/store.ts";
 import { selfSigned } from "../lib/control/testdata/make_certificate.ts";
 import { createAuthority } from "../scripts/dev/certificates.ts";
 import { administered } from "./harness/admin.ts";
@@ -69,12 +71,12 @@ linuxTest("a libssl that is not there, or is something else, is told by check an
     const setting = (path: string) => `engine = "${engine}"\nlibssl = "${path}"`;
     assert.equal(
       await refusals(setting("none/libssl.so.3"), folder.path),
-      "DIR/mc-proxy.toml: proxy.libssl: cannot load DIR/none/libssl.so.3: cannot open shared object file: " +
+      "DIR/mc-proxy.toml: line 12: proxy.libssl: cannot load DIR/none/libssl.so.3: cannot open shared object file: " +
         `No such file or directory; ${remedy}`,
     );
     assert.match(
       await refusals(setting("a.pem"), folder.path),
-      /^DIR\/mc-proxy\.toml: proxy\.libssl: cannot load DIR\/a\.pem: .+; name another one, or none for the system's/,
+      /^DIR\/mc-proxy\.toml: line 12: proxy\.libssl: cannot load DIR\/a\.pem: .+; name another one, or none for the system's/,
     );
   }
 });
@@ -91,7 +93,7 @@ testWithCompiler("a library that is no libssl, another's, or an old one is told 
   for (const [name, source, reason] of cases) {
     await compileLibrary(`${folder.path}/${name}.so`, source);
     const said = await refusals(`libssl = "${name}.so"`, folder.path);
-    assert.match(said, /^DIR\/mc-proxy\.toml: proxy\.libssl: /);
+    assert.match(said, /^DIR\/mc-proxy\.toml: line 11: proxy\.libssl: /);
     assert.ok(said.includes(reason), said);
   }
 });
@@ -120,7 +122,7 @@ testWithCompiler(
     const line = String(refused.log.seen[0]?.["line"]);
     assert.match(
       line,
-      /mc-proxy\.toml: proxy\.engine: "epoll" cannot run here: no usable libssl; install OpenSSL 3\.0 or newer/,
+      /mc-proxy\.toml: line 12: proxy\.engine: "epoll" cannot run here: no usable libssl; install OpenSSL 3\.0 or newer/,
     );
     assert.match(line, /; use "auto" or "portable"$/);
   },
@@ -131,7 +133,7 @@ linuxTest("groups that the library has not are told by check and by the start, o
   const lines = (await refusals('tls_groups = ["Curve41417", "secp256r1", "M511"]', folder.path)).split("\n");
   assert.equal(lines.length, 2);
   for (const [i, [index, name]] of [[0, "Curve41417"], [2, "M511"]].entries()) {
-    const has = `DIR/mc-proxy.toml: proxy.tls_groups[${index}]: OpenSSL `;
+    const has = `DIR/mc-proxy.toml: line 11: proxy.tls_groups[${index}]: OpenSSL `;
     assert.ok(lines[i]?.startsWith(has), lines.join());
     assert.match(lines[i] ?? "", new RegExp(` has no group "${name}" \\(.+\\); use some of .*secp256r1`));
   }
@@ -144,7 +146,7 @@ linuxTest("a chain that the library does not take is told by check, the start, a
   const said = await refusals('engine = "epoll"', folder.path, Promise.resolve(weak));
   assert.match(
     said,
-    /^DIR\/mc-proxy\.toml: listeners\[0\]\.routes\[0\]\.tls_cert: DIR\/a\.pem: OpenSSL .* does not take it: certificate 2: ca key too small; have it issued with a key of today/,
+    /^DIR\/mc-proxy\.toml: line 8: listeners\[0\]\.routes\[0\]\.tls_cert \(a\.test\): DIR\/a\.pem: OpenSSL .* does not take it: certificate 2: ca key too small; have it issued with a key of today/,
   );
   await using test = await administered([], { proxy: { engine: "epoll" } });
   const route = { hostname: "a.test", backend: "127.0.0.1:1", mode: "l7" } as const;
@@ -228,11 +230,75 @@ linuxTest("check suggests ECDSA where a key is of RSA, in one line", async () =>
   assert.equal(code, 0);
   assert.ok(
     stdout.includes(
-      `${file}: listeners[0].routes[0].tls_key: suggestion: ${folder.path}/a.key is a key of RSA 2048; a TLS handshake ` +
+      `${file}: line 9: listeners[0].routes[0].tls_key (a.test): suggestion: ${folder.path}/a.key is a key of RSA 2048; a TLS handshake ` +
         "with one of ECDSA P-256 takes about a third of the CPU\n",
     ),
     stdout,
   );
+});
+
+linuxTest(
+  "of a filled database, the files that its routes name are tried and judged, and not those of the file",
+  async () => {
+    using folder = temporaryFolder();
+    const settings = 'engine = "epoll"\ntls_groups = ["secp256r1"]';
+    const rsa = await selfSigned("rsa 2048");
+    const file = await writeConfig(folder.path, settings, rsa);
+    const { config } = loadConfig(file, {});
+    const store = Store.open(config.database.path);
+    store.prepare(config);
+    store.commit();
+    store.close();
+    const route = '[[listeners.routes]]\nhostname = "b.test"\nbackend = "127.0.0.1:1"\n';
+    await Deno.writeTextFile(
+      file,
+      `database.path = "x.db"\n[[listeners]]\naddr = "127.0.0.1:0"\n${route}[proxy]\n${settings}\n`,
+    );
+    const stored = `${folder.path}/x.db: route a.test on 127.0.0.1:0`;
+    const sound = await runProgram(["check", "-c", file]);
+    assert.equal(sound.code, 0);
+    assert.ok(
+      sound.stderr.startsWith(`${stored}.tls_cert: warning: ${folder.path}/a.pem: does not cover`),
+      sound.stderr,
+    );
+    const [library, suggestion] = sound.stdout.split("\n");
+    assert.match(library ?? "", /mc-proxy\.toml: engine epoll, TLS 1\.2 or newer by OpenSSL /);
+    assert.ok(
+      suggestion?.startsWith(`${stored}.tls_key: suggestion: ${folder.path}/a.key is a key of RSA 2048`),
+      sound.stdout,
+    );
+
+    await Deno.writeTextFile(`${folder.path}/a.pem`, rsa.cert + (await selfSigned("rsa 512")).cert);
+    const weak = await runProgram(["check", "-c", file]);
+    assert.equal(weak.code, 0);
+    assert.ok(weak.stderr.startsWith(`${stored}.tls_cert: warning: ${folder.path}/a.pem: OpenSSL `), weak.stderr);
+    assert.match(weak.stderr, / does not take it: certificate 2: ca key too small/);
+  },
+);
+
+linuxTest("apply without a server refuses what the library does not take, as check does", async () => {
+  using folder = temporaryFolder();
+  const file = await writeConfig(folder.path, "", await pair);
+  const { config } = loadConfig(file, {});
+  const store = Store.open(config.database.path);
+  store.prepare({ ...config, listeners: [] });
+  store.commit();
+  store.close();
+  const { cert, key } = await pair;
+  const weak = cert + (await selfSigned("rsa 512")).cert;
+  const cases = [
+    ['engine = "epoll"', weak, /^DIR\/mc-proxy\.toml: line 8: .* ca key too small;/],
+    ['libssl = "none.so"', cert, /^DIR\/mc-proxy\.toml: line 11: proxy\.libssl: cannot load DIR\/none\.so: /],
+  ] as const;
+  for (const [settings, cert, reason] of cases) {
+    await writeConfig(folder.path, settings, { cert, key });
+    const applied = await runProgram(["apply", "-c", file]);
+    assert.deepEqual([applied.code, applied.stdout], [1, ""]);
+    assert.match(applied.stderr.replaceAll(folder.path, "DIR"), reason);
+  }
+  await writeConfig(folder.path, 'engine = "epoll"', { cert, key });
+  const { code, stderr } = await runProgram(["apply", "-c", file]);
+  assert.deepEqual([code, stderr], [0, ""]);
 });
 
 Deno.test("the portable engine says which settings of TLS it ignores", async () => {

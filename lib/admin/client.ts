@@ -357,11 +357,17 @@ export class AdminClient implements Disposable {
     await this.#call(ProxyAdminService.method.finishHandover, { token, drainMs });
   }
 
-  /** Whether the server serves; not while it shuts down. By `grpc.health.v1.Health`. */
+  /** Whether the server serves as it should; not while it shuts down. By `grpc.health.v1.Health`. */
   async isServing(): Promise<boolean> {
     const check = healthService["Check"] as MethodDefinition<{ service: string }, { status: string }>;
     const { status } = await this.#unary(check, { service: ProxyAdminService.typeName });
     return status === "SERVING";
+  }
+
+  /** Whether the server serves, and why not; of a server of an older version, no reason is told. */
+  async health(): Promise<{ readonly isServing: boolean; readonly problems: readonly string[] }> {
+    if (await this.isServing()) return { isServing: true, problems: [] };
+    return { isServing: false, problems: (await this.getStatus({ omitRoutes: true })).problems };
   }
 
   #call<I extends DescMessage, O extends DescMessage>(

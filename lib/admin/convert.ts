@@ -166,6 +166,8 @@ export function ruleOf(rule: FirewallRuleMessage | undefined): FirewallRule {
 /** A running server at one moment. */
 export interface ServerStatus extends Status {
   readonly version: string;
+  /** Why it does not serve as it should, one reason each; none where it does, and of a server that does not tell. */
+  readonly problems: readonly string[];
   readonly listeners: readonly ServedListener[];
 }
 
@@ -193,6 +195,7 @@ export function statusMessage({ firewall, ...status }: ServerStatus): MessageIni
     workers: status.workers,
     workerFailures: status.workerFailures,
     draining: status.draining,
+    problems: [...status.problems],
     listeners: status.listeners.map(({ counts, routes, ...listener }) => ({
       ...listener,
       activeConnections: counts.active,
@@ -243,6 +246,7 @@ export function statusOfMessage(message: GetStatusResponse): ServerStatus {
     workers: message.workers,
     workerFailures: message.workerFailures,
     draining: message.draining,
+    problems: message.problems,
     listeners: message.listeners.map(listenerOf),
     firewall: {
       ruleCount: firewall?.ruleCount ?? 0,
@@ -274,6 +278,7 @@ function listenerOf(listener: ListenerStatusMessage): ServedListener {
   return {
     addr: listener.addr,
     boundAddr: listener.boundAddr,
+    problem: listener.problem,
     proxyProtocol: listener.proxyProtocol,
     maxConnections: listener.maxConnections,
     counts: {

@@ -75,10 +75,12 @@ const status: fc.Arbitrary<ServerStatus> = fc.record({
   workers: count,
   workerFailures: count,
   draining: fc.boolean(),
+  problems: fc.array(fc.string()),
   listeners: fc.array(
     fc.record({
       addr: text,
       boundAddr: text,
+      problem: fc.option(text, { nil: undefined }),
       proxyProtocol: fc.boolean(),
       maxConnections: count,
       counts: fc.record({

@@ -10,6 +10,7 @@ import {
   type handleServerStreamingCall,
   type handleUnaryCall,
   logVerbosity,
+  type sendUnaryData,
   Server,
   ServerCredentials,
   type ServerWritableStream,
@@ -17,9 +18,11 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
-import { HealthImplementation, protoPath as healthProtoPath } from "grpc-health-check";
+import { protoPath as healthProtoPath } from "grpc-health-check";
 import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
 import { Buffer } from "node:buffer";
+import type { AcceptEvents } from "../control/accept_loop.ts";
+import { isUnwritable } from "../control/file_access.ts";
 import { orAborted } from "../control/metrics/intervals.ts";
 import { Refusal } from "../control/refusal.ts";
 import { Connections } from "./connections.ts";
@@ -28,6 +31,7 @@ import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb
 import { file_google_rpc_status } from "./gen/google/rpc/status_pb.ts";
 import { file_mc_proxy_v1_admin, ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { type ServedMethod, servedMethods, serviceDefinition } from "./grpc.ts";
+import { HealthService } from "./health_service.ts";
 import { type Administered, makeHandlers } from "./service.ts";
 import { AdminSocket } from "./socket.ts";
 
@@ -40,8 +44,15 @@ const MAX_REQUEST = 32 * 1024 * 1024;
  */
 const CLOSE_MS = 100;
 
+/** How soon to try again to make the socket. */
+const RETRY_OPEN_MS = 2_000;
+
 /** What the server reports. */
-export interface AdminServerEvents {
+export interface AdminServerEvents extends AcceptEvents {
+  /** The socket cannot be made for now; said once until it can. */
+  openFailed(reason: string): void;
+  /** It could. */
+  openRecovered(): void;
   /** A fault of ours in a call. */
   internalError(method: string, thrown: unknown): void;
 }
@@ -51,23 +62,28 @@ export class AdminServer {
   readonly path: string;
   readonly #server: Server;
   readonly #connections: Connections;
-  readonly #health = new HealthImplementation({ "": "NOT_SERVING", [ProxyAdminService.typeName]: "NOT_SERVING" });
+  readonly #events: AdminServerEvents;
+  readonly #health: HealthService;
   readonly #started = Promise.withResolvers<void>();
   /** Each ends a stream. */
   readonly #streams = new Set<AbortController>();
   #isDraining = false;
+  #isClosed = false;
+  #openProblem: string | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
   #socket: AdminSocket | undefined;
 
   /** @param path Of the Unix socket, which {@linkcode AdminServer.open} makes. */
   constructor(path: string, administered: Administered, events: AdminServerEvents) {
     this.path = path;
+    this.#events = events;
     setLogVerbosity(logVerbosity.NONE); // its own lines on standard error are none of our log's; errors are returned too
     this.#server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST });
     this.#server.addService(serviceDefinition(ProxyAdminService), this.#implementation(administered, events));
-    this.#health.addToServer(this.#server);
+    this.#health = new HealthService(administered.health, this.#server);
     new ReflectionService(reflectedPackage()).addToServer(this.#server);
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-    this.#connections = new Connections((connection) => injector.injectConnection(connection));
+    this.#connections = new Connections((connection) => injector.injectConnection(connection), events);
   }
 
   /**
@@ -81,36 +97,77 @@ export class AdminServer {
   }
 
   /**
-   * Makes the socket anew where another process took its path, and is gone.
+   * The same, but where the socket's disk takes no write, the socket is opened when it does: until then
+   * {@linkcode AdminServer.problem} says why.
+   *
+   * @throws {AdminSocketError} If it cannot be had for another reason.
+   */
+  async openEventually(): Promise<void> {
+    try {
+      await this.open();
+    } catch (error) {
+      if (!isUnwritable(error)) throw error;
+      this.#openProblem = reasonOf(error);
+      this.#events.openFailed(this.#openProblem);
+      this.#retryOpen();
+    }
+  }
+
+  #retryOpen(): void {
+    if (this.#isClosed) return;
+    this.#retry = setTimeout(() => {
+      this.open().then(() => {
+        if (this.#isClosed) return this.#socket?.remove();
+        this.#openProblem = undefined;
+        this.#events.openRecovered();
+      }).catch((error) => {
+        this.#openProblem = reasonOf(error);
+        this.#retryOpen();
+      });
+    }, RETRY_OPEN_MS);
+  }
+
+  /** Whether clients can reach it. */
+  get isOpen(): boolean {
+    return this.#socket !== undefined;
+  }
+
+  /** Why clients cannot reach it, in one line; `undefined` where they can. */
+  get problem(): string | undefined {
+    if (this.#openProblem !== undefined) return this.#openProblem;
+    const { acceptProblem } = this.#connections;
+    return acceptProblem && `accepts no connections: ${acceptProblem}`;
+  }
+
+  /**
+   * Makes the socket anew where another process took its path, and is gone; {@linkcode AdminServer.openEventually} says
+   * when.
    *
    * @throws {AdminSocketError} If it cannot be had.
    */
   async restore(): Promise<void> {
-    if (this.#socket?.isInPlace === false) await this.open();
+    if (this.#socket?.isInPlace === false) await this.openEventually();
   }
 
   /** Answers calls from now on. */
   start(): void {
-    this.#setHealth("SERVING");
     this.#started.resolve();
   }
 
   /** Tells whoever asks for its health that the program is about to end, and ends what watches it. */
   drain(): void {
-    this.#setHealth("NOT_SERVING");
+    this.#health.end();
     this.#isDraining = true;
     for (const stream of this.#streams) stream.abort();
   }
 
   /** Removes the socket; ends when every client has left, or soon. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#retry);
     this.#socket?.remove();
     await this.#connections.close(CLOSE_MS);
     this.#server.forceShutdown();
-  }
-
-  #setHealth(status: "SERVING" | "NOT_SERVING"): void {
-    for (const service of ["", ProxyAdminService.typeName]) this.#health.setStatus(service, status);
   }
 
   #implementation(administered: Administered, events: AdminServerEvents): UntypedServiceImplementation {
@@ -134,7 +191,7 @@ export class AdminServer {
     handler: UnaryHandler,
     events: AdminServerEvents,
   ): handleUnaryCall<unknown, unknown> {
-    return async ({ request }, callback) => {
+    const answer = async (request: unknown, callback: sendUnaryData<unknown>) => {
       try {
         await this.#started.promise;
         callback(null, await handler(request));
@@ -143,6 +200,9 @@ export class AdminServer {
         callback(statusOf(error));
       }
     };
+    return ({ request }, callback) => {
+      answer(request, callback).catch((thrown) => events.internalError(name, thrown));
+    };
   }
 
   #streaming(
@@ -150,7 +210,7 @@ export class AdminServer {
     handler: StreamingHandler,
     events: AdminServerEvents,
   ): handleServerStreamingCall<unknown, unknown> {
-    return async (call) => {
+    const answer = async (call: ServerWritableStream<unknown, unknown>) => {
       const ending = new AbortController();
       const { signal } = ending;
       this.#streams.add(ending);
@@ -167,7 +227,14 @@ export class AdminServer {
         this.#streams.delete(ending);
       }
     };
+    return (call) => {
+      answer(call).catch((thrown) => events.internalError(name, thrown));
+    };
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 // Deserializers made their requests, and serializers take their answers.

@@ -6,6 +6,7 @@
 
 import type { Administration } from "../control/administration.ts";
 import type { Handover } from "../control/handover.ts";
+import type { Health } from "../control/health.ts";
 import { intervals } from "../control/metrics/intervals.ts";
 import type { Stats } from "../control/metrics/stats.ts";
 import { readWatchInterval } from "../control/requests.ts";
@@ -32,13 +33,14 @@ export interface Administered {
   /** Reads what was counted so far. */
   stats(): Stats;
   readonly handover: Pick<Handover, "begin" | "finish">;
+  readonly health: Pick<Health, "problems" | "known" | "watch">;
 }
 
 type MethodsOf<Service> = Service extends GenService<infer Methods> ? Methods : never;
 
 /** Answers each RPC; what a handler throws is the call's error. */
 export function makeHandlers(
-  { administration, version, stats, handover }: Administered,
+  { administration, version, stats, handover, health }: Administered,
 ): Handlers<MethodsOf<typeof ProxyAdminService>> {
   return {
     listRoutes: ({ listenerAddr }) => ({ routes: administration.routes(listenerAddr).map(routeMessage) }),
@@ -88,7 +90,7 @@ export function makeHandlers(
         ...listener,
         routes: omitRoutes ? [] : administration.routes(listener.addr),
       }));
-      return statusMessage({ ...status, version, listeners });
+      return statusMessage({ ...status, version, problems: health.known(), listeners });
     },
     watchStats: async function* ({ interval }, signal) {
       const intervalMs = readWatchInterval(interval && millisecondsOf(interval));

@@ -42,7 +42,7 @@ export class AdminSocket {
    */
   static async open(
     path: string,
-    listen: (path: string) => Promise<void>,
+    listen: (path: string) => void | Promise<void>,
     { replaces = false }: { readonly replaces?: boolean } = {},
   ): Promise<AdminSocket> {
     if (!replaces && await isServed(path)) {

@@ -5,31 +5,44 @@
  */
 
 import { AdminServer } from "../admin/server.ts";
+import type { AcceptEvents } from "../control/accept_loop.ts";
 import { Administration } from "../control/administration.ts";
 import { CertificateFiles } from "../control/certificate_files.ts";
 import { ConfigError } from "../control/config.ts";
+import type { ConfigPlaces } from "../control/config_places.ts";
 import type { Config, ConfigProblem, StoredState } from "../control/config_types.ts";
 import type { EngineChoice } from "../control/engine_choice.ts";
 import { GeoipFile } from "../control/geoip_file.ts";
 import { type HandedListener, Handover } from "../control/handover.ts";
+import { Health } from "../control/health.ts";
 import type { Log } from "../control/log.ts";
 import { MetricsEndpoint } from "../control/metrics/endpoint.ts";
 import { Metrics } from "../control/metrics/metrics.ts";
-import { notReady, type ReadinessSources } from "../control/metrics/readiness.ts";
 import type { MetricSources } from "../control/metrics/sources.ts";
 import { readStats, type StatsSources } from "../control/metrics/stats.ts";
+import { printable } from "../control/quote.ts";
 import type { ServerLock } from "../control/store/lock.ts";
 import type { Store } from "../control/store/store.ts";
 import { type StopOptions, Supervisor } from "../control/supervisor.ts";
 import { postQuantumWarning, tlsStatus } from "../control/tls_status.ts";
+import { NothingBoundError } from "../control/unbound_listeners.ts";
+import { checkUsedFiles, type FileFindings } from "../control/used_files.ts";
+import { ListenError } from "../edge/engine.ts";
 import { messageOf, stackOf } from "../edge/thrown.ts";
+import { Failure } from "./failure.ts";
 import type { Predecessor } from "./predecessor.ts";
 import type { ServiceManager } from "./service_manager.ts";
+import { offlineApply, unservable } from "./unservable.ts";
 import { commit, version } from "./version.ts";
 
-/** What the parts are made from. */
-export interface Foundation {
+/** A configuration file, and where in it what stands. */
+export interface NamedFile {
   readonly file: string;
+  readonly places: ConfigPlaces;
+}
+
+/** What the parts are made from. */
+export interface Foundation extends NamedFile {
   readonly config: Config;
   readonly log: Log;
   readonly engine: EngineChoice;
@@ -47,6 +60,7 @@ export interface Parts {
   readonly certificates: CertificateFiles;
   readonly admin: AdminServer | undefined;
   readonly metrics: MetricsEndpoint | undefined;
+  readonly health: Health;
   /** Resolves when another process has taken this one's place. */
   readonly replaced: Promise<StopOptions>;
 }
@@ -55,14 +69,15 @@ export interface Parts {
  * Loads what there is to serve, within the transaction that `prepare` opens, and binds its listeners. What another process
  * has that is to be replaced is left to it.
  *
- * @throws {ConfigError | StoreError | ListenError | AdminSocketError} If that cannot be.
+ * @throws {ConfigError | StoreError | AdminSocketError | Failure} If that cannot be.
  */
 export async function assemble(foundation: Foundation): Promise<Parts> {
   const { file, config, log, engine, lock, store, predecessor, manager } = foundation;
   const { state, seeded, differs } = store.prepare(config);
-  refuse(file, unservable(config, state));
+  const files = checkUsedFiles(config, seeded ? undefined : state, engine.tls.certificateProblem);
+  refuse(foundation, [...unservable(file, config, state, seeded), ...files.problems]);
   const { geoipDb } = config.firewall;
-  const geoip = geoipDb === undefined ? undefined : GeoipFile.load(geoipDb);
+  const geoip = geoipDb === undefined ? undefined : GeoipFile.open(geoipDb);
   const certificates = new CertificateFiles({
     log,
     trial: engine.tls.certificateProblem,
@@ -75,14 +90,10 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
   });
   for (const { addr, routes } of state.listeners) for (const route of routes) certificates.add(route, addr);
   const served = { geoip: geoip?.bytes, certificates };
-  const supervisor = new Supervisor(
-    config,
-    state,
-    served,
-    log,
-    engine,
-    predecessor?.listeners,
-    predecessor?.ticketKeys,
+  const supervisor = explainListening(
+    foundation,
+    seeded,
+    () => new Supervisor(config, state, served, log, engine, predecessor?.listeners, predecessor?.ticketKeys),
   );
   const administration = new Administration({
     config,
@@ -96,8 +107,14 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
   const internalError = (method: string, thrown: unknown) =>
     log.error("internal_error", { method, stack: stackOf(thrown) });
   const counted = { version, commit, supervisor, administration, certificates };
-  const metrics = config.metrics && makeMetrics(config.metrics, { ...counted, store, log });
-  if (!inheritsMetrics(config, predecessor)) metrics?.open();
+  const health: Health = new Health({
+    supervisor,
+    administration,
+    store,
+    services: () => serviceProblems(admin, metrics),
+  }, log);
+  const metrics = config.metrics && makeMetrics(config.metrics, { ...counted, health, log });
+  if (!inheritsMetrics(config, predecessor)) openMetrics(foundation, metrics);
   const replaced = Promise.withResolvers<StopOptions>();
   const handover: Handover = new Handover({
     administration,
@@ -110,11 +127,16 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
     restoreSocket: async () => await admin?.restore(),
     leave: replaced.resolve,
   });
-  const administered = { administration, version, stats: () => readStats(counted), handover };
+  const administered = { administration, version, stats: () => readStats(counted), handover, health };
   const admin: AdminServer | undefined = config.grpc &&
-    new AdminServer(config.grpc.addr, administered, { internalError });
+    new AdminServer(config.grpc.addr, administered, {
+      internalError,
+      ...acceptEvents(log, "admin"),
+      openFailed: (error) => log.error("admin_socket_unavailable", { error }),
+      openRecovered: () => log.info("admin_listening", { addr: config.grpc?.addr ?? "" }),
+    });
   if (predecessor === undefined) {
-    await admin?.open().catch((error) => {
+    await admin?.openEventually().catch((error) => {
       metrics?.close();
       throw error;
     });
@@ -123,7 +145,19 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
   logTls(foundation, state);
   if (seeded) log.info("database_seeded", { database: config.database.path });
   if (differs) log.warn("config_differs", {});
-  return { log, supervisor, administration, certificates, admin, metrics, replaced: replaced.promise };
+  warnOfFiles(foundation, files);
+  return { log, supervisor, administration, certificates, admin, metrics, health, replaced: replaced.promise };
+}
+
+/** Logs what is not meant about files; that a certificate is of no use was logged as it was read. */
+function warnOfFiles({ file, places, config, log }: Foundation, { warnings, stored }: FileFindings): void {
+  for (const { path, message } of warnings) {
+    log.warn("config", { file, key: path, line: places.line(path), message });
+  }
+  const authorities = stored.problems.filter(({ path }) => path.endsWith(".backend_ca"));
+  for (const { path, message } of [...authorities, ...stored.warnings]) {
+    log.warn("config", { file: config.database.path, key: path, message });
+  }
 }
 
 /** Says what TLS is spoken with, and warns where that matters and it lacks what it should have. */
@@ -139,7 +173,7 @@ function logTls({ config: { proxy }, log, engine }: Foundation, { listeners }: S
 /** Makes the endpoint of scrapers. */
 function makeMetrics(
   { addr, path, dashboard }: NonNullable<Config["metrics"]>,
-  sources: MetricSources & StatsSources & ReadinessSources & { readonly log: Log },
+  sources: MetricSources & StatsSources & { readonly health: Health; readonly log: Log },
 ): MetricsEndpoint {
   return new MetricsEndpoint({
     addr,
@@ -147,9 +181,27 @@ function makeMetrics(
     dashboard,
     metrics: new Metrics(sources),
     stats: () => readStats(sources),
-    notReady: () => notReady(sources),
+    notReady: () => sources.health.problems(),
     failed: (thrown) => sources.log.error("internal_error", { method: "metrics", stack: stackOf(thrown) }),
+    ...acceptEvents(sources.log, "metrics"),
   });
+}
+
+/** What of those who look after the program cannot be served. */
+function serviceProblems(admin: AdminServer | undefined, metrics: MetricsEndpoint | undefined): string[] {
+  const problems: string[] = [];
+  if (admin?.problem !== undefined) problems.push(`admin API: ${admin.problem}`);
+  if (metrics?.acceptProblem !== undefined) {
+    problems.push(`metrics endpoint: accepts no connections: ${metrics.acceptProblem}`);
+  }
+  return problems;
+}
+
+function acceptEvents(log: Log, service: "admin" | "metrics"): AcceptEvents {
+  return {
+    acceptFailed: (reason) => log.error("service_accept_failed", { service, reason }),
+    acceptRecovered: () => log.info("service_accept_recovered", { service }),
+  };
 }
 
 /** Whether the process that is replaced has the endpoint's address: then it is opened once this one serves. */
@@ -163,18 +215,34 @@ function handedMetrics(config: Config, endpoint: MetricsEndpoint | undefined): H
   return { addr: config.metrics.addr, boundAddr: endpoint.boundAddr, sockets: 0 };
 }
 
-/** What a database that has its own truth may lack of its configuration. */
-function unservable({ firewall }: Config, state: StoredState): ConfigProblem[] {
-  const problems: ConfigProblem[] = [];
-  if (state.listeners.length === 0) {
-    problems.push({ path: "listeners", message: "there is none, in the file or the database; add at least one" });
+/** Runs `listen`, and says where addresses come from and how to correct them, if not one can be listened on. */
+function explainListening<T>({ file, config }: Foundation, seeded: boolean, listen: () => T): T {
+  try {
+    return listen();
+  } catch (error) {
+    if (error instanceof NothingBoundError) {
+      const source = seeded
+        ? `comes from ${printable(file)}`
+        : `is stored in the database ${printable(config.database.path)}, which the server goes by: correct it in ` +
+          `${printable(file)}, then run ${offlineApply(file, "--prune")}`;
+      throw new Failure(error.errors.map(({ message }) => `${message} (the address ${source})`), { cause: error });
+    }
+    throw error;
   }
-  if (state.firewall.blockedCountries.length > 0 && firewall.geoipDb === undefined) {
-    problems.push({ path: "firewall.geoip_db", message: "is missing: the database blocks countries" });
-  }
-  return problems;
 }
 
-export function refuse(file: string, problems: readonly ConfigProblem[]): void {
-  if (problems.length > 0) throw new ConfigError(file, problems);
+/** Opens the endpoint of scrapers, and says where its address comes from if that cannot be. */
+function openMetrics({ file, places }: NamedFile, metrics: MetricsEndpoint | undefined): void {
+  try {
+    metrics?.open();
+  } catch (error) {
+    if (!(error instanceof ListenError)) throw error;
+    const source = places.variable("metrics.addr") ?? file;
+    throw new Failure([`${error.message} (the address comes from ${printable(source)})`], { cause: error });
+  }
+}
+
+/** Refuses to start where there are problems. @throws {ConfigError} With all of them. */
+export function refuse({ file, places }: NamedFile, problems: readonly ConfigProblem[]): void {
+  if (problems.length > 0) throw new ConfigError(file, problems, places);
 }

@@ -11,6 +11,7 @@ import { readDuration } from "../control/config_values.ts";
 import { printable } from "../control/quote.ts";
 import { StoreError } from "../control/store/store_error.ts";
 import { ListenError } from "../edge/engine.ts";
+import { type OfflineApplyOptions, runApply } from "./apply.ts";
 import { runCheck } from "./check.ts";
 import { addExamples } from "./ctl/command.ts";
 import { addCompletions } from "./completions/completions.ts";
@@ -120,7 +121,7 @@ function defineCommands(program: Command, output: Output, setExitCode: (code: nu
       setExitCode(await runServer(config, { takeover, ...drain !== undefined && { drainMs: drain } }));
     });
   configCommand(program, "check")
-    .description("Check a configuration file and the files that it names; every problem is one line.")
+    .description("Check a configuration file, the files that it names and its database; every problem is one line.")
     .action(({ config }: ConfigOption) => runCheck(config, output));
   defineStatus(addServerOptions(program.command("status")), { output, invocation: "mc-proxy", setExitCode });
   configCommand(program, "snapshot", " -o /backup/mc-proxy.db")
@@ -130,6 +131,12 @@ function defineCommands(program: Command, output: Output, setExitCode: (code: nu
     .action(({ config, out, keepDays }: ConfigOption & { readonly out?: string; readonly keepDays?: number }) =>
       runSnapshot(config, { out, keepDays }, output)
     );
+  configCommand(program, "apply", " --prune --dry-run")
+    .description("Have the database of a server that does not run follow the file; one that runs: ctl apply.")
+    .option("--prune", "remove the listeners, routes and firewall rules that the file lacks")
+    .option("--dry-run", "print what would be changed, and change nothing")
+    .option("--json", "print JSON, one document on one line")
+    .action(({ config, ...options }: ConfigOption & OfflineApplyOptions) => runApply(config, options, output));
   defineCtl(program.command("ctl"), { output, invocation: "mc-proxy ctl", setExitCode });
   // The name by which others call it; one of the two in the help is enough.
   const alias = program.command("mcproxyctl", { hidden: true });

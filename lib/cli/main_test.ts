@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import type { Command } from "commander";
 import manifest from "../../deno.json" with { type: "json" };
-import { parseConfig } from "../control/config.ts";
+import { DatabaseSync } from "node:sqlite";
+import { parseConfig, type StoredState } from "../control/config.ts";
+import { SCHEMA_VERSION } from "../control/store/migrations.ts";
 import { Store } from "../control/store/store.ts";
 import { main, makeProgram } from "./main.ts";
 
@@ -62,7 +64,7 @@ Deno.test("check warns of what has no effect, and still passes", async () => {
     code: 0,
     out: "DIR/warn.toml: OK (1 listener, 1 route)\n",
     err: [
-      'DIR/warn.toml: listeners[0].routes[0].backend_tls: warning: has no effect where mode is "l4"',
+      'DIR/warn.toml: line 5: listeners[0].routes[0].backend_tls (a): warning: has no effect where mode is "l4"',
       "",
     ].join("\n"),
   });
@@ -74,8 +76,8 @@ Deno.test("check prints every problem on a line of its own and nothing else", as
     code: 1,
     out: "",
     err: [
-      "DIR/bad.toml: proxy.workers: expected a whole number from 0 to 1024, got -1",
-      'DIR/bad.toml: log.level: expected "debug", "info", "warn" or "error", got "loud"',
+      "DIR/bad.toml: line 6: proxy.workers: expected a whole number from 0 to 1024, got -1",
+      'DIR/bad.toml: line 4: log.level: expected "debug", "info", "warn" or "error", got "loud"',
       "",
     ].join("\n"),
   });
@@ -98,16 +100,106 @@ Deno.test("check refuses what the server would refuse, with the files that are n
     code: 1,
     out: "",
     err: [
-      "DIR/refused.toml: database.path: DIR/none/x.db: its folder DIR/none does not exist",
-      "DIR/refused.toml: listeners[0].routes[0].tls_cert: DIR/none.pem: does not exist",
-      'DIR/refused.toml: listeners[0].routes[0].tls_key: DIR/refused.toml: is not PEM: it has no "-----BEGIN " line',
+      "DIR/refused.toml: line 1: database.path: DIR/none/x.db: its folder DIR/none does not exist",
+      "DIR/refused.toml: line 4: listeners[0].routes[0].tls_cert (a): DIR/none.pem: does not exist",
+      'DIR/refused.toml: line 4: listeners[0].routes[0].tls_key (a): DIR/refused.toml: is not PEM: it has no "-----BEGIN " line',
       "",
     ].join("\n"),
   });
 });
 
+Deno.test("check refuses addresses that cannot be bound together, and names both", async () => {
+  const both = (second: string, first: string, path: string, shared: string) =>
+    `DIR/together.toml: line ${
+      path === "metrics.addr" ? 3 : 2
+    }: ${path}: "${second}" cannot be bound together with "${first}" of listeners[0].addr: both take ` +
+    `port 8443 of ${shared}; remove one of them, or give one another port\n`;
+  const cases: readonly (readonly [first: string, second: string, metrics: string, err: string])[] = [
+    [":8443", "0.0.0.0:8443", ":9090", both("0.0.0.0:8443", ":8443", "listeners[1].addr", "every IPv4 address")],
+    ["[::1]:8443", "[::]:8443", ":9090", both(":8443", "[::1]:8443", "listeners[1].addr", "::1")],
+    [":8443", ":8444", "127.0.0.1:8443", both("127.0.0.1:8443", ":8443", "metrics.addr", "127.0.0.1")],
+    ["127.0.0.1:8443", "[::1]:8443", "127.0.0.2:8443", ""],
+  ];
+  for (const [first, second, metrics, err] of cases) {
+    const file = writeConfig(
+      "together.toml",
+      `database.path = "x.db"
+      listeners = [{ addr = "${first}" }, { addr = "${second}" }]
+      metrics.addr = "${metrics}"`,
+    );
+    const result = await run("check", "-c", file);
+    assert.deepEqual([result.code, result.err], [err === "" ? 0 : 1, err]);
+  }
+});
+
+Deno.test("check looks at what the database holds, which counts where there is one, and leaves it as it was", async () => {
+  const { config } = parseConfig('database.path = "x"\n[[listeners]]\naddr = ":8443"', { file: "/c.toml" });
+  const make = (name: string, change?: (db: DatabaseSync) => void, seed: StoredState = config) => {
+    const store = Store.open(`${folder}/${name}.db`);
+    store.prepare(seed);
+    store.commit();
+    store.close();
+    using db = new DatabaseSync(`${folder}/${name}.db`);
+    change?.(db);
+  };
+  const errorsOf = async (name: string, more = "", listener = '[[listeners]]\naddr = ":443"') => {
+    const names = () => [...Deno.readDirSync(folder)].map((each) => each.name).sort();
+    const file = writeConfig(`${name}.toml`, `database.path = "${name}.db"\n${listener}\n${more}`);
+    const before = [names(), Deno.readFileSync(`${folder}/${name}.db`)];
+    const { code, err } = await run("check", "-c", file);
+    assert.deepEqual([names(), Deno.readFileSync(`${folder}/${name}.db`)], before);
+    assert.equal(code, err === "" ? 0 : 1);
+    return err.replaceAll(`DIR/${name}`, "DIR/x");
+  };
+  make("sound");
+  assert.equal(await errorsOf("sound"), "");
+  assert.equal(await errorsOf("sound", "", ""), "", "the listeners of the database are enough");
+  assert.equal(
+    await errorsOf("sound", 'metrics.addr = "127.0.0.1:8443"', ""),
+    'DIR/x.toml: line 3: metrics.addr: "127.0.0.1:8443" cannot be bound together with ":8443" of the database DIR/x.db: ' +
+      "both take port 8443 of 127.0.0.1; remove one of them, or give one another port\n",
+  );
+  make(
+    "newer",
+    (db) => db.exec("INSERT INTO schema_migrations SELECT 999, name, applied_at FROM schema_migrations LIMIT 1"),
+  );
+  assert.equal(
+    await errorsOf("newer"),
+    `DIR/x.toml: line 1: database.path: DIR/x.db: has schema version 999, newer than this program's ${SCHEMA_VERSION}; ` +
+      "run a newer mc-proxy, or restore an older snapshot\n",
+  );
+  make("bare", (db) => db.exec("DELETE FROM listeners"));
+  assert.equal(
+    await errorsOf("bare"),
+    "DIR/x.toml: line 2: listeners: those of the file are not used, and the database DIR/x.db has none; " +
+      "run mc-proxy apply -c DIR/x.toml\n",
+  );
+  assert.equal(
+    await errorsOf("bare", "", ""),
+    "DIR/x.toml: listeners: there is none, in the file or the database; add at least one\n",
+  );
+  make("foreign", (db) => db.exec("PRAGMA application_id = 1"));
+  assert.equal(
+    await errorsOf("foreign"),
+    "DIR/x.toml: line 1: database.path: DIR/x.db: is a database of another program; set database.path to another file\n",
+  );
+  // Whatever page it is that was overwritten; migrations leave pages without content, which may hold anything.
+  make("corrupt", (db) => db.exec("VACUUM"));
+  const octets = Deno.readFileSync(`${folder}/corrupt.db`);
+  for (let page = 1; page * 4096 < octets.length; page++) {
+    Deno.writeFileSync(`${folder}/corrupt.db`, octets.slice().fill(0xa5, page * 4096, (page + 1) * 4096));
+    assert.equal(
+      await errorsOf("corrupt"),
+      "DIR/x.toml: line 1: database.path: DIR/x.db: is corrupt; restore a snapshot\n",
+      `page ${page}`,
+    );
+  }
+  Deno.writeFileSync(`${folder}/corrupt.db`, octets.subarray(0, 5000));
+  assert.match(await errorsOf("corrupt"), /is corrupt; restore a snapshot\n$/);
+});
+
 Deno.test("check makes no database", async () => {
-  const file = writeConfig("traceless.toml", 'database.path = "traceless.db"');
+  const file = writeConfig("traceless.toml", 'database.path = "traceless.db"\n[[listeners]]\naddr = ":443"');
   assert.equal((await run("check", "-c", file)).code, 0);
   await assert.rejects(Deno.stat(`${folder}/traceless.db`), Deno.errors.NotFound);
 });

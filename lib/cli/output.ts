@@ -4,11 +4,13 @@
  * @module
  */
 
+import { fileErrorReason } from "../control/file_access.ts";
 import { readVariable } from "./environment.ts";
+import { Failure } from "./failure.ts";
 
 /** Takes whole lines, line feeds included. */
 export interface Output {
-  /** What was asked for. */
+  /** What was asked for. @throws {Failure} If it cannot be written. */
   out(text: string): void;
   /** Warnings and errors. */
   err(text: string): void;
@@ -29,8 +31,22 @@ let isClosed = false;
 
 /** Standard output and standard error of this process. */
 export const processOutput: Output = {
-  out: (text) => write(Deno.stdout, text, () => isClosed = true),
-  err: (text) => write(Deno.stderr, text, () => {}),
+  out: (text) => {
+    try {
+      write(Deno.stdout, text);
+    } catch (error) {
+      // `mc-proxy --help | head -1`: nobody is left to be told.
+      if (error instanceof Deno.errors.BrokenPipe) isClosed = true;
+      else throw new Failure([`standard output: ${fileErrorReason(error)}`], { cause: error });
+    }
+  },
+  err: (text) => {
+    try {
+      write(Deno.stderr, text);
+    } catch {
+      // There is nowhere else to say so.
+    }
+  },
   get screen() {
     return Deno.stdout.isTerminal() && readVariable("TERM") !== "dumb" ? terminal : undefined;
   },
@@ -50,14 +66,7 @@ const terminal: Screen = {
   },
 };
 
-/** @param onClosed Called where whoever read has gone. */
-function write(stream: { writeSync(octets: Uint8Array): number }, text: string, onClosed: () => void): void {
+function write(stream: { writeSync(octets: Uint8Array): number }, text: string): void {
   let rest = new TextEncoder().encode(text);
-  try {
-    while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
-  } catch (error) {
-    // `mc-proxy --help | head -1`: nobody is left to be told.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
-    onClosed();
-  }
+  while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
 }

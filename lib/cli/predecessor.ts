@@ -13,6 +13,7 @@ import type { HandedTicketKeys } from "../control/ticket_keyring.ts";
 import { within } from "../control/within.ts";
 import type { Inheritance } from "../edge/inherited.ts";
 import { DescriptorError, DescriptorSocket } from "../edge/linux/descriptors.ts";
+import { messageOf } from "../edge/thrown.ts";
 import { isTicketKey } from "../edge/ticket_key.ts";
 
 /** How long the other process may take to begin: a change that is under way takes 15 s at most. */
@@ -64,7 +65,9 @@ export class Predecessor {
     this.#token = token;
     this.#client = client;
     this.#abort = abort;
-    over.catch((error) => this.#end = errorOf(error));
+    over.catch((error) =>
+      this.#end = error instanceof AdminError ? errorOf(error) : new TakeoverError(messageOf(error))
+    );
   }
 
   /**

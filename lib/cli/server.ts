@@ -5,11 +5,14 @@
  */
 
 import { ConfigError, loadConfig } from "../control/config.ts";
-import { examine } from "../control/examination.ts";
+import { databaseProblems } from "../control/config_files.ts";
+import { examineEngine } from "../control/examination.ts";
+import { prepareStacks, reportUnhandled } from "../control/last_resort.ts";
 import { Log } from "../control/log.ts";
 import { ServerLock } from "../control/store/lock.ts";
 import { Store } from "../control/store/store.ts";
 import type { StopOptions } from "../control/supervisor.ts";
+import { stackOf } from "../edge/thrown.ts";
 import { assemble, type Foundation, type Parts } from "./assemble.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { failureOf, meet, takeOver } from "./takeover.ts";
@@ -31,25 +34,27 @@ export interface ServerOptions {
 /**
  * Runs the proxy.
  *
- * Nothing is written before every listener is bound: a start that fails leaves the database as it was, or makes none; and
+ * Nothing is written before the listeners are bound: a start that fails leaves the database as it was, or makes none; and
  * a server that runs, and was to be replaced, carries on.
  *
  * @param file The configuration file.
  * @returns The exit code, once a signal or another process has ended it.
- * @throws {ConfigError | StoreError | ListenError | AdminSocketError | Failure} If it cannot start.
+ * @throws {ConfigError | StoreError | AdminSocketError | Failure} If it cannot start.
  */
 export async function runServer(file: string, { takeover = false, drainMs = 0 }: ServerOptions = {}): Promise<number> {
-  const { config, warnings } = loadConfig(file);
-  const { engine, findings } = examine(config);
-  if (engine === undefined || findings.problems.length > 0) throw new ConfigError(file, findings.problems);
+  prepareStacks();
+  const { config, warnings, places } = loadConfig(file);
+  const { engine, findings } = examineEngine(config);
+  const problems = [...findings.problems, ...databaseProblems(config)];
+  if (engine === undefined || problems.length > 0) throw new ConfigError(file, problems, places);
   const log = new Log(config.log.level, config.log.format);
   if (engine.obstacle !== undefined) log.info("engine_portable", { reason: engine.obstacle.message });
   const predecessor = takeover ? await meet(file, config, engine.name) : undefined;
   const manager = ServiceManager.open((reason) => log.warn("service_manager", { reason }), predecessor?.watchdogMs);
-  const foundation = { file, config, log, engine, predecessor, manager };
+  const foundation = { file, places, config, log, engine, predecessor, manager };
   const { lock, store, parts } = await begin(foundation, drainMs);
   for (const { path, message } of [...warnings, ...findings.warnings]) {
-    log.warn("config", { file, key: path, message });
+    log.warn("config", { file, key: path, line: places.line(path), message });
   }
   await serve(parts, foundation);
   log.info("stopped", { worker_failures: parts.supervisor.status.workerFailures });
@@ -69,8 +74,8 @@ async function begin(
   let store: Store | undefined;
   let parts: Parts | undefined;
   try {
-    lock = ServerLock.take(config.database.path);
-    store = Store.open(config.database.path);
+    const taken = lock = ServerLock.take(config.database.path);
+    store = Store.open(config.database.path, { claim: () => taken.claim() });
     parts = await assemble({ ...foundation, lock, store });
     if (predecessor === undefined) store.commit();
     else await takeOver(parts, store, predecessor, drainMs);
@@ -93,7 +98,7 @@ async function serve(
   parts: Parts,
   { config, manager, predecessor }: Omit<Foundation, "lock" | "store">,
 ): Promise<void> {
-  const { log, supervisor, administration, certificates, admin, metrics, replaced } = parts;
+  const { log, supervisor, administration, certificates, admin, metrics, health, replaced } = parts;
   const stopping = Promise.withResolvers<StopOptions>();
   let isStopping = false;
   const stop = (options: StopOptions) => {
@@ -116,6 +121,9 @@ async function serve(
     ? [["SIGINT", onStop], ["SIGTERM", onStop]]
     : [["SIGINT", onStop], ["SIGTERM", onStop], ["SIGHUP", onReload]];
   for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
+  using _net = reportUnhandled((thrown) => {
+    log.error("internal_error", { method: "unhandled", stack: stackOf(thrown) });
+  });
   let isReplaced = false;
   void replaced.then((options) => {
     isReplaced = true;
@@ -128,6 +136,7 @@ async function serve(
   else manager?.stopping("Stopping: open connections may finish", config.proxy.shutdownTimeoutMs);
   const mayLeave = isReplaced && manager !== undefined ? after(MANAGER_MS) : undefined;
   certificates.close();
+  health.close();
   admin?.drain();
   await administration.drain();
   if (isReplaced) {
@@ -144,15 +153,23 @@ async function serve(
 }
 
 async function start(parts: Parts, manager: ServiceManager | undefined, isNewMain: boolean): Promise<void> {
-  const { log, supervisor, administration, certificates, admin, metrics } = parts;
+  const { log, supervisor, administration, certificates, admin, metrics, health } = parts;
   if (!await supervisor.start()) return;
   certificates.start();
+  health.start();
   admin?.start();
-  if (admin !== undefined) log.info("admin_listening", { addr: admin.path });
+  if (admin?.isOpen) log.info("admin_listening", { addr: admin.path });
   if (metrics?.boundAddr !== undefined) log.info("metrics_listening", { addr: metrics.boundAddr });
   const { engine, workers, listeners } = administration.status;
   const routes = listeners.reduce((sum, { routeCount }) => sum + routeCount, 0);
-  log.info("ready", { engine, workers, listeners: listeners.length, routes });
+  const closed = listeners.filter(({ problem }) => problem !== undefined).length;
+  log.info("ready", {
+    engine,
+    workers,
+    listeners: listeners.length,
+    routes,
+    not_open: closed === 0 ? undefined : closed,
+  });
   manager?.ready(statusLine(parts), { isNewMain });
   manager?.watch(() => supervisor.answers(), () => statusLine(parts));
 }
@@ -162,7 +179,9 @@ function statusLine({ administration }: Parts): string {
   const { listeners } = administration.status;
   const sum = (of: (listener: typeof listeners[number]) => number) => listeners.reduce((n, each) => n + of(each), 0);
   const [routes, connections] = [sum(({ routeCount }) => routeCount), sum(({ counts }) => counts.active)];
-  return `Serving: listeners ${listeners.length}, routes ${routes}, open connections ${connections}`;
+  const closed = sum(({ problem }) => Number(problem !== undefined));
+  const notOpen = closed === 0 ? "" : ` (${closed} of them not open)`;
+  return `Serving: listeners ${listeners.length}${notOpen}, routes ${routes}, open connections ${connections}`;
 }
 
 function after(ms: number): Promise<void> {

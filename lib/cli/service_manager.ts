@@ -134,12 +134,14 @@ export class ServiceManager {
     if (this.watchdogMs === undefined) return;
     const pauseMs = this.watchdogMs / WATCHDOG_BEATS;
     const beat = async () => {
-      const alive = await isAlive().catch(() => false); // whatever was thrown: it is not as it should be
-      if (this.#isClosed) return;
-      if (alive && this.#waiting.length === 0) {
-        this.#tell({ WATCHDOG: 1, ...this.#state === "ready" ? { STATUS: status() } : {} });
+      try {
+        const line = await isAlive() ? status() : undefined;
+        const mayTell = line !== undefined && this.#waiting.length === 0;
+        if (mayTell) this.#tell({ WATCHDOG: 1, ...this.#state === "ready" ? { STATUS: line } : {} });
+      } catch {
+        // Whatever was thrown: the program is not as it should be, and the manager hears nothing.
       }
-      this.#watchdog = setTimeout(beat, pauseMs);
+      if (!this.#isClosed) this.#watchdog = setTimeout(() => void beat(), pauseMs);
     };
     void beat();
   }

@@ -104,6 +104,19 @@ Deno.test("the watchdog hears of a program that is alive, and of no other", asyn
   assert.ok(socket.received.slice(3).every((text) => text === "WATCHDOG=1"), "the status is still that of the stop");
 });
 
+Deno.test("a status that cannot be told is told the next time", async () => {
+  const socket = new Socket();
+  const manager = new ServiceManager(socket, 4);
+  manager.ready("Serving");
+  let asked = 0;
+  manager.watch(() => Promise.resolve(true), () => {
+    if (++asked < 3) throw new Error("a fault");
+    return `asked ${asked}`;
+  });
+  assert.equal((await socket.datagrams(2))[1], "WATCHDOG=1\nSTATUS=asked 3");
+  manager.close();
+});
+
 Deno.test("as long as the program does not answer, the watchdog hears nothing", async () => {
   const socket = new Socket();
   const manager = new ServiceManager(socket, 4);

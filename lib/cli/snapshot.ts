@@ -6,9 +6,11 @@
 
 import { basename, dirname, extname, join } from "node:path";
 import { loadConfig } from "../control/config.ts";
+import { fileExists } from "../control/file_access.ts";
 import { printable } from "../control/quote.ts";
 import { snapshotDatabase } from "../control/store/snapshot.ts";
 import { withStoreErrors } from "../control/store/store_error.ts";
+import { Failure } from "./failure.ts";
 import type { Output } from "./output.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -24,13 +26,13 @@ export interface SnapshotOptions {
 /**
  * Copies the database that a configuration names, and then removes the copies beside the new one that are too old.
  *
- * @throws {ConfigError | StoreError} If it cannot; nothing is removed unless there is a new copy.
+ * @throws {ConfigError | StoreError | Failure} If it cannot; nothing is removed unless there is a new copy.
  */
 export async function runSnapshot(file: string, { out, keepDays }: SnapshotOptions, output: Output): Promise<void> {
   const { path } = loadConfig(file).config.database;
   const now = new Date();
   const name = snapshotName(path, now);
-  const target = out === undefined ? join(dirname(path), name) : isFolder(out) ? join(out, name) : out;
+  const target = targetOf(out ?? dirname(path), name, keepDays !== undefined);
   const size = await snapshotDatabase(path, target);
   output.out(`${printable(target)} (${size} bytes)\n`);
   if (keepDays === undefined) return;
@@ -67,6 +69,22 @@ export function expiredSnapshots(files: readonly string[], database: string, bef
   );
   // Such names have the order of their times.
   return snapshots.sort().slice(0, -1).filter((name) => name < snapshotName(database, before));
+}
+
+/**
+ * The new file: `out` itself, or one of this name in it.
+ *
+ * @throws {Failure} If `out` can only be meant for a folder, and is none.
+ */
+function targetOf(out: string, name: string, keepsSeveral: boolean): string {
+  if (isFolder(out)) return join(out, name);
+  const isMeantForFolder = out.endsWith("/") || (keepsSeveral && extname(out) === "" && !exists(out));
+  if (!isMeantForFolder) return out;
+  throw new Failure([`${out}: is no folder; make it first, or name a file such as ${join(dirname(out), name)}`]);
+}
+
+function exists(path: string): boolean {
+  return withStoreErrors(path, () => fileExists(path));
 }
 
 function filesIn(folder: string): string[] {

@@ -19,6 +19,7 @@ import type { GeoipFile, GeoipStatus } from "./geoip_file.ts";
 import type { Log } from "./log.ts";
 import type { LogFieldsOf } from "./log_events.ts";
 import { formatConfig } from "./config_format.ts";
+import { conflictsOf } from "./listen_conflicts.ts";
 import {
   type Changed,
   countsOf,
@@ -41,9 +42,11 @@ import {
   readPolicy,
   readRoute,
   readRule,
+  refuse,
   type RouteInput,
 } from "./requests.ts";
 import type { RouteCounts } from "./route_counts.ts";
+import { addressesGiven, leadsToOwn, routeLoops } from "./route_loops.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
 import { checkPlannedFiles, readState, type StateInput } from "./state_request.ts";
 import { type Store, StoreError } from "./store/store.ts";
@@ -65,6 +68,7 @@ export interface Served {
     readonly listeners: readonly {
       readonly addr: string;
       readonly boundAddr: string;
+      readonly problem: string | undefined;
       readonly counts: ListenerCounts;
     }[];
   };
@@ -120,7 +124,10 @@ export interface Status {
 /** One listener at one moment. */
 export interface ListenerStatus {
   readonly addr: string;
+  /** `host:port` as it is really bound; empty where it is not. */
   readonly boundAddr: string;
+  /** Why it is not bound; it is tried again. */
+  readonly problem: string | undefined;
   readonly proxyProtocol: boolean;
   readonly maxConnections: number;
   readonly counts: ListenerCounts;
@@ -224,9 +231,9 @@ export class Administration {
       workers,
       workerFailures,
       draining: this.#draining,
-      listeners: listeners.map(({ addr, boundAddr, counts }) => {
+      listeners: listeners.map(({ addr, boundAddr, problem, counts }) => {
         const { proxyProtocol, maxConnections, routeCount } = this.#known(addr);
-        return { addr, boundAddr, proxyProtocol, maxConnections, counts, routeCount };
+        return { addr, boundAddr, problem, proxyProtocol, maxConnections, counts, routeCount };
       }),
       firewall: {
         ruleCount: this.#ruleCount,
@@ -262,6 +269,7 @@ export class Administration {
         const keeps = old?.mode === "l7" && route.mode === "l7" && route.l7Policies.length === 0;
         const now = keeps ? { ...route, l7Policies: old.l7Policies } : route;
         if (old !== undefined && isSame(old, now)) return { route: now, replaced: old, warnings };
+        this.#refuseLoop(listener, now, addresses);
         this.#certificates.add(now, listener.addr);
         this.#served.routeCounts.add(now);
         try {
@@ -284,6 +292,23 @@ export class Administration {
     } finally {
       if (!isServed) this.#served.releaseBackends([route.backend]);
     }
+  }
+
+  /** @throws {Refusal} If the connections of a route would come back to it. */
+  #refuseLoop({ addr }: Listener, route: RouteConfig, addresses: readonly Endpoint[]): void {
+    const known = this.#listeners.values().toArray();
+    const addressesOf = (backend: string) =>
+      backend === route.backend ? addresses.map(({ address }) => address) : addressesGiven(backend);
+    if (!leadsToOwn(route, known, addressesOf)) return;
+    const listeners = stored(() => this.#store.state()).listeners.map((listener) =>
+      listener.addr !== addr ? listener : {
+        ...listener,
+        routes: [...listener.routes.filter(({ hostname }) => hostname !== route.hostname), route],
+      }
+    );
+    const isAsked = (each: RouteConfig, at: string) => at === addr && each.hostname === route.hostname;
+    const loops = routeLoops(listeners, { isAsked, addressesOf });
+    refuse(loops.map(({ message }) => ({ path: "route.backend", message })));
   }
 
   async #putRoute(
@@ -449,9 +474,12 @@ export class Administration {
   }
 
   #checkRule({ type }: FirewallRule): void {
-    if (type !== "country" || this.#geoip !== undefined) return;
-    const message = "a country can be blocked only where firewall.geoip_db names a GeoIP file; " +
-      "add it to the configuration and restart the server";
+    if (type !== "country" || this.#geoip?.status !== undefined) return;
+    const message = this.#geoip === undefined
+      ? "a country can be blocked only where firewall.geoip_db names a GeoIP file; " +
+        "add it to the configuration and restart the server"
+      : `a country can be blocked only with a sound GeoIP file, and ${quote(this.#geoip.path)} is none; ` +
+        "fetch it, and send the server SIGHUP";
     throw new Refusal("precondition", message);
   }
 
@@ -514,7 +542,10 @@ export class Administration {
         const { plan, kept } = prune ? { plan: all, kept: 0 } : withoutRemovals(all);
         for (const { after } of plan.rules) if (after !== undefined) this.#checkRule(after);
         const found = [...warnings, ...await checkPlannedFiles(wanted, plan, this.#served.tls.certificateProblem)];
-        this.#checkNewListeners(wanted, plan);
+        this.#checkNewListeners(wanted, plan, prune ? [] : before.listeners);
+        const addressesOf = (backend: string) =>
+          addresses.get(backend)?.map(({ address }) => address) ?? addressesGiven(backend);
+        refuse(routeLoops(wanted.listeners, { addressesOf }));
         const pending = this.#pendingListeners(prune ? wanted.listeners : [...before.listeners, ...wanted.listeners]);
         if (dryRun || sizeOf(plan) === 0) return { plan, kept, warnings: found, ...pending };
         const added = this.#servedRoutes(plan.routes, ({ after }) => after);
@@ -548,8 +579,16 @@ export class Administration {
   /**
    * Whether the next start could listen where the plan says so: a server that cannot would not start, and without one
    * nothing can be applied. Ports of listeners that are to close are taken by these only.
+   *
+   * @param stored Those that the database keeps.
    */
-  #checkNewListeners({ listeners }: StoredState, plan: Plan): void {
+  #checkNewListeners(wanted: StoredState, plan: Plan, stored: readonly ListenerSettings[]): void {
+    const { listeners } = wanted;
+    const { metrics } = this.#config;
+    refuse(conflictsOf(wanted, {
+      stored,
+      metrics: metrics && { addr: metrics.addr, path: "the server's metrics.addr" },
+    }));
     const isNew = new Set(plan.listeners.filter(({ before }) => !before).map(({ after }) => after?.addr));
     const closing = new Set(plan.listeners.filter(({ after }) => !after).map(({ before }) => portOf(before?.addr)));
     const violations = listeners.flatMap(({ addr }, i) => {

@@ -297,6 +297,39 @@ Deno.test("a listener that could not be bound is refused, before a start would f
   assert.deepEqual(asked, []);
 });
 
+Deno.test("listeners that cannot be bound together are refused, before a start would fail by them", async () => {
+  using test = administer(STATE);
+  const { administration: a } = test;
+  const before = traces(test);
+  const listeners = (...addrs: readonly string[]) => ({
+    listeners: addrs.map((addr) => ({ addr, proxyProtocol: false, maxConnections: 0, routes: [] })),
+    firewall: RULES,
+  });
+  const rest = "remove one of them, or give one another port";
+  const cases: readonly (readonly [addrs: readonly string[], options: ApplyOptions, message: string])[] = [
+    [
+      ["127.0.0.1:445", "0.0.0.0:445"],
+      PRUNE,
+      'with "127.0.0.1:445" of listeners[0].addr: both take port 445 of 127.0.0.1',
+    ],
+    [
+      [":444", "[::1]:443"],
+      KEEP,
+      'with ":443" of the database, which stays without --prune: both take port 443 of ::1',
+    ],
+  ];
+  for (const [addrs, options, message] of cases) {
+    for (const dryRun of [true, false]) {
+      assert.deepEqual(await refusal(a.apply(inputOf(listeners(...addrs)), { ...options, dryRun })), {
+        kind: "invalid",
+        message: `listeners[1].addr: "${addrs[1]}" cannot be bound together ${message}; ${rest}`,
+      });
+    }
+  }
+  assert.deepEqual(traces(test), before);
+  await a.apply(inputOf(listeners(":444", "[::1]:443", "127.0.0.1:443")), PRUNE);
+});
+
 Deno.test("of a state that is wrong every place is told, named as in the file, and nothing is made of it", async () => {
   using test = administer(STATE);
   const before = traces(test);

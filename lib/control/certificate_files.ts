@@ -4,6 +4,7 @@
  * @module
  */
 
+import { stackOf } from "../edge/thrown.ts";
 import { CertificatePair } from "./certificate_pair.ts";
 import { daysLeft, formatTime, listOf } from "./certificate_warnings.ts";
 import type { Certificate, CertificateTrial } from "./certificates.ts";
@@ -209,7 +210,9 @@ export class CertificateFiles {
     if (!this.#isOpen) return;
     this.#timer = setTimeout(async () => {
       const start = performance.now();
-      await this.poll();
+      await this.poll().catch((thrown) =>
+        this.#log.error("internal_error", { method: "certificates", stack: stackOf(thrown) })
+      );
       const restMs = Math.min(MAX_REST_MS, REST_FACTOR * (performance.now() - start));
       const isSettled = this.#entries.values().every(({ pair }) => pair.isSettled);
       this.#pollIn(Math.max(isSettled ? this.#pollMs : Math.min(this.#pollMs, SOON_MS), restMs));

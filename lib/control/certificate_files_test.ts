@@ -400,3 +400,48 @@ Deno.test("once started, it looks again and again, until it is closed", async ()
   files.close();
   await files.poll(); // behind one under way
 });
+
+Deno.test("a fault of a look is logged, and does not keep it from looking again", async () => {
+  await using bench = new Bench();
+  let now = Date.now();
+  const lines: string[] = [];
+  const { promise: changed, resolve } = Promise.withResolvers<string>();
+  const faults = [new Error("a fault"), new Error("another")];
+  const files = new CertificateFiles({
+    log: new Log("error", "text", {
+      write(bytes) {
+        lines.push(new TextDecoder().decode(bytes));
+        return Promise.resolve(bytes.length);
+      },
+    }),
+    events: {
+      changed(_, { cert, key }) {
+        const fault = faults.shift();
+        if (fault !== undefined) throw fault;
+        resolve(cert + key);
+      },
+    },
+    trial: () => undefined,
+    now: () => now += 1_000,
+    pollMs: 1,
+  });
+  const write = async (pair: KeyPair) => {
+    bench.writePair(pair);
+    const before = faults.length;
+    while (faults.length === before) await new Promise((resolve) => setTimeout(resolve));
+  };
+  bench.writePair(await issue());
+  files.add(bench.route(), ":443");
+  files.start();
+  await write(await issue());
+  await write(await issue());
+  const last = await issue();
+  bench.writePair(last);
+  assert.equal(await changed, text(last));
+  files.close();
+  await files.poll();
+  assert.deepEqual(lines.join("").match(/internal_error method=certificates stack="Error: a\w* ?\w*/g), [
+    'internal_error method=certificates stack="Error: a fault',
+    'internal_error method=certificates stack="Error: another',
+  ]);
+});

@@ -8,38 +8,52 @@ import { dirname, resolve } from "node:path";
 import { parse as parseToml, TomlError } from "smol-toml";
 import * as v from "valibot";
 import { applyEnvironment, readEnvironment } from "./config_environment.ts";
+import { ConfigPlaces } from "./config_places.ts";
 import { checkRules } from "./config_rules.ts";
 import { type ConfigDocument, configSchema, type RouteDocument, type StoredDocument } from "./config_schema.ts";
 import type { Config, ConfigProblem, RouteConfig, StoredState } from "./config_types.ts";
 import { fileErrorReason } from "./file_access.ts";
-import { printable, quote } from "./quote.ts";
+import { printable } from "./quote.ts";
+import { keyText } from "./toml_lines.ts";
 
 export { checkFiles } from "./config_files.ts";
 export * from "./config_types.ts";
 
-/** A configuration that cannot be used. Its message has one line for each problem: `FILE: PATH: MESSAGE`. */
+/**
+ * A configuration that cannot be used. Its message has one line for each problem, see {@linkcode formatProblem}.
+ */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   /** The file as it was named by who asked for it. */
   readonly file: string;
   readonly problems: readonly ConfigProblem[];
+  readonly places: ConfigPlaces | undefined;
 
-  constructor(file: string, problems: readonly ConfigProblem[]) {
-    super(problems.map((problem) => formatProblem(file, problem)).join("\n"));
+  /** @param places Those of the file, where it could be read. */
+  constructor(file: string, problems: readonly ConfigProblem[], places?: ConfigPlaces) {
+    super(problems.map((problem) => formatProblem(file, problem, places)).join("\n"));
     this.file = file;
     this.problems = problems;
+    this.places = places;
   }
 }
 
-/** A problem in one line: `FILE: PATH: MESSAGE`, without the path where the file itself is meant. */
-export function formatProblem(file: string, { path, message }: ConfigProblem): string {
-  return [file === "" ? '""' : printable(file), path, message].filter((part) => part !== "").join(": ");
+/**
+ * A problem in one line: `FILE: line LINE: PATH (NAME): MESSAGE`, without what is not known: NAME is the host name of the
+ * route that the path is about, or the address of the listener.
+ */
+export function formatProblem(file: string, problem: ConfigProblem, places = NO_PLACES): string {
+  return `${file === "" ? '""' : printable(file)}: ${places.describe(problem)}`;
 }
+
+const NO_PLACES = new ConfigPlaces("", {});
 
 /** A sound configuration and what is notable about it. */
 export interface LoadedConfig {
   readonly config: Config;
   readonly warnings: readonly ConfigProblem[];
+  /** Where the file says what. */
+  readonly places: ConfigPlaces;
 }
 
 /** Where the text of a configuration comes from. */
@@ -64,13 +78,16 @@ export interface ConfigSource {
  * ```
  */
 export function parseConfig(text: string, { file, environment = {} }: ConfigSource): LoadedConfig {
-  const { document, variables, warnings } = applyEnvironment(readToml(text, file), environment);
+  const toml = readToml(text, file);
+  const { document, variables, warnings } = applyEnvironment(toml, environment);
+  const places = new ConfigPlaces(text, toml, variables);
   const parsed = v.safeParse(configSchema, document);
   const rules = checkRules(document);
   const named = (problem: ConfigProblem) => ({ ...problem, path: variables.get(problem.path) ?? problem.path });
   const problems = [...(parsed.issues ?? []).map(problemOf), ...rules.problems].map(named);
-  if (!parsed.success || problems.length > 0) throw new ConfigError(file, problems);
-  return { config: configOf(parsed.output, dirname(file)), warnings: [...warnings, ...rules.warnings.map(named)] };
+  if (!parsed.success || problems.length > 0) throw new ConfigError(file, problems, places);
+  const config = configOf(parsed.output, dirname(file));
+  return { config, warnings: [...warnings, ...rules.warnings.map(named)], places };
 }
 
 /**
@@ -117,10 +134,6 @@ export function problemOf(issue: v.BaseIssue<unknown>): ConfigProblem {
     else path += (path === "" ? "" : ".") + keyText(String(key));
   }
   return { path, message: issue.message };
-}
-
-function keyText(key: string): string {
-  return /^[\w-]{1,80}$/.test(key) ? key : quote(key); // a bare key of TOML as it is
 }
 
 function configOf(document: ConfigDocument, folder: string): Config {

@@ -7,6 +7,7 @@
 import type * as v from "valibot";
 import { isTable, type SECTIONS } from "./config_schema.ts";
 import type { ConfigProblem } from "./config_types.ts";
+import { nearest } from "./nearest.ts";
 
 const PREFIX = "MCPROXY_";
 
@@ -92,9 +93,10 @@ export function applyEnvironment(
     if (!name.startsWith(PREFIX)) continue;
     const variable = VARIABLES.get(name);
     if (variable === undefined || variable.kind === "array") {
+      const near = nearest(name.slice(PREFIX.length), [...VARIABLES.keys()].map((each) => each.slice(PREFIX.length)));
       const message = variable
         ? "is ignored: an array is set in the file only"
-        : "is ignored: no key has this variable";
+        : `is ignored: no key has this variable${near === undefined ? "" : `; did you mean ${PREFIX}${near}?`}`;
       warnings.push({ path: name, message });
       continue;
     }

@@ -86,7 +86,7 @@ Deno.test("a wrong override is reported under the variable's name", () => {
 
 Deno.test("a section that is no table is reported as the file has it", () => {
   assert.throws(() => parse({ MCPROXY_PROXY_WORKERS: "1" }, `${DATABASE}proxy = 5`), {
-    message: "/c.toml: proxy: expected a table, got 5",
+    message: "/c.toml: line 2: proxy: expected a table, got 5",
   });
 });
 
@@ -103,6 +103,6 @@ Deno.test("variables that override nothing are warnings, others of the environme
     { path: "MCPROXY_SERVICE_HOST", message: "is ignored: no key has this variable" },
     { path: "MCPROXY_FIREWALL_BLOCKED_IPS", message: "is ignored: an array is set in the file only" },
     { path: "MCPROXY_LISTENERS", message: "is ignored: no key has this variable" },
-    { path: "MCPROXY_LOG_", message: "is ignored: no key has this variable" },
+    { path: "MCPROXY_LOG_", message: "is ignored: no key has this variable; did you mean MCPROXY_LOG_LEVEL?" },
   ]);
 });

@@ -7,7 +7,7 @@
 import { GeoIp, GeoIpError } from "../rules/geoip.ts";
 import type { CertificateTrial } from "./certificates.ts";
 import type { Findings } from "./config_rules.ts";
-import type { Config } from "./config_types.ts";
+import type { Config, ConfigProblem } from "./config_types.ts";
 import { fileErrorReason, fileExists } from "./file_access.ts";
 import { printable } from "./quote.ts";
 import { RouteFiles, type RsaKey } from "./route_files.ts";
@@ -16,9 +16,8 @@ import { folderProblem } from "./store/store_error.ts";
 /** The first 16 octets of every SQLite file (sqlite.org/fileformat.html §1.3.1). */
 const SQLITE_MAGIC = "SQLite format 3\0";
 
-/** What was found of files. */
-export interface FileFindings extends Findings {
-  /** Those of L7 routes. */
+/** What was found of files of L7 routes. */
+export interface RouteFileFindings extends Findings {
   readonly rsaKeys: readonly RsaKey[];
 }
 
@@ -30,15 +29,28 @@ export interface FileFindings extends Findings {
  * @param now When they are to be valid.
  * @returns What is wrong, and what clients will not like about certificates.
  */
-export function checkFiles(config: Config, trial: CertificateTrial, now = new Date()): FileFindings {
+export function checkFiles(config: Config, trial: CertificateTrial, now = new Date()): RouteFileFindings {
+  const { problems, ...found } = routeFileFindings(config, trial, now);
+  return { ...found, problems: [...databaseProblems(config), ...geoipProblems(config), ...problems] };
+}
+
+/** Whether the database is one, or can be made. */
+export function databaseProblems({ database }: Config): ConfigProblem[] {
+  const message = databaseProblem(database.path);
+  return message === undefined ? [] : [{ path: "database.path", message }];
+}
+
+/** Whether the GeoIP file, where there is to be one, is sound. */
+export function geoipProblems({ firewall: { geoipDb } }: Config): ConfigProblem[] {
+  const message = geoipDb === undefined ? undefined : geoipProblem(geoipDb);
+  return message === undefined ? [] : [{ path: "firewall.geoip_db", message }];
+}
+
+/** The same of the files of L7 routes. */
+export function routeFileFindings({ listeners }: Config, trial: CertificateTrial, now: Date): RouteFileFindings {
   const findings: Findings = { problems: [], warnings: [] };
-  const check = (path: string, reason: string | undefined) => {
-    if (reason !== undefined) findings.problems.push({ path, message: reason });
-  };
-  check("database.path", databaseProblem(config.database.path));
-  if (config.firewall.geoipDb !== undefined) check("firewall.geoip_db", geoipProblem(config.firewall.geoipDb));
   const files = new RouteFiles(trial, now);
-  config.listeners.forEach(({ routes }, i) =>
+  listeners.forEach(({ routes }, i) =>
     routes.forEach((route, j) => files.check(route, `listeners[${i}].routes[${j}]`, findings))
   );
   return { ...findings, rsaKeys: files.rsaKeys };

@@ -9,6 +9,7 @@
 import * as v from "valibot";
 import { BACKEND_PROTOCOLS, ENGINES, L7_POLICY_TYPES, LOG_FORMATS, LOG_LEVELS, ROUTE_MODES } from "./config_types.ts";
 import * as values from "./config_values.ts";
+import { nearest } from "./nearest.ts";
 import { describe, quote } from "./quote.ts";
 import { TLS_VERSIONS } from "../edge/tls_settings.ts";
 
@@ -87,14 +88,24 @@ function table<const Entries extends v.ObjectEntries>(
   return v.lazy((input) => {
     const unknown = isTable(input) ? Object.entries(input).filter(([key]) => !Object.hasOwn(entries, key)) : [];
     if (unknown.length === 0) return known;
-    const message = `is not a known key here; known are ${Object.keys(entries).join(", ")}`;
+    const keys = Object.keys(entries);
     const refuse = v.rawCheck<v.InferOutput<typeof known>>(({ addIssue }) => {
       for (const [key, value] of unknown) {
+        const message = `is not a known key here${meant(key, keys)} are ${keys.join(", ")}`;
         addIssue({ message, path: [{ type: "unknown", origin: "value", input, key, value }] });
       }
     });
     return v.pipe(known, refuse);
   });
+}
+
+/** What may have been meant by an unknown key: one of these, or one of another table; then `known`, before the list. */
+function meant(key: string, keys: readonly string[]): string {
+  const near = nearest(key, keys);
+  if (near !== undefined) return `; did you mean ${near}? Known`;
+  const table = Object.entries(TABLES).find(([, entries]) => Object.hasOwn(entries, key))?.[0];
+  if (table === undefined) return "; known";
+  return `, but in ${Object.hasOwn(SECTIONS, table) ? `[${table}]` : `[[${table}]]`}; known`;
 }
 
 function tables<Item extends v.GenericSchema>(item: Item, header: string) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Config, ConfigError, type ConfigProblem, loadConfig, parseConfig } from "./config.ts";
+import { type Config, ConfigError, type ConfigProblem, formatProblem, loadConfig, parseConfig } from "./config.ts";
 
 const FILE = "/etc/mc-proxy/config.toml";
 const DATABASE = 'database.path = "x.db"\n';
@@ -17,7 +17,7 @@ function problemsOf(text: string): string[] {
   assert.throws(() => parseConfig(text, { file: FILE }), (error) => {
     assert.ok(error instanceof ConfigError);
     assert.equal(error.file, FILE);
-    assert.equal(error.message, error.problems.map((problem) => `${FILE}: ${line(problem)}`).join("\n"));
+    assert.equal(error.message, error.problems.map((problem) => formatProblem(FILE, problem, error.places)).join("\n"));
     problems = error.problems;
     return true;
   });
@@ -193,11 +193,12 @@ Deno.test("a value that is wrong by itself is named by its path, with what would
     ['database.path = "a\\u0000"', 'database.path: "a\\u0000" is no path: it holds a NUL character'],
     [
       `proxi = 1\n${DATABASE}`,
-      "proxi: is not a known key here; known are database, listeners, firewall, grpc, metrics, proxy, log",
+      "proxi: is not a known key here; did you mean proxy? Known are database, listeners, firewall, grpc, metrics, proxy, log",
     ],
     [
       DATABASE + "[log]\nlevle = 1\n__proto__ = 2",
-      ...["levle", "__proto__"].map((key) => `log.${key}: is not a known key here; known are level, format, access`),
+      "log.levle: is not a known key here; did you mean level? Known are level, format, access",
+      "log.__proto__: is not a known key here; known are level, format, access",
     ],
     [DATABASE + 'log."a\\u001b b" = 1', 'log."a\\u001b b": is not a known key here; known are level, format, access'],
     [DATABASE + 'log.level = "INFO"', 'log.level: expected "debug", "info", "warn" or "error", got "INFO"'],

@@ -1,12 +1,13 @@
 /**
- * Looking at a whole configuration as a start does: the engine that it would have, and the files that it names.
+ * Looking at what a configuration says of the engine, as a start does.
  *
  * @module
  */
 
 import { LibsslError } from "../edge/linux/libssl/library.ts";
 import { RUNTIME_TLS } from "../edge/portable/tls_library.ts";
-import { checkFiles, type FileFindings } from "./config_files.ts";
+import type { CertificateTrial } from "./certificates.ts";
+import type { Findings } from "./config_rules.ts";
 import type { Config, ConfigProblem } from "./config_types.ts";
 import { chooseEngine, type EngineChoice } from "./engine_choice.ts";
 import { ignoredByPortable } from "./ignored.ts";
@@ -15,26 +16,24 @@ import { ignoredByPortable } from "./ignored.ts";
 export interface Examination {
   /** `undefined` where none can run: the problems say why. */
   readonly engine: EngineChoice | undefined;
-  readonly findings: FileFindings;
+  /** What the engine's library makes of certificates; where there is none, that of the runtime. */
+  readonly trial: CertificateTrial;
+  readonly findings: Findings;
 }
 
-/**
- * Looks at a configuration; nothing is written.
- *
- * @param now When certificates are to be valid.
- */
-export function examine(config: Config, now = new Date()): Examination {
+/** Looks at what a configuration says of the engine; nothing is written. */
+export function examineEngine(config: Pick<Config, "proxy">): Examination {
   const reading = chooseEngine(config.proxy);
   if (reading.kind === "wrong") {
-    const files = checkFiles(config, RUNTIME_TLS.certificateProblem, now);
-    return { engine: undefined, findings: { ...files, problems: [...reading.problems, ...files.problems] } };
+    const findings = { problems: [...reading.problems], warnings: [] };
+    return { engine: undefined, trial: RUNTIME_TLS.certificateProblem, findings };
   }
   const { engine } = reading;
-  const files = checkFiles(config, engine.tls.certificateProblem, now);
-  return { engine, findings: { ...files, warnings: [...engineWarnings(config, engine), ...files.warnings] } };
+  const findings = { problems: [], warnings: engineWarnings(config, engine) };
+  return { engine, trial: engine.tls.certificateProblem, findings };
 }
 
-function engineWarnings(config: Config, { name, obstacle }: EngineChoice): ConfigProblem[] {
+function engineWarnings(config: Pick<Config, "proxy">, { name, obstacle }: EngineChoice): ConfigProblem[] {
   if (name === "epoll") return [];
   const isMissing = obstacle instanceof LibsslError;
   const message = `"auto" is the portable engine here: ${obstacle?.message ?? ""}`;

@@ -14,12 +14,33 @@ export function fileErrorReason(error: unknown): string {
   if (error instanceof Deno.errors.NotADirectory) return "does not exist: part of its path is not a folder";
   if (error instanceof Deno.errors.IsADirectory) return "is a folder, not a file";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  if (error instanceof Deno.errors.NotCapable) return "permission denied: Deno was started without it";
+  if (error instanceof Deno.errors.NotCapable) {
+    // Of files below /dev, /proc and /sys Deno has most to itself, whatever it was allowed.
+    const isSpecial = error.message.startsWith("Requires all access");
+    return isSpecial
+      ? "is a special file, which cannot be used here"
+      : "permission denied: Deno was started without it";
+  }
+  if (error instanceof Error && /\(os error 28\)/.test(error.message)) return "no space is left on the device";
   // An error that the system numbers and Deno has no class for, such as a name too long (ENAMETOOLONG).
   if (error instanceof Error && /\(os error \d+\)/.test(error.message)) {
     return `cannot be used: ${error.message.replace(/ \(os error.*/s, "")}`;
   }
   throw error;
+}
+
+/** What write(2), open(2) and the like say of a disk that takes nothing. */
+const UNWRITABLE = ["EROFS", "ENOSPC", "EDQUOT"];
+
+/** Whether an error, or what caused it, is that a disk is full or read-only. */
+export function isUnwritable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return "code" in error && UNWRITABLE.includes(String(error.code)) || isUnwritable(error.cause);
+}
+
+/** The size of a file in bytes; 0 where there is none. */
+export function fileSize(path: string): number {
+  return fileExists(path) ? Deno.statSync(path).size : 0;
 }
 
 /**

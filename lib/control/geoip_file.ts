@@ -21,44 +21,55 @@ export interface GeoipStatus {
 /** See the module. */
 export class GeoipFile {
   readonly path: string;
-  #builtAt: Date;
+  /** None where no file was sound so far. */
+  #builtAt: Date | undefined;
   #loadedAt = new Date();
   #reloadFailures = 0;
 
-  private constructor(path: string, builtAt: Date) {
+  private constructor(path: string) {
     this.path = path;
-    this.#builtAt = builtAt;
   }
 
-  /**
-   * Loads the file. Its bytes, which may be many, are not kept here.
-   *
-   * @throws {GeoIpError} If it is not one.
-   * @throws If it cannot be read.
-   */
-  static load(path: string): { readonly file: GeoipFile; readonly bytes: Uint8Array } {
-    const bytes = Deno.readFileSync(path);
-    return { file: new GeoipFile(path, GeoIp.open(bytes).builtAt), bytes };
+  /** Loads the file, if it is sound; its bytes, which may be many, are not kept here. {@linkcode reload} tries again. */
+  static open(path: string): { readonly file: GeoipFile; readonly bytes: Uint8Array | undefined } {
+    const file = new GeoipFile(path);
+    try {
+      return { file, bytes: file.#read() };
+    } catch (error) {
+      reasonOf(error);
+      return { file, bytes: undefined };
+    }
   }
 
-  get status(): GeoipStatus {
+  /** What is in use; `undefined` where nothing is. */
+  get status(): GeoipStatus | undefined {
+    if (this.#builtAt === undefined) return undefined;
     const { path } = this;
     return { path, builtAt: this.#builtAt, loadedAt: this.#loadedAt, reloadFailures: this.#reloadFailures };
+  }
+
+  #read(): Uint8Array {
+    const bytes = Deno.readFileSync(this.path);
+    this.#builtAt = GeoIp.open(bytes).builtAt;
+    this.#loadedAt = new Date();
+    return bytes;
   }
 
   /** Reads the file again; `undefined` where it cannot be used, which is logged and counted. */
   reload(log: Log): Uint8Array | undefined {
     try {
-      const bytes = Deno.readFileSync(this.path);
-      this.#builtAt = GeoIp.open(bytes).builtAt;
-      this.#loadedAt = new Date();
-      log.info("geoip_reloaded", { path: this.path, built_at: this.#builtAt.toISOString() });
+      const bytes = this.#read();
+      log.info("geoip_reloaded", { path: this.path, built_at: this.#builtAt?.toISOString() ?? "" });
       return bytes;
     } catch (error) {
       this.#reloadFailures++;
-      const reason = error instanceof GeoIpError ? error.message : fileErrorReason(error);
-      log.error("geoip_reload_failed", { path: this.path, error: reason });
+      log.error("geoip_reload_failed", { path: this.path, error: reasonOf(error) });
       return undefined;
     }
   }
+}
+
+/** Why a file cannot be used. @throws The error itself, where it is none of a file. */
+function reasonOf(error: unknown): string {
+  return error instanceof GeoIpError ? error.message : fileErrorReason(error);
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { GeoIp, GeoIpError } from "../rules/geoip.ts";
+import { GeoIp } from "../rules/geoip.ts";
 import { buildMmdb } from "../rules/testdata/build_mmdb.ts";
 import { ipv4 } from "../wire/ip_address.ts";
-import { GeoipFile } from "./geoip_file.ts";
+import { GeoipFile, type GeoipStatus } from "./geoip_file.ts";
 import { Log } from "./log.ts";
 
 const CLIENT = ipv4(192, 0, 2, 1);
@@ -17,8 +17,8 @@ async function withFile(use: (geoip: GeoipFile, path: string, reload: Reload) =>
   const path = `${folder}/geo.mmdb`;
   try {
     Deno.writeFileSync(path, fileOf("NL", 1_700_000_000));
-    const { file: geoip } = GeoipFile.load(path);
-    await use(geoip, path, async () => {
+    const { file: geoip } = GeoipFile.open(path);
+    await use(geoip, path, async (file = geoip) => {
       const lines: string[] = [];
       const log = new Log("info", "text", {
         write(bytes) {
@@ -26,7 +26,7 @@ async function withFile(use: (geoip: GeoipFile, path: string, reload: Reload) =>
           return Promise.resolve(bytes.length);
         },
       });
-      const bytes = geoip.reload(log);
+      const bytes = file.reload(log);
       await log.flush();
       assert.equal(lines.length, 1);
       return { bytes, line: lines.join().replace(/^\S+ /, "") };
@@ -36,12 +36,17 @@ async function withFile(use: (geoip: GeoipFile, path: string, reload: Reload) =>
   }
 }
 
-type Reload = () => Promise<{ readonly bytes: Uint8Array | undefined; readonly line: string }>;
+function statusOf({ status }: GeoipFile): GeoipStatus {
+  assert.ok(status !== undefined);
+  return status;
+}
+
+type Reload = (file?: GeoipFile) => Promise<{ readonly bytes: Uint8Array | undefined; readonly line: string }>;
 
 Deno.test("the file that is there at the start is in use, and told of", async () => {
   await withFile((geoip, path) => {
-    assert.equal(GeoIp.open(GeoipFile.load(path).bytes).country(CLIENT), "NL");
-    const { builtAt, loadedAt, ...rest } = geoip.status;
+    assert.equal(GeoIp.open(GeoipFile.open(path).bytes ?? new Uint8Array()).country(CLIENT), "NL");
+    const { builtAt, loadedAt, ...rest } = statusOf(geoip);
     assert.deepEqual(rest, { path, reloadFailures: 0 });
     assert.equal(builtAt.getTime(), 1_700_000_000_000);
     assert.ok(Math.abs(Date.now() - loadedAt.getTime()) < 600_000);
@@ -50,21 +55,21 @@ Deno.test("the file that is there at the start is in use, and told of", async ()
 
 Deno.test("a sound new file takes its place", async () => {
   await withFile(async (geoip, path, reload) => {
-    const before = geoip.status.loadedAt;
+    const before = statusOf(geoip).loadedAt;
     Deno.writeFileSync(path, fileOf("CH", 1_800_000_000));
     const { bytes, line } = await reload();
     assert.ok(bytes);
     assert.equal(GeoIp.open(bytes).country(CLIENT), "CH");
     const message = 'message="countries are told by the new database"';
     assert.equal(line, `info geoip_reloaded path=FILE built_at=2027-01-15T08:00:00.000Z ${message}`);
-    assert.deepEqual([geoip.status.builtAt.getTime(), geoip.status.reloadFailures], [1_800_000_000_000, 0]);
-    assert.ok(geoip.status.loadedAt >= before);
+    assert.deepEqual([statusOf(geoip).builtAt.getTime(), statusOf(geoip).reloadFailures], [1_800_000_000_000, 0]);
+    assert.ok(statusOf(geoip).loadedAt >= before);
   });
 });
 
 Deno.test("a file that cannot be used leaves the one before in use; each time is counted and logged", async () => {
   await withFile(async (geoip, path, reload) => {
-    const before = geoip.status;
+    const before = statusOf(geoip);
     const sound = fileOf("CH", 1_800_000_000);
     const broken: readonly (readonly [what: string, make: () => void, line: RegExp])[] = [
       [
@@ -92,20 +97,29 @@ Deno.test("a file that cannot be used leaves the one before in use; each time is
         what,
       );
       assert.match(line, expected, what);
-      assert.deepEqual(geoip.status, { ...before, reloadFailures: i + 1 }, what);
+      assert.deepEqual(statusOf(geoip), { ...before, reloadFailures: i + 1 }, what);
     }
     Deno.removeSync(path);
     Deno.writeFileSync(path, sound);
     assert.ok((await reload()).bytes);
-    assert.deepEqual([geoip.status.builtAt.getTime(), geoip.status.reloadFailures], [1_800_000_000_000, broken.length]);
+    assert.deepEqual([statusOf(geoip).builtAt.getTime(), statusOf(geoip).reloadFailures], [
+      1_800_000_000_000,
+      broken.length,
+    ]);
   });
 });
 
-Deno.test("a file that cannot be used at the start is an error", async () => {
-  await withFile((_, path) => {
-    Deno.writeTextFileSync(path, "not a database");
-    assert.throws(() => GeoipFile.load(path), GeoIpError);
-    Deno.removeSync(path);
-    assert.throws(() => GeoipFile.load(path), Deno.errors.NotFound);
+Deno.test("without a sound file at the start nothing is in use, until a reload finds one", async () => {
+  await withFile(async (_, path, reload) => {
+    for (const make of [() => Deno.writeTextFileSync(path, "not a database"), () => Deno.removeSync(path)]) {
+      make();
+      const { file, bytes } = GeoipFile.open(path);
+      assert.deepEqual([file.status, bytes], [undefined, undefined]);
+    }
+    const { file } = GeoipFile.open(path);
+    assert.deepEqual([(await reload(file)).bytes, file.status], [undefined, undefined]);
+    Deno.writeFileSync(path, fileOf("CH", 1_800_000_000));
+    assert.ok((await reload(file)).bytes);
+    assert.equal(statusOf(file).builtAt.getTime(), 1_800_000_000_000);
   });
 });

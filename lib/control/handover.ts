@@ -9,7 +9,7 @@
  */
 
 import { DescriptorError } from "../edge/linux/descriptors.ts";
-import { messageOf } from "../edge/thrown.ts";
+import { messageOf, stackOf } from "../edge/thrown.ts";
 import type { Administration } from "./administration.ts";
 import { MAX_DURATION_MS } from "./config_duration.ts";
 import { fileIdentity } from "./file_access.ts";
@@ -146,7 +146,9 @@ export class Handover {
     } finally {
       if (current.state === "begun") {
         current.state = "failed";
-        void this.#carryOn(current, reason);
+        this.#carryOn(current, reason).catch((thrown) =>
+          log.error("internal_error", { method: "takeover", stack: stackOf(thrown) })
+        );
       }
     }
   }
@@ -174,9 +176,8 @@ export class Handover {
   #offer(current: Current, { descriptorsPath }: HandoverRequest): HandoverOffer {
     const { supervisor, metrics, watchdogMs = 0 } = this.#options;
     const counts = descriptorsPath === "" ? undefined : passed(() => supervisor.passListeners(descriptorsPath));
-    const listeners = supervisor.status.listeners.map(({ addr, boundAddr }) => (
-      { addr, boundAddr, sockets: counts?.get(addr) ?? 0 }
-    ));
+    const listeners = supervisor.status.listeners.filter(({ problem }) => problem === undefined)
+      .map(({ addr, boundAddr }) => ({ addr, boundAddr, sockets: counts?.get(addr) ?? 0 }));
     current.hasPassedListeners = listeners.some(({ sockets }) => sockets > 0);
     const ticketKeys = supervisor.handTicketKeys();
     return { token: current.token, pid: Deno.pid, listeners, metrics: metrics(), watchdogMs, ticketKeys };

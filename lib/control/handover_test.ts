@@ -16,6 +16,8 @@ class Stage implements Disposable {
   readonly status = { draining: false };
   /** How often the lock cannot be had yet. */
   held = 0;
+  /** What goes wrong as it is taken. */
+  fault: Error | undefined;
   readonly handover: Handover;
 
   constructor(timeoutMs = 60_000) {
@@ -37,6 +39,7 @@ class Stage implements Disposable {
       lock: {
         release: () => write("release"),
         retake: () => {
+          if (this.fault !== undefined) throw this.fault;
           if (this.held-- > 0) return false;
           write("retake");
           return true;
@@ -146,4 +149,18 @@ Deno.test("while the program shuts down, or for another database, there is no ha
   stage.ending.abort();
   await assert.rejects(offers.next(), refusal("unavailable", /^the server is shutting down$/));
   await assert.rejects(stage.begin().next(), refusal("unavailable", /^the server is shutting down$/));
+});
+
+Deno.test("a fault on the way back to how it was is logged", async () => {
+  using stage = new Stage();
+  stage.fault = new Error("a fault");
+  const offers = stage.handover.begin(
+    { pid: 7, version: "2", database: stage.database, descriptorsPath: "" },
+    stage.ending.signal,
+  );
+  await offers.next();
+  stage.ending.abort();
+  await offers.next();
+  while (!stage.done.includes("internal_error")) await Promise.resolve();
+  assert.ok(!stage.done.includes("resume"));
 });

@@ -29,6 +29,9 @@ export interface LogSink {
 /** How many bytes may wait for the sink: one that stands still must neither stop traffic nor eat the memory. */
 const MAX_WAITING = 4 * 1024 * 1024;
 
+const LF = 0x0a;
+const NEWLINE = Uint8Array.of(LF);
+
 /** The events that a log of a level leaves out. */
 function hiddenEvents(level: LogLevel): Set<string> {
   const threshold = LOG_LEVELS.indexOf(level);
@@ -43,7 +46,10 @@ export class Log {
   /** Lines that wait for the sink. */
   readonly #waiting: LogLineWriter;
   #dropped = 0;
-  #droppedBefore = 0;
+  /** How many of these the log itself has told. */
+  #droppedTold = 0;
+  /** Whether the last octets that the sink took were not the end of a line. */
+  #isCut = false;
   #flushing: Promise<void> | undefined;
 
   constructor(level: LogLevel, format: LogFormat, sink: LogSink = Deno.stderr) {
@@ -74,9 +80,9 @@ export class Log {
     this.#drainSoon();
   }
 
-  /** How many lines were lost for want of room. */
+  /** How many lines were lost: for want of room here, or because the sink did not take them. */
   get dropped(): number {
-    return this.#droppedBefore + this.#dropped;
+    return this.#dropped;
   }
 
   /** Resolves once every line so far has been written, or could not be. */
@@ -112,25 +118,31 @@ export class Log {
   async #drain(): Promise<void> {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
-      await this.#write(this.#waiting.take().bytes);
-      this.#reportDropped();
+      if (await this.#write(this.#waiting.take().bytes)) this.#reportDropped();
     }
     this.#flushing = undefined;
   }
 
-  async #write(bytes: Uint8Array): Promise<void> {
+  /** Whether the sink took all. */
+  async #write(bytes: Uint8Array): Promise<boolean> {
+    let sent = 0;
     try {
-      for (let sent = 0; sent < bytes.length;) sent += await this.#sink.write(bytes.subarray(sent));
+      // A line that was cut short stays a line of its own.
+      while (this.#isCut) this.#isCut = await this.#sink.write(NEWLINE) === 0;
+      while (sent < bytes.length) sent += await this.#sink.write(bytes.subarray(sent));
+      return true;
     } catch {
-      // Nobody reads standard error any more (EPIPE); the proxy goes on without a log.
+      // Nobody reads standard error any more (EPIPE), or it is a file on a full disk (ENOSPC): the proxy goes on.
+      this.#isCut ||= sent > 0 && bytes[sent - 1] !== LF;
+      this.#dropped += bytes.subarray(sent).reduce((lines, octet) => octet === LF ? lines + 1 : lines, 0);
+      return false;
     }
   }
 
   #reportDropped(): void {
-    if (this.#dropped === 0) return;
-    const lines = this.#dropped;
-    this.#dropped = 0;
-    this.#droppedBefore += lines;
+    const lines = this.#dropped - this.#droppedTold;
+    if (lines === 0) return;
+    this.#droppedTold = this.#dropped;
     this.#writeLine("log_lines_dropped", { lines });
   }
 }

@@ -45,6 +45,7 @@ function optional<const T extends Type>(type: T, about: string) {
 }
 
 const listener = field("text", "the listener's `addr` as configured");
+const service = field("text", "`admin` or `metrics`");
 const client = field("text", "`address:port` of the client, or of whom the PROXY header names");
 const backend = optional("text", "`host:port` of the route's backend");
 const error = field("text", "what went wrong");
@@ -125,15 +126,44 @@ export const LOG_EVENTS = {
   accept_failed: {
     level: "error",
     message: "the system refuses to accept connections",
-    meaning: "The system refuses to accept connections; said once until it accepts again. New clients wait meanwhile.",
+    meaning: "The system refuses to accept connections, or none but the descriptors are left that traffic leaves to " +
+      "the rest of the program; said once until it accepts again. New clients wait meanwhile.",
     remedy: "`EMFILE`, `ENFILE`: raise `LimitNOFILE=` of the service, or limit the listeners by `max_connections`.",
     fields: { listener, reason: field("text", "what the system said") },
   },
   accept_recovered: {
     level: "info",
     message: "accepts connections again",
-    meaning: "It accepts again.",
+    meaning: "It accepts again, and has done so for a second.",
     fields: { listener },
+  },
+  unhealthy: {
+    level: "warn",
+    message: "the server does not serve as it should",
+    meaning: "What `/readyz` and `ctl health` tell as well; said when something begins to be wrong, or something else.",
+    remedy: "By its reasons: `database:` make room on its disk, or have it writable again; `listener …:` and " +
+      "`… endpoint:` see `accept_failed`; `worker threads:` see `worker_failed`.",
+    fields: { reasons: field("text", "each one, separated by semicolons") },
+  },
+  healthy: {
+    level: "info",
+    message: "the server serves as it should",
+    meaning: "Nothing is wrong any more.",
+    fields: {},
+  },
+  service_accept_failed: {
+    level: "error",
+    message: "the system refuses to accept connections of administrators or scrapers",
+    meaning: "The system refuses to accept connections to the admin API or the metrics endpoint, which keep some " +
+      "descriptors in reserve; said once until it accepts again. Clients wait meanwhile.",
+    remedy: "`EMFILE`, `ENFILE`: raise `LimitNOFILE=` of the service, or limit the listeners by `max_connections`.",
+    fields: { service, reason: field("text", "what the system said") },
+  },
+  service_accept_recovered: {
+    level: "info",
+    message: "accepts connections again",
+    meaning: "The admin API or the metrics endpoint accepts connections again.",
+    fields: { service },
   },
   resolve_failed: {
     level: "warn",
@@ -267,8 +297,9 @@ export const LOG_EVENTS = {
     meaning: "A key of the configuration has no effect, or is probably not meant; `message` says why.",
     remedy: "Correct the file, or leave it: the server runs.",
     fields: {
-      file: field("text", "the configuration file"),
+      file: field("text", "the configuration file, or the database where it is a route of that"),
       key: field("text", "the key's path in it"),
+      line: optional("integer", "the line of the file on which it stands"),
       message: field("text", "what is wrong, and what would be right"),
     },
   },
@@ -304,6 +335,15 @@ export const LOG_EVENTS = {
       path: optional("text", "the file it was loaded from"),
     },
   },
+  listen_failed: {
+    level: "error",
+    message: "the listener, which is stored in the database, is not open; the others serve, and it is tried again",
+    meaning:
+      "The address of a listener cannot be bound. The others serve without it; it is tried every second, and `listening` says when it is open. Said once for each reason.",
+    remedy:
+      "Give the host the address or the port that the reason names; or correct the listener: [RUNBOOK.md](RUNBOOK.md#a-listener-is-not-open).",
+    fields: { listener, reason: field("text", "what the system said, and what would help") },
+  },
   listening: {
     level: "info",
     message: "accepts connections",
@@ -330,6 +370,7 @@ export const LOG_EVENTS = {
       engine: field("text", "`epoll` or `portable`"),
       workers: field("integer", "worker threads"),
       listeners: field("integer", "listeners"),
+      not_open: optional("integer", "how many of them are not open, where not all are: `listen_failed` says why"),
       routes: field("integer", "routes of all listeners"),
     },
   },
@@ -405,6 +446,16 @@ export const LOG_EVENTS = {
     remedy: "End that process.",
     fields: { by_pid: field("integer", "that process") },
   },
+  admin_socket_unavailable: {
+    level: "error",
+    message: "the server serves, and cannot be administered until its socket can be made",
+    meaning:
+      "The disk of the admin socket takes no write, as it is full or read-only; the socket is made when it does, " +
+      "which `admin_listening` says.",
+    remedy:
+      "Make room, or have the disk writable again; or let `[grpc] addr` name a path on another one, such as `/run`.",
+    fields: { error },
+  },
   admin_socket_lost: {
     level: "error",
     message: "the server serves on, and cannot be administered",
@@ -436,9 +487,17 @@ export const LOG_EVENTS = {
   internal_error: {
     level: "error",
     message: "a fault of mc-proxy",
-    meaning: "A fault of mc-proxy ended one connection, one call of the admin API or one scrape.",
+    meaning: "A fault of mc-proxy ended one connection, one call of the admin API, one scrape or one task in the " +
+      "background.",
     remedy: "Report it with its stack. The rest goes on; a client that meets it again and again can be blocked.",
-    fields: { method: optional("text", "the call, where it was none of a connection"), stack },
+    fields: {
+      method: optional(
+        "text",
+        "where it was none of a connection: the call, `metrics`, `certificates`, `takeover`; `unhandled` where it can " +
+          "be told by its stack alone",
+      ),
+      stack,
+    },
   },
   worker_failed: {
     level: "error",
@@ -451,7 +510,7 @@ export const LOG_EVENTS = {
   log_lines_dropped: {
     level: "warn",
     message: "lines of the log were lost",
-    meaning: "Whoever reads the log stood still, and lines were lost.",
+    meaning: "Lines were lost: whoever reads the log stood still or was gone for a time, or the disk was full.",
     remedy: "Look at what reads standard error: a full disk, a journal that limits rates (`RateLimitBurst=`).",
     fields: { lines: field("integer", "how many") },
   },

@@ -73,12 +73,96 @@ Deno.test("a sink that stands still bounds the memory, and the lost lines are co
   assert.match(lines.at(-1) ?? "", new RegExp(` warn log_lines_dropped lines=${2_000 - large} message=`));
 });
 
-Deno.test("a sink that is gone is no error", async () => {
+Deno.test("a sink that is gone is no error, and every line that it did not take is counted", async () => {
   const log = new Log("info", "text", { write: () => Promise.reject(new Deno.errors.BrokenPipe("gone")) });
   log.warn("config_differs", {});
   await log.flush();
+  assert.equal(log.dropped, 1);
+  log.warn("config_differs", {});
   log.warn("config_differs", {});
   await log.flush();
+  assert.equal(log.dropped, 3);
+});
+
+Deno.test("what a full disk did not take is counted and told once there is room; no line goes on another's end", async () => {
+  let text = "";
+  let room = 0;
+  const log = new Log("info", "text", {
+    write(bytes) {
+      if (room === 0) return Promise.reject(new Error("No space left on device (os error 28)"));
+      const taken = Math.min(bytes.length, room);
+      room -= taken;
+      text += new TextDecoder("latin1").decode(bytes.subarray(0, taken));
+      return Promise.resolve(taken);
+    },
+  });
+  const write = async (...connections: readonly number[]) => {
+    for (const each of connections) log.warn("drain_timeout", { connections: each });
+    await log.flush();
+  };
+  room = 1_000;
+  await write(1);
+  room = 20;
+  await write(2, 3);
+  assert.equal(log.dropped, 2, "that of which there is a part only, too");
+  room = 0;
+  await write(4);
+  room = 1_000;
+  await write(5);
+  await write(6);
+  const [first, cut, ...rest] = text.trimEnd().split("\n");
+  assert.match(first ?? "", / connections=1 /);
+  assert.equal(cut?.length, 20);
+  assert.deepEqual(rest.map((line) => line.split(" ").slice(2, 4).join(" ")), [
+    "drain_timeout connections=5",
+    "log_lines_dropped lines=3",
+    "drain_timeout connections=6",
+  ]);
+  assert.equal(log.dropped, 3);
+});
+
+Deno.test("lines that found no room are counted before the sink takes any again", async () => {
+  const sink = new Sink(false);
+  const log = new Log("info", "text", sink);
+  const stack = "x".repeat(10_000);
+  for (let i = 0; i < 1_000; i++) log.error("internal_error", { stack });
+  const { dropped } = log;
+  assert.ok(dropped > 0);
+  sink.open();
+  await log.flush();
+  assert.equal(log.dropped, dropped);
+});
+
+Deno.test("standard error on a full disk, or that nobody reads, is counted so", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  const script = `
+    import { Log } from ${JSON.stringify(new URL("./log.ts", import.meta.url).href)};
+    await Deno.stdin.readable.pipeTo(new WritableStream());
+    const log = new Log("info", "text");
+    log.warn("config_differs", {});
+    await log.flush();
+    console.log(log.dropped);
+  `;
+  const file = Deno.makeTempFileSync({ suffix: ".ts" });
+  Deno.writeTextFileSync(file, script);
+  const run = `"$0" run --quiet --no-check -A "$1"`;
+  const full = await new Deno.Command("sh", {
+    args: ["-c", `exec ${run} 2>/dev/full </dev/null`, Deno.execPath(), file],
+  })
+    .output();
+  assert.equal(new TextDecoder().decode(full.stdout), "1\n");
+  const unread = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-check", "-A", file],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  await unread.stderr.cancel();
+  await unread.stdin.close();
+  assert.equal(await new Response(unread.stdout).text(), "1\n");
+  await unread.status;
+  Deno.removeSync(file);
 });
 
 /** Lines as an engine hands them over. */

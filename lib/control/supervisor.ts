@@ -13,19 +13,22 @@ import { listenProblem } from "../edge/listen.ts";
 import { PortableEngine } from "../edge/portable/engine.ts";
 import type { RouteRows } from "../edge/route_counters.ts";
 import type { CertificateSnapshot, EdgeSnapshot, ListenerSnapshot } from "../edge/snapshot.ts";
-import { messageOf } from "../edge/thrown.ts";
+import { messageOf, stackOf } from "../edge/thrown.ts";
 import type { TlsLibrary } from "../edge/tls_library.ts";
-import { type Endpoint, parseListenAddress } from "../wire/socket_address.ts";
+import type { Endpoint } from "../wire/socket_address.ts";
 import { type CertificateFiles, certificateName } from "./certificate_files.ts";
 import type { Config, ListenerConfig, RouteConfig, StoredState } from "./config_types.ts";
 import type { EngineChoice, EngineName } from "./engine_choice.ts";
+import { bindingOf } from "./listen_conflicts.ts";
 import type { Log } from "./log.ts";
 import type { LogFieldsOf } from "./log_events.ts";
+import { Outage } from "./outage.ts";
 import { Resolver } from "./resolve.ts";
 import { trustSystemAuthorities } from "./system_authorities.ts";
 import { RouteCounts } from "./route_counts.ts";
 import { routeSnapshot } from "./route_snapshot.ts";
 import { type HandedTicketKeys, TicketKeyring } from "./ticket_keyring.ts";
+import { UnboundListeners } from "./unbound_listeners.ts";
 import { within } from "./within.ts";
 
 /** A proxy in front sends its header with the connection, whatever the client does. */
@@ -55,8 +58,10 @@ export interface ServingStatus {
   readonly workerFailures: number;
   readonly listeners: readonly {
     readonly addr: string;
-    /** `host:port` as it is really bound. */
+    /** `host:port` as it is really bound; empty where it is not. */
     readonly boundAddr: string;
+    /** Why it is not bound; it is tried again. */
+    readonly problem: string | undefined;
     readonly counts: ListenerCounts;
   }[];
 }
@@ -92,7 +97,10 @@ export class Supervisor {
   readonly tls: TlsLibrary;
   readonly #engine: Engine;
   readonly #ticketKeys: TicketKeyring;
+  readonly #unbound: UnboundListeners;
   readonly #acceptFailures = new Map<string, number>();
+  /** By the listener's `addr`. */
+  readonly #acceptOutages = new Map<string, Outage>();
   #internalErrors = 0;
   #prepared: Promise<void> | undefined;
   #started: Promise<boolean> | undefined;
@@ -100,12 +108,14 @@ export class Supervisor {
   #stopping = false;
 
   /**
-   * Binds every listener; nothing is accepted before {@linkcode Supervisor.start}.
+   * Binds the listeners; nothing is accepted before {@linkcode Supervisor.start}. One that cannot be bound does not keep
+   * the others from serving: it is tried again.
    *
    * @param engine See {@linkcode chooseEngine}.
    * @param inherited The listeners of the process that this one replaces.
    * @param handed Its keys of session tickets.
-   * @throws {ListenError} If an address cannot be bound; none stays bound.
+   * @throws {NothingBoundError} If not one of them can be bound.
+   * @throws {ListenError} If one that is inherited cannot be bound.
    */
   constructor(
     config: Config,
@@ -130,12 +140,12 @@ export class Supervisor {
     for (const route of routes) this.routeCounts.add(route);
     const backends = routes.map(({ backend }) => backend);
     this.#resolver = new Resolver(backends, {
-      resolved: (backend, addresses) => void this.#engine.apply([{ kind: "set_backend", name: backend, addresses }]),
+      resolved: (backend, addresses) => this.#applyUnawaited([{ kind: "set_backend", name: backend, addresses }]),
       failed: (backend, error) => log.warn("resolve_failed", { backend, error: messageOf(error) }),
     });
     this.#ticketKeys = new TicketKeyring({
       handed,
-      changed: (keys) => void this.#engine.apply([{ kind: "set_ticket_keys", keys }]),
+      changed: (keys) => this.#applyUnawaited([{ kind: "set_ticket_keys", keys }]),
     });
     const snapshot = {
       ...makeSnapshot(config, state, files, this.#resolver.addresses, (r) => this.routeCounts.rows(r)),
@@ -145,6 +155,7 @@ export class Supervisor {
       this.#engine = this.engine === "portable"
         ? new PortableEngine(snapshot, this.#counters.writer(0), this.#events(), inherited)
         : new EpollEngine(snapshot, this.#workers, this.#counters, this.#events(), inherited);
+      this.#unbound = new UnboundListeners(this.#engine, snapshot.listeners, log);
     } catch (error) {
       this.#ticketKeys[Symbol.dispose]();
       throw error;
@@ -171,9 +182,12 @@ export class Supervisor {
     if (this.#stopping) return false;
     await this.#engine.start();
     this.#isStarted = true;
+    const { addresses } = this.#engine;
     for (const [index, addr] of this.#listeners.entries()) {
-      this.#log.info("listening", { addr: this.#engine.addresses[index] ?? addr, listener: addr });
+      const bound = addresses[index];
+      if (bound !== undefined) this.#log.info("listening", { addr: bound, listener: addr });
     }
+    if (!this.#isStopping()) this.#unbound.start();
     return true;
   }
 
@@ -199,6 +213,7 @@ export class Supervisor {
   ): Promise<void> {
     this.#stopping = true;
     this.#ticketKeys[Symbol.dispose]();
+    this.#unbound.close();
     this.#resolver.close();
     await this.#engine.stop(takesQueued);
     const drained = this.#engine.drained();
@@ -213,6 +228,10 @@ export class Supervisor {
       const counts = { accepted, active, bytes_in: bytesIn, bytes_out: bytesOut };
       this.#log.info("listener_closed", { listener: addr, ...counts, ...rejectedFields(rejected) });
     }
+  }
+
+  #isStopping(): boolean {
+    return this.#stopping;
   }
 
   /** Whether connections are accepted. */
@@ -231,19 +250,27 @@ export class Supervisor {
     return this.#engine.threads;
   }
 
+  /** Why the system refuses to accept connections, by the listener's `addr`; of those alone that it refuses now. */
+  get acceptProblems(): ReadonlyMap<string, string> {
+    const problems = this.#acceptOutages.entries().map(([listener, { reason }]) => [listener, reason ?? ""] as const);
+    return new Map(problems.filter(([, reason]) => reason !== ""));
+  }
+
   get faults(): Faults {
     return { accept: this.#acceptFailures, internal: this.#internalErrors };
   }
 
   /** What serves, at this moment. */
   get status(): ServingStatus {
+    const { addresses } = this.#engine;
     return {
       engine: this.engine,
       workers: this.#workers,
       workerFailures: this.#counters.workerFailures,
       listeners: this.#listeners.map((addr, index) => ({
         addr,
-        boundAddr: this.#engine.addresses[index] ?? addr,
+        boundAddr: addresses[index] ?? "",
+        problem: this.#unbound.problem(index),
         counts: this.#counters.read(index),
       })),
     };
@@ -283,7 +310,12 @@ export class Supervisor {
    */
   releaseBackends(backends: readonly string[]): void {
     const gone = backends.filter((backend) => this.#resolver.remove(backend));
-    if (gone.length > 0) void this.#engine.apply(gone.map((name) => ({ kind: "remove_backend", name })));
+    if (gone.length > 0) this.#applyUnawaited(gone.map((name) => ({ kind: "remove_backend", name })));
+  }
+
+  /** Makes changes that nobody waits for. */
+  #applyUnawaited(changes: readonly EdgeChange[]): void {
+    this.#engine.apply(changes).catch((error) => this.#internalError(stackOf(error)));
   }
 
   /** Why an address cannot be listened on at this moment; `undefined` where it can. */
@@ -307,17 +339,33 @@ export class Supervisor {
       linesWritten: (lines) => log.append(lines),
       linesSuppressed: (lines) => log.info("lines_suppressed", suppressedFields(lines)),
       dialFailed: (backend) => this.#resolver.dialFailed(backend),
-      acceptFailed: (listener, reason) => {
-        this.#acceptFailures.set(listener, (this.#acceptFailures.get(listener) ?? 0) + 1);
-        log.error("accept_failed", { listener, reason });
+      acceptFailed: (listener, reason) => this.#acceptOutage(listener).failed(reason),
+      acceptRecovered: (listener) => this.#acceptOutage(listener).recovered(),
+      internalError: (stack) => this.#internalError(stack),
+      workerFailed: (worker, stack) => {
+        log.error("worker_failed", { worker, stack });
+        for (const outage of this.#acceptOutages.values()) outage.reset();
       },
-      acceptRecovered: (listener) => log.info("accept_recovered", { listener }),
-      internalError: (stack) => {
-        this.#internalErrors++;
-        log.error("internal_error", { stack });
-      },
-      workerFailed: (worker, stack) => log.error("worker_failed", { worker, stack }),
     };
+  }
+
+  #internalError(stack: string): void {
+    this.#internalErrors++;
+    this.#log.error("internal_error", { stack });
+  }
+
+  #acceptOutage(listener: string): Outage {
+    const known = this.#acceptOutages.get(listener);
+    if (known !== undefined) return known;
+    const outage = new Outage({
+      failed: (reason) => {
+        this.#acceptFailures.set(listener, (this.#acceptFailures.get(listener) ?? 0) + 1);
+        this.#log.error("accept_failed", { listener, reason });
+      },
+      recovered: () => this.#log.info("accept_recovered", { listener }),
+    });
+    this.#acceptOutages.set(listener, outage);
+    return outage;
   }
 }
 
@@ -376,12 +424,6 @@ function listenerSnapshot(
     maxConnections,
     routes: routes.map((route) => routeSnapshot(route, rowsOf(route))),
   };
-}
-
-function bindingOf(addr: string): { readonly hostname: string; readonly port: number } {
-  const parsed = parseListenAddress(addr);
-  if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
-  return { hostname: parsed.host || "::", port: parsed.port };
 }
 
 function suppressedFields({ clients, firstAt, lastAt, ...rest }: SuppressedLines): LogFieldsOf<"lines_suppressed"> {

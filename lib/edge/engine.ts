@@ -125,8 +125,10 @@ export interface ThreadCounts {
 
 /** A data plane with its listeners bound. */
 export interface Engine {
-  /** The addresses that are really bound, `host:port`, in the order of the snapshot's listeners. */
-  readonly addresses: readonly string[];
+  /** The addresses that are really bound, `host:port`, in the order of the snapshot's listeners; `undefined`: none is. */
+  readonly addresses: readonly (string | undefined)[];
+  /** Why listeners could not be bound, by their places in the snapshot. The others serve without them. */
+  readonly unbound: ReadonlyMap<number, ListenError>;
   readonly threads: ThreadCounts;
   /** Does what takes time, so that `start` does not; `start` does it where this was not called. */
   prepare(): Promise<void>;
@@ -136,6 +138,12 @@ export interface Engine {
    * @throws {ListenError} If the address of an inherited listener cannot be bound after all.
    */
   start(): Promise<void>;
+  /**
+   * Binds a listener that is {@linkcode unbound}, and accepts on it where the others accept.
+   *
+   * @throws {ListenError} If it cannot be bound now either.
+   */
+  bindAgain(listener: number): void;
   /**
    * Makes changes, all in one go: no connection is accepted between them. Resolves once every worker goes by them.
    *
@@ -172,7 +180,7 @@ export class ListenError extends Error {
    * @param addr The listener's address as configured.
    * @param reason What the system said, in words that tell what to do.
    */
-  constructor(readonly addr: string, reason: string, options?: ErrorOptions) {
+  constructor(readonly addr: string, readonly reason: string, options?: ErrorOptions) {
     super(`cannot listen on ${addr}: ${reason}`, options);
   }
 }

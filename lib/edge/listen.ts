@@ -4,6 +4,7 @@
  * @module
  */
 
+import { formatIpAddress, type IpAddress, isIpv4, parseIpAddress } from "../wire/ip_address.ts";
 import { ListenError } from "./engine.ts";
 import { messageOf } from "./thrown.ts";
 
@@ -43,6 +44,70 @@ export function listenProblem(addr: string, hostname: string, port: number): str
   } catch (error) {
     if (error instanceof ListenError) return error.message;
     throw error;
+  }
+}
+
+/** What of a listener the kernel goes by. */
+export interface Binding {
+  /** `"::"`: every address of this machine, of both families. */
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/**
+ * Whether two listeners want the same port of the same address, so that only one of them can be bound. All sockets are
+ * bound with `IPV6_V6ONLY` off, so `::` is every address of both families, ipv6(7); a name counts as the address that
+ * would be bound for it, and one that has none here overlaps with itself alone.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const everywhere = { hostname: "::", port: 443 };
+ * assert.equal(takeSamePort(everywhere, { hostname: "127.0.0.1", port: 443 }), true);
+ * assert.equal(takeSamePort(everywhere, { hostname: "127.0.0.1", port: 8443 }), false);
+ * assert.equal(takeSamePort({ hostname: "0.0.0.0", port: 443 }, { hostname: "::1", port: 443 }), false);
+ * ```
+ */
+export function takeSamePort(a: Binding, b: Binding): boolean {
+  if (a.port !== b.port || a.port === 0) return false;
+  if (a.hostname === b.hostname || a.hostname === "::" || b.hostname === "::") return true;
+  const [first, second] = [localAddressOf(a.hostname), localAddressOf(b.hostname)];
+  if (first === undefined || second === undefined) return false;
+  if (formatIpAddress(first) === formatIpAddress(second)) return true;
+  return isIpv4(first) && isIpv4(second) && [first, second].some((ip) => formatIpAddress(ip) === "0.0.0.0");
+}
+
+/** The address of this machine that a host is bound to: itself, or what its name stands for; `undefined`: none is. */
+export function localAddressOf(hostname: string): IpAddress | undefined {
+  const address = parseIpAddress(hostname);
+  if (address !== undefined) return address;
+  try {
+    using listener = Deno.listen({ hostname, port: 0 });
+    return parseIpAddress(listener.addr.hostname);
+  } catch {
+    return undefined; // a name of another machine, or none at all: binding it says more
+  }
+}
+
+/** Addresses for documentation, which no host has: RFC 5737 and RFC 3849. */
+const NOBODYS = { v4: "192.0.2.255", v6: "2001:db8:ffff::1" } as const;
+
+/**
+ * Whether a connection to an address comes to this machine, as far as can be told: it can be bound. Where the system lets
+ * any address be bound (`ip_nonlocal_bind`, ip(7)), that tells nothing, and only loopback addresses are known as ours.
+ */
+export function isOwnAddress(address: IpAddress): boolean {
+  const text = formatIpAddress(address);
+  if (text === "::" || text === "0.0.0.0" || text === "::1" || text.startsWith("127.")) return true;
+  return canBind(text) && !canBind(isIpv4(address) ? NOBODYS.v4 : NOBODYS.v6);
+}
+
+function canBind(hostname: string): boolean {
+  try {
+    Deno.listen({ hostname, port: 0 }).close();
+    return true;
+  } catch {
+    return false;
   }
 }
 

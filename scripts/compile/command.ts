@@ -4,6 +4,7 @@
  * @module
  */
 
+import { flagsOf } from "../program.ts";
 import type { Target } from "./base.ts";
 
 /** The module that no import names: what a worker's thread starts with. */
@@ -39,16 +40,12 @@ export interface Compilation {
  *
  * Without V8's code cache: it would be a file of a fixed name in /tmp, which any user of the host can put there first.
  *
- * @throws {Error} If the task is not a plain `deno run … main.ts`.
+ * @throws {Error} If the task runs something else.
  */
 export function compileArguments({ task, target, output, files, leftOut }: Compilation): string[] {
-  const [deno, run, ...flags] = task.split(" ");
-  if (deno !== "deno" || run !== "run" || flags.pop() !== "main.ts") {
-    throw new Error("the mc-proxy task must be: deno run … main.ts");
-  }
   return [
     "compile",
-    ...flags,
+    ...flagsOf(task),
     "--no-check", // `deno task check` does
     "--frozen",
     "--no-code-cache",

@@ -23,8 +23,12 @@ Deno.test("a binary has the permissions and the flags of the task, and no others
 
 Deno.test("a task that runs something else cannot be compiled", () => {
   const compilation = { target: "x86_64-unknown-linux-gnu", output: "x", files: [], leftOut: [] } as const;
-  for (const task of ["deno run main.ts -x", "node main.ts", "deno main.ts"]) {
-    assert.throws(() => compileArguments({ ...compilation, task }), /must be: deno run … main\.ts/, task);
+  const before = 'ROOT=$PWD && cd "$INIT_CWD" && ';
+  const tasks = ['deno run "$ROOT/main.ts" -x', 'node -x "$ROOT/main.ts"', "deno run -x main.ts"].map((run) =>
+    before + run
+  );
+  for (const task of [...tasks, 'deno run -x "$ROOT/main.ts"']) {
+    assert.throws(() => compileArguments({ ...compilation, task }), /the mc-proxy task must be: .* deno run … /, task);
   }
 });
 

@@ -16,7 +16,8 @@ const INTRODUCTION = `\
 <!-- Written by "deno task docs" from the schema of the program. -->
 
 One TOML file. Keys that are not on this page are errors; \`mc-proxy check -c FILE\` tells all that is wrong with a file
-at once, each with its path, such as \`listeners[0].routes[2].backend\`. Relative paths are taken from the file's folder.
+at once, each with its line, its path and its host name, such as
+\`line 14: listeners[0].routes[2].backend (git.example.net)\`. Relative paths are taken from the file's folder.
 A duration is text: \`"250ms"\`, \`"5s"\`, \`"1m30s"\`. [config/example.toml](../config/example.toml) is a whole file.
 
 **When it is read.** At each start. But listeners, routes, policies and the lists of the firewall only *seed* a database

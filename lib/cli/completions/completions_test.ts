@@ -7,7 +7,7 @@ const SHELLS = ["bash", "zsh", "fish"] as const;
 
 /** What is offered at the end of a line; `FILES` are the names of files. */
 const OFFERED: readonly (readonly [line: string, offered: readonly string[]])[] = [
-  ["mc-proxy ", ["server", "check", "status", "snapshot", "ctl", "completions", "version", "help"]],
+  ["mc-proxy ", ["server", "check", "status", "snapshot", "apply", "ctl", "completions", "version", "help"]],
   ["mc-proxy s", ["server", "status", "snapshot"]],
   ["mc-proxy check -c ", ["FILES"]],
   ["mc-proxy server --co", ["--config"]],

@@ -29,7 +29,7 @@ function soundAddr(file: string, environment: Readonly<Record<string, string>>):
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const problems = error.problems.filter(concernsAdminAddr);
-    if (problems.length > 0) throw new ConfigError(file, problems);
+    if (problems.length > 0) throw new ConfigError(file, problems, error.places);
     // It is TOML, and its `grpc` is sound.
     return (readGrpc(file, environment) as { readonly addr: string } | undefined)?.addr;
   }

@@ -8,6 +8,7 @@ import type { Command } from "commander";
 import type { AdminError, Applied } from "../../admin/client.ts";
 import type { ApplyOptions } from "../../control/administration.ts";
 import { ConfigError, loadConfig, type LoadedConfig } from "../../control/config.ts";
+import type { ConfigPlaces } from "../../control/config_places.ts";
 import type { ConfigProblem } from "../../control/config_types.ts";
 import { Failure } from "../failure.ts";
 import { type Answer, type CtlContext, define, type Definition, type Run } from "./command.ts";
@@ -48,14 +49,18 @@ export function addApply(parent: Command, context: CtlContext): void {
       "apply --prune --dry-run /srv/mc-proxy/config.toml",
     ],
     answer: async ({ ask, options: { prune = false, dryRun = false } }) => {
-      const applied = await ask({ prune, dryRun });
-      const result = dryRun ? "planned" : isEmpty(applied.plan) ? "unchanged" : "applied";
-      return {
-        text: `${formatPlan(applied.plan)}${summary(applied, !dryRun)}\n`,
-        json: { result, ...planJson(applied) },
-      };
+      return appliedAnswer(await ask({ prune, dryRun }), dryRun);
     },
   });
+}
+
+/** What is printed of a state that was applied, or that would be. */
+export function appliedAnswer(applied: Applied, dryRun: boolean): Pick<Answer, "text" | "json"> {
+  const result = dryRun ? "planned" : isEmpty(applied.plan) ? "unchanged" : "applied";
+  return {
+    text: `${formatPlan(applied.plan)}${summary(applied, !dryRun)}\n`,
+    json: { result, ...planJson(applied) },
+  };
 }
 
 interface OfFile<Options> extends Pick<Definition<Options>, "examples" | "failureCode"> {
@@ -78,7 +83,7 @@ function defineOfFile<Options = unknown>(
       examples,
       socket: ([file]) => load(file).config.grpc?.addr,
       run: async (run) => {
-        const { config, warnings } = load(run.args[0]);
+        const { config, warnings, places } = load(run.args[0]);
         let said: string[] = [];
         const ask = async (options: ApplyOptions) => {
           const applied = await run.client.apply(config, options);
@@ -86,16 +91,29 @@ function defineOfFile<Options = unknown>(
           return applied;
         };
         const answered = await answer({ ...run, ask });
-        const own = warnings.map(({ path, message }) => `${path}: ${message}`);
-        return { ...answered, warnings: [...new Set([...own, ...said])] };
+        return { ...answered, warnings: warningLines(places, warnings, said) };
       },
-      explain: (error, [file = ""]) => explainOfFile(error, file),
+      explain: (error, [file = ""]) => explainOfFile(error, file, load(file).places),
     },
   );
 }
 
+/** Warnings, with their places in the file: those that were found in it, and those that name a place there. */
+export function warningLines(
+  places: ConfigPlaces,
+  found: readonly ConfigProblem[],
+  said: readonly string[],
+): readonly string[] {
+  const own = found.map((problem) => places.describe(problem));
+  const located = said.map((line) => {
+    const [, path, message] = /^(listeners\[\S*?): (.*)$/s.exec(line) ?? [];
+    return path === undefined || message === undefined ? line : places.describe({ path, message });
+  });
+  return [...new Set([...own, ...located])];
+}
+
 /** What the server has against a state, told as `check` tells what is wrong with a file. */
-function explainOfFile(error: AdminError, file: string): Error | undefined {
+function explainOfFile(error: AdminError, file: string, places: ConfigPlaces): Error | undefined {
   if (error.code === "RESOURCE_EXHAUSTED") {
     return new Failure([`${file} is more than a request may hold: 32 MiB, a hundred thousand routes and more`]);
   }
@@ -105,5 +123,5 @@ function explainOfFile(error: AdminError, file: string): Error | undefined {
     message: description,
   }));
   const more = /; (and \d+ more)$/.exec(error.message)?.[1];
-  return new ConfigError(file, [...problems, ...more === undefined ? [] : [{ path: "", message: more }]]);
+  return new ConfigError(file, [...problems, ...more === undefined ? [] : [{ path: "", message: more }]], places);
 }

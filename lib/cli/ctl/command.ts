@@ -28,6 +28,8 @@ export interface Answer {
   readonly json: unknown;
   /** Each is a line on standard error. */
   readonly warnings?: readonly string[];
+  /** What is wrong with what was asked about: the same. */
+  readonly problems?: readonly string[];
   /** Where it is not 0. */
   readonly exitCode?: number;
 }
@@ -94,7 +96,9 @@ export function define<Options = unknown>(
   });
 }
 
-function print({ text, json, warnings = [] }: Answer, isJson: boolean, output: Output): void {
+/** Prints an answer: warnings and problems on standard error, the rest as it was asked for. */
+export function print({ text, json, warnings = [], problems = [] }: Answer, isJson: boolean, output: Output): void {
   for (const warning of warnings) output.err(`warning: ${printable(warning)}\n`);
+  for (const problem of problems) output.err(`${printable(problem)}\n`);
   output.out(isJson ? `${JSON.stringify(json)}\n` : text);
 }

@@ -40,8 +40,11 @@ export function addExport(parent: Command, context: CtlContext): void {
  */
 function writeWhole(out: string, text: string, replaces: boolean): number {
   const failure = (reason: string) => new Failure([`${out}: ${reason}`]);
+  const special = "is no regular file; leave out -o, and redirect the output there";
   try {
+    if (out.endsWith("/")) throw failure("is the name of a folder; name a file");
     const exists = fileExists(out);
+    if (exists && isSpecial(out)) throw failure(special);
     if (exists && !replaces) throw failure("exists already; name a new file, or add --force");
     const folder = folderProblem(out);
     if (folder !== undefined) throw failure(folder);
@@ -64,6 +67,13 @@ function writeWhole(out: string, text: string, replaces: boolean): number {
     return octets.length;
   } catch (error) {
     if (error instanceof Failure) throw error;
+    if (error instanceof Deno.errors.NotCapable) throw failure(special); // a device; files are all allowed
     throw failure(fileErrorReason(error));
   }
+}
+
+/** Whether a path is that of a device, a pipe or the like: what is written there does not stay, and nothing is replaced. */
+function isSpecial(path: string): boolean {
+  const { isFile, isDirectory } = Deno.statSync(path);
+  return !isFile && !isDirectory;
 }

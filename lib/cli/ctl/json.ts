@@ -21,6 +21,7 @@ export function listenerJson({ counts, ...listener }: ServedListener): Json {
   return {
     addr: listener.addr,
     bound_addr: listener.boundAddr,
+    problem: listener.problem ?? null,
     proxy_protocol: listener.proxyProtocol,
     max_connections: listener.maxConnections,
     active_connections: counts.active,
@@ -50,6 +51,7 @@ export function statusJson(status: ServerStatus, now: Date): Json {
     workers: status.workers,
     worker_failures: status.workerFailures,
     draining: status.draining,
+    problems: status.problems,
     firewall: { rule_count: ruleCount, rate_limit: rateLimit, rate_window_seconds: rateWindowMs / 1000 },
     geoip: geoip === undefined ? null : {
       path: geoip.path,

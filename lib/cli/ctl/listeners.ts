@@ -24,7 +24,7 @@ export function addListeners(parent: Command, context: CtlContext): void {
       const { listeners } = await client.getStatus({ omitRoutes: true });
       const rows = listeners.map(({ addr, boundAddr, proxyProtocol, counts, maxConnections, routeCount }) => [
         addr,
-        boundAddr,
+        boundAddr || "not open",
         proxyProtocol ? "required" : "no",
         String(counts.active),
         maxConnections === 0 ? "none" : String(maxConnections),

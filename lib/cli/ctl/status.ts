@@ -45,14 +45,16 @@ export function defineStatus(command: Command, context: CtlContext): void {
 /** Adds `health`. */
 export function addHealth(parent: Command, context: CtlContext): void {
   define(
-    parent.command("health").description("Print SERVING, or NOT_SERVING and exit 1 (it is shutting down)."),
+    parent.command("health").description(
+      "Print SERVING, or NOT_SERVING and exit 1; why not is on standard error.",
+    ),
     context,
     {
       examples: ["health -c /srv/mc-proxy/config.toml"],
       run: async ({ client }) => {
-        const isServing = await client.isServing();
+        const { isServing, problems } = await client.health();
         const status = isServing ? "SERVING" : "NOT_SERVING";
-        return { text: `${status}\n`, json: { status }, exitCode: isServing ? 0 : 1 };
+        return { text: `${status}\n`, json: { status, problems }, problems, exitCode: isServing ? 0 : 1 };
       },
     },
   );
@@ -63,6 +65,7 @@ export function formatStatus(status: ServerStatus, now: Date, screen?: Screen): 
   return [
     formatTable([{ header: "" }, { header: "" }], summary(status, now), screen),
     formatTable(LISTENER_COLUMNS, status.listeners.map(listenerRow), screen),
+    formatUnbound(status.listeners, screen),
     formatRejections(status.listeners, screen),
     formatCertificates(status.certificates, now, screen),
   ].filter((part) => part !== "").join("\n");
@@ -79,6 +82,7 @@ function summary(status: ServerStatus, now: Date): string[][] {
     ...status.tls === undefined ? [] : [["tls", tlsLine(status.tls)]],
     ["firewall", firewallLine(status)],
     ["geoip", geoipLine(status)],
+    ...status.problems.map((problem, i) => [i === 0 ? "problems" : "", printable(problem)]),
   ];
 }
 
@@ -124,6 +128,12 @@ function listenerRow({ addr, counts, maxConnections, routeCount }: ServedListene
     formatBytes(counts.bytesOut),
     String(routeCount),
   ];
+}
+
+/** Why listeners are not open; empty where all are. */
+function formatUnbound(listeners: readonly ServedListener[], screen?: Screen): string {
+  const rows = listeners.flatMap(({ addr, problem }) => problem === undefined ? [] : [[addr, printable(problem)]]);
+  return rows.length === 0 ? "" : formatTable([{ header: "LISTENER" }, { header: "NOT OPEN" }], rows, screen);
 }
 
 /** Why connections were refused, most frequent first; empty where none was. */

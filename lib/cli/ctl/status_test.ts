@@ -18,6 +18,7 @@ const STATUS: ServerStatus = {
   workers: 2,
   workerFailures: 1,
   draining: true,
+  problems: ["shutting down", "listener :443: accepts no connections: EMFILE"],
   firewall: {
     ruleCount: 12,
     rateLimit: 100,
@@ -33,6 +34,7 @@ const STATUS: ServerStatus = {
     {
       addr: ":443",
       boundAddr: "[::]:443",
+      problem: undefined,
       proxyProtocol: false,
       maxConnections: 0,
       counts: {
@@ -48,6 +50,7 @@ const STATUS: ServerStatus = {
     {
       addr: "192.168.100.200:18443",
       boundAddr: "192.168.100.200:18443",
+      problem: undefined,
       proxyProtocol: true,
       maxConnections: 5000,
       counts: { active: 5000, accepted: 99_999, bytesIn: 0, bytesOut: 123_456_789, rejected: {} },
@@ -106,6 +109,8 @@ tls       1.2 or newer by OpenSSL 3.0.19 27 Jan 2026
 firewall  12 rules, at most 100 connections per address in 1m 30s
 geoip     /srv/mc-proxy/GeoLite2-Country.mmdb, built 2026-01-27 00:00:00 UTC,
           loaded 2026-01-31 09:30:00 UTC, 1 failed reload
+problems  shutting down
+          listener :443: accepts no connections: EMFILE
 
 LISTENER                  ACTIVE      TOTAL  REJECTED        IN      OUT  ROUTES
 :443                        1234  123456789       264  1.50 TiB   1023 B   10000
@@ -127,6 +132,17 @@ www.example.net                 ends in 58d 11h
 `,
   );
   for (const line of text.split("\n")) assert.ok(line.length <= 80, line);
+});
+
+Deno.test("a listener that is not open is shown, and why", () => {
+  const [listener] = STATUS.listeners;
+  assert.ok(listener !== undefined);
+  const closed = { ...listener, addr: "10.8.0.1:443", boundAddr: "", problem: "this machine has no such address" };
+  assert.match(
+    formatStatus({ ...STATUS, listeners: [listener, closed] }, NOW),
+    /^LISTENER +NOT OPEN *\n10\.8\.0\.1:443 +this machine has no such address\n/m,
+  );
+  assert.doesNotMatch(formatStatus(STATUS, NOW), /NOT OPEN/);
 });
 
 Deno.test("of many certificates, those that end first are shown", () => {
@@ -165,6 +181,7 @@ Deno.test("as JSON, a state has the names of the configuration file, and numbers
       workers: 2,
       worker_failures: 1,
       draining: true,
+      problems: ["shutting down", "listener :443: accepts no connections: EMFILE"],
       firewall: { rule_count: 12, rate_limit: 100, rate_window_seconds: 90 },
       geoip: {
         path: "/srv/mc-proxy/GeoLite2-Country.mmdb",
@@ -175,6 +192,7 @@ Deno.test("as JSON, a state has the names of the configuration file, and numbers
       listeners: [{
         addr: ":443",
         bound_addr: "[::]:443",
+        problem: null,
         proxy_protocol: false,
         max_connections: 0,
         active_connections: 1234,

@@ -4,10 +4,12 @@
  * @module
  */
 
-import { bind } from "../../edge/listen.ts";
+import { BACKLOG, bind } from "../../edge/listen.ts";
 import { formatHostPort, parseListenAddress } from "../../wire/socket_address.ts";
+import type { AcceptEvents } from "../accept_loop.ts";
 import { type Page, page, STATS_PATH } from "./dashboard/dashboard.ts";
 import { negotiate } from "./exposition.ts";
+import { type Answer, HttpServer, type Question } from "./http_server.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Stats } from "./stats.ts";
 import { statsJson } from "./stats_json.ts";
@@ -16,7 +18,7 @@ import { statsJson } from "./stats_json.ts";
 export const HEALTH_PATHS = { alive: "/healthz", ready: "/readyz" } as const;
 
 /** What an endpoint answers with. */
-export interface EndpointOptions {
+export interface EndpointOptions extends AcceptEvents {
   /** Where it listens, as configured. */
   readonly addr: string;
   /** The path of the metrics. */
@@ -34,7 +36,7 @@ export interface EndpointOptions {
 
 /** See the module. */
 export class MetricsEndpoint {
-  readonly #abort = new AbortController();
+  readonly #server: HttpServer;
   readonly #options: EndpointOptions;
   readonly #page: Page | undefined;
   #boundAddr: string | undefined;
@@ -42,11 +44,21 @@ export class MetricsEndpoint {
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.#page = options.dashboard ? page() : undefined;
+    this.#server = new HttpServer({
+      answer: (question) => this.#answer(question),
+      acceptFailed: (reason) => options.acceptFailed(reason),
+      acceptRecovered: () => options.acceptRecovered(),
+    });
   }
 
   /** `host:port` as it is really bound; `undefined` before it is opened. */
   get boundAddr(): string | undefined {
     return this.#boundAddr;
+  }
+
+  /** Why the system refuses to accept its clients; `undefined` where it does not. */
+  get acceptProblem(): string | undefined {
+    return this.#server.acceptProblem;
   }
 
   /**
@@ -56,43 +68,41 @@ export class MetricsEndpoint {
    * @throws {ListenError} If it cannot be bound.
    */
   open(inheritedAddr?: string): void {
-    const { addr, failed } = this.#options;
+    const { addr } = this.#options;
     const parsed = parseListenAddress(inheritedAddr ?? addr);
     if (parsed === undefined) throw new TypeError(`not a listen address: ${addr}`);
     const isInherited = inheritedAddr !== undefined;
-    const server = bind(`${addr} (metrics.addr)`, parsed.host || "::", parsed.port, isInherited, (where) =>
-      Deno.serve({
-        ...where,
-        signal: this.#abort.signal,
-        onListen: () => {}, // the log says so
-        onError: (thrown) => {
-          failed(thrown);
-          return answer(500, "a fault of mc-proxy's own; the log has more\n");
-        },
-      }, (request) => this.#answer(request)));
-    this.#boundAddr = formatHostPort(server.addr.hostname, server.addr.port);
+    const listener = bind(
+      `${addr} (metrics.addr)`,
+      parsed.host || "::",
+      parsed.port,
+      isInherited,
+      (where) => Deno.listen({ ...where, tcpBacklog: BACKLOG }),
+    );
+    this.#boundAddr = formatHostPort(listener.addr.hostname, listener.addr.port);
+    this.#server.listen(listener);
   }
 
-  /** Ends it at once. */
+  /** Accepts no more; what is being answered is finished. */
   close(): void {
-    this.#abort.abort();
+    this.#server.close();
   }
 
-  async #answer(request: Request): Promise<Response> {
-    const response = await this.#answerPath(request);
-    if (request.method !== "HEAD") return response;
-    // RFC 9110 §8.6: the length is that of the body which GET would get.
-    response.headers.set("content-length", String((await response.bytes()).length));
-    return new Response(null, response);
+  async #answer(question: Question): Promise<Answer> {
+    try {
+      return await this.#answerPath(question);
+    } catch (thrown) {
+      this.#options.failed(thrown);
+      return answer(500, "a fault of mc-proxy's own; the log has more\n");
+    }
   }
 
-  async #answerPath({ method, url, headers }: Request): Promise<Response> {
+  async #answerPath({ method, path: asked, accept }: Question): Promise<Answer> {
     if (method !== "GET" && method !== "HEAD") return answer(405, "only GET is answered\n", { allow: "GET, HEAD" });
     const { path, metrics } = this.#options;
-    const { pathname } = new URL(url);
-    switch (pathname) {
+    switch (asked) {
       case path: {
-        const format = negotiate(headers.get("accept"));
+        const format = negotiate(accept ?? null);
         return answer(200, await metrics.render(format), {
           "content-type": metrics.contentType(format),
           vary: "accept",
@@ -107,16 +117,16 @@ export class MetricsEndpoint {
           : answer(503, reasons.map((reason) => `${reason}\n`).join(""));
       }
       default:
-        return this.#answerPerson(pathname) ??
+        return this.#answerPerson(asked) ??
           answer(404, `there are ${path}, ${HEALTH_PATHS.alive} and ${HEALTH_PATHS.ready}\n`);
     }
   }
 
   /** What belongs to the page for people, where there is one. */
-  #answerPerson(pathname: string): Response | undefined {
+  #answerPerson(path: string): Answer | undefined {
     if (this.#page === undefined) return undefined;
-    if (pathname === "/") return answer(200, this.#page.body, this.#page.headers);
-    if (pathname !== STATS_PATH) return undefined;
+    if (path === "/") return answer(200, this.#page.body, this.#page.headers);
+    if (path !== STATS_PATH) return undefined;
     return answer(200, `${JSON.stringify(statsJson(this.#options.stats()))}\n`, {
       "content-type": "application/json",
       "x-content-type-options": "nosniff",
@@ -127,16 +137,12 @@ export class MetricsEndpoint {
 
 function answer(
   status: number,
-  body: string | Uint8Array<ArrayBuffer>,
+  body: string | Uint8Array,
   headers: Readonly<Record<string, string>> = {},
-): Response {
-  return new Response(body, {
+): Answer {
+  return {
     status,
-    headers: {
-      "content-type": "text/plain; charset=utf-8",
-      // Deno would compress it, in the thread that has all else to do.
-      "cache-control": "no-store, no-transform",
-      ...headers,
-    },
-  });
+    headers: { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store", ...headers },
+    body,
+  };
 }

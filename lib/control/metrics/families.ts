@@ -19,6 +19,11 @@ export interface Family {
 /** By name, without the prefix. */
 export const FAMILIES = {
   // ---- By listener ---------------------------------------------------------------------------------------------------
+  listener_up: {
+    type: "gauge",
+    help: "1 while the listener is open, 0 while its address cannot be bound.",
+    labels: ["listener"],
+  },
   connections_total: {
     type: "counter",
     help: "Connections accepted, those included that were refused.",
@@ -125,7 +130,7 @@ export const FAMILIES = {
   },
   log_lines_dropped_total: {
     type: "counter",
-    help: "Lines of the log that were lost because their reader stood still.",
+    help: "Lines of the log that were lost: their reader stood still or was gone, or the disk was full.",
     labels: [],
   },
 } as const satisfies Readonly<Record<string, Family>>;

@@ -103,6 +103,7 @@ function samplesOf({ version, commit, supervisor, administration, certificates, 
     listeners.map((listener) => [{ listener: listener.addr }, valueOf(listener)]);
   const one = (value: number): Sample[] => [[{}, value]];
   return {
+    listener_up: each(({ problem }) => Number(problem === undefined)),
     connections_total: each(({ counts }) => counts.accepted),
     connections_active: each(({ counts }) => counts.active),
     connections_limit: each(({ maxConnections }) => maxConnections).filter(([, limit]) => limit > 0),

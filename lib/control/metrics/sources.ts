@@ -34,6 +34,8 @@ export interface MeasuredStatus {
   readonly workerFailures: number;
   readonly listeners: readonly {
     readonly addr: string;
+    /** Why it is not open. */
+    readonly problem: string | undefined;
     readonly maxConnections: number;
     readonly counts: ListenerCounts;
     readonly routeCount: number;

@@ -4,8 +4,10 @@
  * @module
  */
 
-import { fileExists } from "../file_access.ts";
+import { fileExists, isUnwritable } from "../file_access.ts";
 import { folderProblem, StoreError, withStoreErrors } from "./store_error.ts";
+
+const SERVED = "is served by another mc-proxy; stop that one, or use another database.path";
 
 /**
  * The right to serve from a database, taken on the file `PATH.lock` beside it; the kernel takes it back when the process
@@ -15,26 +17,46 @@ import { folderProblem, StoreError, withStoreErrors } from "./store_error.ts";
 export class ServerLock implements Disposable {
   readonly #database: string;
   readonly #path: string;
-  /** None while the right is another's. */
+  /** What to say where another process has it. */
+  readonly #taken: string;
+  /** None while the right is another's, or cannot be had. */
   #file: Deno.FsFile | undefined;
-  readonly #created: boolean;
+  #created = false;
 
-  private constructor(database: string, { path, file, created }: LockedFile) {
+  private constructor(database: string, taken: string) {
     this.#database = database;
-    this.#path = path;
-    this.#file = file;
-    this.#created = created;
+    this.#taken = taken;
+    this.#path = `${database}.lock`;
   }
 
   /**
-   * Takes the right to serve from `database`.
+   * Takes the right to serve from `database`. On a disk that takes no write nobody may need it: then it is taken by
+   * {@linkcode claim}, once the disk does.
+   *
+   * @param taken What to say where another process has it.
+   * @throws {StoreError} If another process has it, or the lock file cannot be made for another reason.
+   */
+  static take(database: string, taken = SERVED): ServerLock {
+    const lock = new ServerLock(database, taken);
+    try {
+      lock.claim();
+    } catch (error) {
+      if (!(error instanceof StoreError && error.isUnwritable && fileExists(database))) throw error;
+    }
+    return lock;
+  }
+
+  /**
+   * Takes the right where this process does not have it.
    *
    * @throws {StoreError} If another process has it, or the lock file cannot be made.
    */
-  static take(database: string): ServerLock {
-    const locked = tryLock(database);
-    if (locked !== undefined) return new ServerLock(database, locked);
-    throw new StoreError(database, "is served by another mc-proxy; stop that one, or use another database.path");
+  claim(): void {
+    if (this.#file !== undefined) return;
+    const locked = tryLock(this.#database);
+    if (locked === undefined) throw new StoreError(this.#database, this.#taken);
+    this.#file = locked.file;
+    this.#created ||= locked.created;
   }
 
   /** Gives the right back for another process to have. */
@@ -62,7 +84,6 @@ export class ServerLock implements Disposable {
 }
 
 interface LockedFile {
-  readonly path: string;
   readonly file: Deno.FsFile;
   readonly created: boolean;
 }
@@ -75,15 +96,25 @@ function tryLock(database: string): LockedFile | undefined {
     if (folder !== undefined) throw new StoreError(database, folder);
     for (;;) {
       const created = !fileExists(path);
-      const file = Deno.openSync(path, { create: true, write: true, mode: 0o600 });
+      const file = openToLock(path);
       if (!file.tryLockSync(true)) {
         file.close();
         return undefined;
       }
-      if (isStill(path, file)) return { path, file, created };
+      if (isStill(path, file)) return { file, created };
       file.close(); // whoever had it removed the file: the lock on what it was says nothing
     }
   });
+}
+
+/** Opens a lock file, or makes it; one that is there can be locked on a disk that is mounted read-only, too, flock(2). */
+function openToLock(path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path, { create: true, write: true, mode: 0o600 });
+  } catch (error) {
+    if (!isUnwritable(error) || !fileExists(path)) throw error;
+    return Deno.openSync(path, { read: true });
+  }
 }
 
 /** Whether `path` is the very file that is open. */

@@ -90,6 +90,15 @@ export function schemaVersion(db: DatabaseSync, path: string): number {
   throw new StoreError(path, "is a database of another program; set database.path to another file");
 }
 
+/** What to say of a database of a version that this program does not know. */
+export function tooNew(path: string, version: number): StoreError {
+  return new StoreError(
+    path,
+    `has schema version ${version}, newer than this program's ${SCHEMA_VERSION}; ` +
+      "run a newer mc-proxy, or restore an older snapshot",
+  );
+}
+
 /**
  * Brings an open database to {@linkcode SCHEMA_VERSION}, within the caller's transaction.
  *
@@ -98,13 +107,7 @@ export function schemaVersion(db: DatabaseSync, path: string): number {
  */
 export function migrate(db: DatabaseSync, path: string): number {
   const before = schemaVersion(db, path);
-  if (before > SCHEMA_VERSION) {
-    throw new StoreError(
-      path,
-      `has schema version ${before}, newer than this program's ${SCHEMA_VERSION}; ` +
-        "run a newer mc-proxy, or restore an older snapshot",
-    );
-  }
+  if (before > SCHEMA_VERSION) throw tooNew(path, before);
   if (before === 0) {
     db.exec(`
       PRAGMA application_id = ${APPLICATION_ID};

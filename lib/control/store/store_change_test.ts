@@ -193,6 +193,10 @@ Deno.test("a route with what the tables refuse is not put in, nor is half of it"
 Deno.test("a database that was moved away, removed or replaced takes no change until it is back: it would be lost", () => {
   withStore((store) => {
     const { path } = store;
+    const removed =
+      "was removed while the server runs; put it back, or restart the server, which makes a new one from " +
+      "the file";
+    const replaced = "is no longer the file that the server opened; put that back, or restart the server";
     const others = [() => {}, () => Deno.copyFileSync(`${path}.old`, path), () => Deno.mkdirSync(path)];
     for (const [i, putAnother] of others.entries()) {
       Deno.renameSync(path, `${path}.old`);
@@ -200,7 +204,7 @@ Deno.test("a database that was moved away, removed or replaced takes no change u
       for (const [name, , change] of CHANGES) {
         assert.throws(() => change(store), {
           name: "StoreError",
-          message: `${path}: is no longer the file that the server opened; put that back, or restart the server`,
+          message: `${path}: ${i === 0 ? removed : replaced}`,
         }, name);
       }
       if (i > 0) Deno.removeSync(path);

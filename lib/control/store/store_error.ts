@@ -5,26 +5,51 @@
  */
 
 import { dirname } from "node:path";
-import { fileErrorReason, fileExists } from "../file_access.ts";
+import { fileErrorReason, fileExists, isUnwritable } from "../file_access.ts";
+import { isDescriptorFree } from "../descriptor_reserve.ts";
 import { printable } from "../quote.ts";
+
+/** How a database is to be opened. */
+export interface StoreErrorOptions extends ErrorOptions {
+  /** Whether the disk takes no write; what is stored may be readable all the same. */
+  readonly isUnwritable?: boolean;
+}
 
 /** A database that cannot be used. Its message is one line: the file, what is wrong, and mostly what to do. */
 export class StoreError extends Error {
   override readonly name = "StoreError";
+  /** See {@linkcode StoreErrorOptions}. */
+  readonly isUnwritable: boolean;
 
-  constructor(path: string, reason: string, options?: ErrorOptions) {
+  constructor(path: string, readonly reason: string, { isUnwritable = false, ...options }: StoreErrorOptions = {}) {
     super(`${printable(path)}: ${reason}`, options);
+    this.isUnwritable = isUnwritable;
   }
 }
 
+/** What SQLite says, and what to tell of it. */
+interface Reason {
+  readonly said: string;
+  readonly reason: string;
+  readonly isUnwritable?: true;
+}
+
 // By SQLite's own messages (sqlite3ErrStr in its main.c): Deno's node:sqlite gives the result code for some errors only.
-const REASONS: readonly (readonly [message: string, reason: string])[] = [
-  ["is not a database", "is not a SQLite database; set database.path to another file"],
-  ["malformed", "is corrupt; restore a snapshot"],
-  ["is locked", "is locked by another process; stop what else writes to it"],
-  ["readonly database", "may not be written: give this user write permission on the file and its folder"],
-  ["disk is full", "the disk is full"],
-  ["disk I/O error", "cannot be read or written: the disk is full, broken, or mounted read-only (I/O error)"],
+const REASONS: readonly Reason[] = [
+  { said: "is not a database", reason: "is not a SQLite database; set database.path to another file" },
+  { said: "malformed", reason: "is corrupt; restore a snapshot" },
+  { said: "is locked", reason: "is locked by another process; stop what else writes to it" },
+  {
+    said: "readonly database",
+    reason: "may not be written: give this user write permission on the file and its folder",
+    isUnwritable: true,
+  },
+  { said: "disk is full", reason: "the disk is full", isUnwritable: true },
+  {
+    said: "disk I/O error",
+    reason: "cannot be read or written: the disk is full, broken, or mounted read-only (I/O error)",
+    isUnwritable: true,
+  },
 ];
 
 /**
@@ -47,8 +72,9 @@ export function withStoreErrors<T>(path: string, action: () => T): T {
  */
 export function storeErrorOf(path: string, error: unknown): StoreError {
   if (error instanceof StoreError) return error;
-  const reason = isSqliteError(error) ? sqliteReason(path, error) : fileErrorReason(error);
-  return new StoreError(path, reason, { cause: error });
+  const options = { cause: error };
+  if (isSqliteError(error)) return sqliteError(path, error);
+  return new StoreError(path, fileErrorReason(error), { ...options, isUnwritable: isUnwritable(error) });
 }
 
 function isSqliteError(error: unknown): error is Error {
@@ -56,18 +82,44 @@ function isSqliteError(error: unknown): error is Error {
   return error instanceof Error && error.name === "Error" && "code" in error && error.code === "ERR_SQLITE_ERROR";
 }
 
-function sqliteReason(path: string, { message }: Error): string {
-  if (message.startsWith("unable to open database")) return whyNotOpened(path);
-  const known = REASONS.find(([part]) => message.includes(part));
-  return known ? known[1] : `SQLite says: ${printable(message)}`;
+function sqliteError(path: string, cause: Error): StoreError {
+  const { message } = cause;
+  if (message.startsWith("unable to open database")) return notOpened(path, { cause });
+  const known = REASONS.find(({ said }) => message.includes(said));
+  if (known === undefined) return new StoreError(path, `SQLite says: ${printable(message)}`, { cause });
+  const isReadOnly = known.said === "readonly database" && isReadOnlyDisk(path);
+  const { reason, isUnwritable = false } = isReadOnly ? READ_ONLY_DISK : known;
+  return new StoreError(path, reason, { cause, isUnwritable });
 }
 
 /** SQLite has one message (SQLITE_CANTOPEN) for all that keeps a file from being opened. */
-function whyNotOpened(path: string): string {
+function notOpened(path: string, options: ErrorOptions): StoreError {
   const folder = folderProblem(path);
-  if (folder !== undefined) return folder;
-  if (fileExists(path) && Deno.statSync(path).isDirectory) return "is a folder, not a file";
-  return "permission denied: give this user read and write permission on the file and its folder";
+  if (folder !== undefined) return new StoreError(path, folder, options);
+  if (fileExists(path) && Deno.statSync(path).isDirectory) {
+    return new StoreError(path, "is a folder, not a file", options);
+  }
+  if (!isDescriptorFree()) {
+    return new StoreError(path, "cannot be opened: no file descriptor is free (EMFILE); raise LimitNOFILE", options);
+  }
+  if (isReadOnlyDisk(path)) return new StoreError(path, READ_ONLY_DISK.reason, { ...options, isUnwritable: true });
+  const reason = "permission denied: give this user read and write permission on the file and its folder";
+  return new StoreError(path, reason, options);
+}
+
+const READ_ONLY_DISK = { reason: "may not be written: its disk is mounted read-only", isUnwritable: true };
+
+/**
+ * Whether the disk that the file at `path` is on, or would be on, is mounted read-only. Only what would change something
+ * tells that; the time of the folder is the least. The file must not be opened: to close it would drop SQLite's locks.
+ */
+function isReadOnlyDisk(path: string): boolean {
+  try {
+    Deno.utimeSync(dirname(path), new Date(), new Date());
+    return false;
+  } catch (error) {
+    return isUnwritable(error);
+  }
 }
 
 /** What is wrong with the folder that the file at `path` is in, or is to be made in. */

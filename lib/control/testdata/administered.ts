@@ -47,7 +47,7 @@ export class FakeServed implements Served {
 
   get status(): Served["status"] {
     const counts = { accepted: 0, active: 0, bytesIn: 0, bytesOut: 0, rejected: {} };
-    const listeners = this.#addrs.map((addr) => ({ addr, boundAddr: addr, counts }));
+    const listeners = this.#addrs.map((addr) => ({ addr, boundAddr: addr, problem: undefined, counts }));
     return { engine: "portable", workers: 1, workerFailures: 0, listeners };
   }
 
@@ -152,7 +152,7 @@ export function administer(
     state,
     store: wrap(store),
     served,
-    geoip: geoip === undefined ? undefined : GeoipFile.load(geoipPath).file,
+    geoip: geoip === undefined ? undefined : GeoipFile.open(geoipPath).file,
     certificates,
     log,
   });

@@ -21,7 +21,7 @@ import {
 } from "../config_types.ts";
 
 // Few of each, so that two states have much in common.
-const addr = fc.constantFrom(":443", ":8443", "127.0.0.1:0", "[2001:db8::1]:443", "edge.test:443");
+const addr = fc.constantFrom(":443", ":8443", "127.0.0.1:0", "[2001:db8::1]:8444", "edge.test:8445");
 const hostname = fc.constantFrom("*", "a.test", "*.a.test", "*.b.a.test", "b.test", "xn--bcher-kva.test");
 const backend = fc.constantFrom("127.0.0.1:1", "127.0.0.1:2", "[::1]:1", "backend.test:65535");
 const path = fc.oneof(

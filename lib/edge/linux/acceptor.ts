@@ -75,10 +75,11 @@ export class Acceptor implements Expirable, ChangeableListener, ConnectionListen
   slot = -1;
   readonly #sockaddr = new Uint8Array(SOCKADDR_LENGTH);
   readonly #address = new Uint8Array(16); // of the connection that is being accepted
-  /** One, or more of a process with more workers that was replaced. */
-  readonly #sockets: readonly ListeningSocket[];
+  /** One, or more of a process with more workers that was replaced; none of a listener that could not be bound. */
+  #sockets: readonly ListeningSocket[];
   #proxyProtocol: boolean;
   #failing = false;
+  #started = false;
   #stopped = false;
 
   /** @param fds Sockets that listen. */
@@ -101,7 +102,14 @@ export class Acceptor implements Expirable, ChangeableListener, ConnectionListen
     this.#setAcknowledging();
   }
 
+  /** Accepts from the sockets of a listener that had none so far. */
+  listen(fds: readonly number[]): void {
+    this.#sockets = fds.map((fd) => new ListeningSocket(this, fd));
+    if (this.#started && !this.#stopped) this.start();
+  }
+
   start(): void {
+    this.#started = true;
     this.#setAcknowledging();
     // Level-triggered: what is left after a round of accepts is told again.
     if (!this.#sockets.every((socket) => this.worker.loop.add(socket, EPOLLIN))) this.#pause(ENOMEM);
@@ -121,22 +129,26 @@ export class Acceptor implements Expirable, ChangeableListener, ConnectionListen
   acceptFrom(listening: number, most: number): void {
     for (let i = 0; i < most && !this.#stopped; i++) {
       const fd = this.worker.libc.accept(listening, this.#sockaddr);
-      if (fd >= 0) this.#admit(fd);
-      else if (fd === -EAGAIN) return;
+      if (fd >= 0) {
+        this.#admit(fd);
+        // It was the last one: who comes now is better off waiting in the queue than reset.
+        if (fd + 1 >= this.worker.libc.descriptorLimit) return this.#pause(EMFILE);
+      } else if (fd === -EAGAIN) return;
       else if (fd === -EMFILE || fd === -ENFILE || fd === -ENOBUFS || fd === -ENOMEM) return this.#pause(-fd);
       // Anything else is the fate of one connection that was over before it was taken, ECONNABORTED above all, accept(2).
     }
   }
 
-  /** Accepting again after a pause. */
+  /** Accepting again after a pause, if there is a descriptor to do it with. */
   expire(): void {
+    if (!this.worker.libc.hasDescriptor()) return this.worker.deadlines.set(this, PAUSE_MS);
+    this.#recover();
     this.start();
   }
 
   #admit(fd: number): void {
     const { worker, index, addr } = this;
-    if (this.#failing) worker.acceptRecovered(addr);
-    this.#failing = false;
+    this.#recover();
     decodeAddress(this.#sockaddr, this.#address);
     const source = new CompactEndpoint(this.#address, decodePort(this.#sockaddr));
     if (!worker.counters.open(index, this.maxConnections)) {
@@ -147,6 +159,11 @@ export class Acceptor implements Expirable, ChangeableListener, ConnectionListen
     const connection = new Connection(this, source);
     worker.own(connection.client, fd);
     worker.take(connection, this.#address);
+  }
+
+  #recover(): void {
+    if (this.#failing) this.worker.acceptRecovered(this.addr);
+    this.#failing = false;
   }
 
   /**

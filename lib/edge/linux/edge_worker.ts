@@ -123,6 +123,9 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
       case "accept":
         this.accept();
         return true;
+      case "listen":
+        this.listeners[message.listener]?.listen(message.fds);
+        return true;
       case "stop":
         for (const acceptor of this.listeners) acceptor.stop(message.takesQueued);
         this.#stopped = true;

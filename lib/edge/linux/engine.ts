@@ -6,7 +6,7 @@
 
 import { type EdgeChange, LivingSnapshot } from "../change.ts";
 import type { Counters } from "../counters.ts";
-import type { Engine, EngineEvents, ThreadCounts } from "../engine.ts";
+import { type Engine, type EngineEvents, ListenError, type ThreadCounts } from "../engine.ts";
 import { type Inheritance, NOTHING_INHERITED } from "../inherited.ts";
 import type { EdgeSnapshot } from "../snapshot.ts";
 import { RateLimiter } from "../../rules/rate_limiter.ts";
@@ -37,14 +37,15 @@ interface Place {
 
 /** See the module. */
 export class EpollEngine implements Engine {
-  readonly addresses: readonly string[];
   readonly #libc = new Libc();
   readonly #workerModule: URL;
   readonly #events: EngineEvents;
   readonly #counters: Counters;
   readonly #shared: SharedMemory;
   readonly #rates: { readonly rateLimit: number; readonly rateWindowMs: number };
-  readonly #bound: readonly BoundListener[];
+  /** In the order of the snapshot; one that could not be bound has no sockets. */
+  readonly #bound: BoundListener[];
+  readonly #unbound: Map<number, ListenError>;
   readonly #places: readonly Place[];
   readonly #acknowledgements = new Map<number, { waiting: Set<number>; done: PromiseWithResolvers<void> }>();
   /** What a worker that takes another's place begins with. */
@@ -55,14 +56,14 @@ export class EpollEngine implements Engine {
   #stopping = false;
 
   /**
-   * Binds every listener; none stays bound where one cannot be.
+   * Binds every listener that can be bound; see {@linkcode Engine.unbound} for the others.
    *
    * @param counters For as many listeners as the snapshot has.
    * @param inherited The listeners of the process that this one replaces; the sockets of those that the snapshot has not
    * are closed.
    * @param workerModule What runs in a worker's thread.
    * @throws {LibcError} Where this platform has no epoll, or Deno may not call it.
-   * @throws {ListenError} If an address cannot be bound.
+   * @throws {ListenError} If an inherited listener cannot be bound.
    */
   constructor(
     snapshot: EdgeSnapshot,
@@ -86,8 +87,7 @@ export class EpollEngine implements Engine {
       owners: new SharedArrayBuffer(DESCRIPTORS * 2),
       rates: rateLimit > 0 ? new SharedArrayBuffer(RateLimiter.byteLength()) : undefined,
     };
-    this.#bound = bindAll(this.#libc, snapshot, workers, inherited);
-    this.addresses = this.#bound.map(({ hostname, port }) => formatHostPort(hostname, port));
+    ({ bound: this.#bound, unbound: this.#unbound } = bindAll(this.#libc, snapshot, workers, inherited));
     this.#places = Array.from({ length: workers }, (_, index) => ({
       index,
       wakeFd: this.#libc.eventfd(),
@@ -99,6 +99,14 @@ export class EpollEngine implements Engine {
       stopped: Promise.withResolvers<void>(),
       drained: Promise.withResolvers<void>(),
     }));
+  }
+
+  get addresses(): readonly (string | undefined)[] {
+    return this.#bound.map(({ hostname, port, fds }) => fds.length === 0 ? undefined : formatHostPort(hostname, port));
+  }
+
+  get unbound(): ReadonlyMap<number, ListenError> {
+    return this.#unbound;
   }
 
   get threads(): ThreadCounts {
@@ -120,6 +128,19 @@ export class EpollEngine implements Engine {
     this.#accepts = true;
     for (const place of this.#places) if (place.thread !== undefined) this.#send(place, { kind: "accept" });
     await Promise.all(this.#places.map(({ accepting }) => accepting.promise));
+  }
+
+  bindAgain(listener: number): void {
+    const snapshot = this.#snapshot.take().listeners[listener];
+    if (snapshot === undefined || !this.#unbound.has(listener) || this.#stopping) return;
+    const count = this.#places.length;
+    const bound = bindListener(this.#libc, snapshot, count);
+    this.#bound[listener] = bound;
+    this.#unbound.delete(listener);
+    for (const place of this.#places) {
+      if (place.thread === undefined) continue; // the next one there begins with them
+      this.#send(place, { kind: "listen", listener, fds: bound.fds.filter((_, i) => i % count === place.index) });
+    }
   }
 
   passListeners(path: string): readonly number[] {
@@ -276,22 +297,28 @@ function bindAll(
   { listeners }: EdgeSnapshot,
   workers: number,
   inherited: Inheritance,
-): BoundListener[] {
+): { bound: BoundListener[]; unbound: Map<number, ListenError> } {
   const bound: BoundListener[] = [];
-  try {
-    for (const listener of listeners) {
-      const old = inherited.get(listener.addr);
+  const unbound = new Map<number, ListenError>();
+  for (const [index, listener] of listeners.entries()) {
+    const { addr } = listener;
+    const old = inherited.get(addr);
+    try {
       bound.push(
         old === undefined ? bindListener(libc, listener, workers) : inheritListener(libc, listener, old, workers),
       );
+    } catch (error) {
+      // Of one that is inherited, clients wait in the queues of the process that is about to leave.
+      if (!(error instanceof ListenError) || old !== undefined) {
+        for (const { fds } of bound) for (const fd of fds) libc.close(fd);
+        throw error;
+      }
+      unbound.set(index, error);
+      bound.push({ addr, hostname: "", port: 0, fds: [], deaf: [] });
     }
-    return bound;
-  } catch (error) {
-    for (const { fds } of bound) for (const fd of fds) libc.close(fd);
-    throw error;
-  } finally {
-    // They would take connections that nobody accepts.
-    const served = new Set(listeners.map(({ addr }) => addr));
-    for (const [addr, { fds }] of inherited) if (!served.has(addr)) { for (const fd of fds) libc.close(fd); }
   }
+  // They would take connections that nobody accepts.
+  const served = new Set(listeners.map(({ addr }) => addr));
+  for (const [addr, { fds }] of inherited) if (!served.has(addr)) { for (const fd of fds) libc.close(fd); }
+  return { bound, unbound };
 }

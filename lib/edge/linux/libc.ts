@@ -89,6 +89,11 @@ const MSG_CTRUNC = 8;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 const SCM_RIGHTS = 1;
 const CLOCK_MONOTONIC = 1;
+const RLIMIT_NOFILE = 7;
+
+/** How many descriptors traffic leaves to the rest of the program, and which share of all it leaves at most. */
+const SPARED = 64;
+const SPARED_SHARE = 1 / 8;
 
 const SYMBOLS = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
@@ -109,6 +114,7 @@ const SYMBOLS = {
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   write: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
@@ -149,13 +155,45 @@ export class Libc {
   readonly #time = new BigInt64Array(2);
   readonly #timeWords = new Int32Array(this.#time.buffer);
   readonly #eight = BigUint64Array.of(1n);
+  /**
+   * The first descriptor that traffic does not use. The kernel gives the lowest number that is free, open(2): so whoever
+   * is given this one has found all below in use.
+   */
+  readonly descriptorLimit: number;
 
-  /** @throws {LibcError} If it cannot be loaded. */
-  constructor() {
+  /**
+   * @param spares Whether sockets are refused (EMFILE) when few descriptors are left, which are for the rest of the
+   * program: its files, its administrators, its scrapers.
+   * @throws {LibcError} If it cannot be loaded.
+   */
+  constructor({ spares = false }: { readonly spares?: boolean } = {}) {
     this.#c = load().symbols;
     const location = this.#c.__errno_location();
     if (location === null) throw new LibcError("errno has no address");
     this.#errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(location, 4));
+    this.descriptorLimit = spares ? this.#readDescriptorLimit() : Infinity;
+  }
+
+  #readDescriptorLimit(): number {
+    const limits = new BigUint64Array(2); // the soft one and the hard one
+    if (this.#c.getrlimit(RLIMIT_NOFILE, limits) < 0) return Infinity;
+    const most = Number(limits[0]); // without a limit, 2^64 - 1
+    return most - Math.min(SPARED, Math.floor(most * SPARED_SHARE));
+  }
+
+  /** `fd`, or EMFILE where it is one that is spared: then it is closed. */
+  #unlessSpared(fd: number): number {
+    if (fd < this.descriptorLimit) return fd;
+    this.reset(fd);
+    return -EMFILE;
+  }
+
+  /** Whether a descriptor is free for traffic. */
+  hasDescriptor(): boolean {
+    const fd = this.#unlessSpared(this.eventfd());
+    if (fd < 0) return false;
+    this.close(fd);
+    return true;
   }
 
   /** `result`, or the error behind a negative one. */
@@ -165,7 +203,7 @@ export class Libc {
 
   /** A TCP socket that does not block. */
   socket(family: number): number {
-    return this.#checked(this.#c.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    return this.#unlessSpared(this.#checked(this.#c.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)));
   }
 
   /** A Unix datagram socket that does not block. */
@@ -219,7 +257,8 @@ export class Libc {
   /** Accepts a connection as a socket that does not block; the peer's address is written into `sockaddr`. */
   accept(fd: number, sockaddr: Uint8Array<ArrayBuffer>): number {
     this.#length[0] = sockaddr.length;
-    return this.#checked(this.#c.accept4(fd, sockaddr, this.#length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    const accepted = this.#c.accept4(fd, sockaddr, this.#length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return this.#unlessSpared(this.#checked(accepted));
   }
 
   connect(fd: number, sockaddr: Uint8Array<ArrayBuffer>): number {

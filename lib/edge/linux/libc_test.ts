@@ -113,3 +113,30 @@ linuxTest("the address of a Unix socket is its path, or an abstract name", () =>
   assert.equal(encodeUnixSockaddr("/".repeat(109)), undefined);
   assert.equal(encodeUnixSockaddr(""), undefined);
 });
+
+linuxTest("traffic leaves some descriptors to the rest of the program", async () => {
+  const test = `
+    import { AF_INET, EMFILE, Libc } from ${JSON.stringify(new URL("./libc.ts", import.meta.url).href)};
+    const [traffic, rest] = [new Libc({ spares: true }), new Libc()];
+    const fill = (socket) => {
+      let count = 0;
+      for (let fd = socket(); fd >= 0; fd = socket()) count++;
+      return [count, socket() === -EMFILE];
+    };
+    const [used, full] = fill(() => traffic.socket(AF_INET));
+    const had = traffic.hasDescriptor();
+    console.log(JSON.stringify([used > 0, full, had, fill(() => rest.socket(AF_INET)), traffic.hasDescriptor()]));
+  `;
+  const file = Deno.makeTempFileSync({ suffix: ".ts" });
+  Deno.writeTextFileSync(file, test);
+  const command = new Deno.Command("sh", {
+    args: ["-c", 'ulimit -n 160 && exec "$0" run --no-check -A "$1"', Deno.execPath(), file],
+  });
+  const { stdout, stderr } = await command.output();
+  Deno.removeSync(file);
+  assert.equal(
+    new TextDecoder().decode(stdout).trim(),
+    "[true,true,false,[20,true],false]",
+    new TextDecoder().decode(stderr),
+  );
+});

@@ -41,6 +41,8 @@ export type ToWorker =
   | { readonly kind: "change"; readonly sequence: number; readonly changes: readonly EdgeChange[] }
   /** Begin to accept. */
   | { readonly kind: "accept" }
+  /** Accept from these sockets of a listener that had none, by its place in the snapshot, once the others accept. */
+  | { readonly kind: "listen"; readonly listener: number; readonly fds: readonly number[] }
   /** Stop accepting; `takesQueued`: what waits to be accepted is taken first. */
   | { readonly kind: "stop"; readonly takesQueued: boolean }
   /** End every connection. */

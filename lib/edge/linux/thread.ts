@@ -17,7 +17,7 @@ const BUFFER_LENGTH = 256 * 1024;
 
 /** See the module. */
 export class Thread {
-  readonly libc = new Libc();
+  readonly libc = new Libc({ spares: true });
   readonly loop = new Loop(this.libc);
   readonly deadlines = new Deadlines(this.libc.now());
   readonly turn = new LoopTurn(this.deadlines);

@@ -9,7 +9,7 @@ import { type Endpoint, formatEndpoint, formatHostPort, parseHostPort } from "..
 import { type CounterWriter, isRejection, type RejectReason } from "../counters.ts";
 import { refusal, type ReportedRoute } from "../end.ts";
 import { EndedLines } from "../ended_lines.ts";
-import type { ConnectionEnd, Engine, EngineEvents } from "../engine.ts";
+import { type ConnectionEnd, type Engine, type EngineEvents, ListenError } from "../engine.ts";
 import { makeFirewall } from "../firewall.ts";
 import type { EdgeSnapshot, EdgeTimeouts, ListenerSnapshot, RouteSnapshot } from "../snapshot.ts";
 import { STRANGER_MS, timeoutsOfStrangers } from "../strangers.ts";
@@ -42,15 +42,15 @@ interface Listener extends ChangeableListener {
   /** Its place in the snapshot, and in the counters. */
   readonly index: number;
   readonly addr: string;
-  /** `host:port` as it is bound. */
-  readonly boundAddr: string;
-  /** None where it is still to be bound, beside the process that has it. */
+  /** `host:port` as it is bound; none where it could not be. */
+  boundAddr: string | undefined;
+  /** None where it is still to be bound: beside the process that has it, or because it could not be. */
   socket: Deno.TcpListener | undefined;
 }
 
 /** See the module. */
 export class PortableEngine implements Engine, Serving {
-  readonly addresses: readonly string[];
+  readonly unbound: Map<number, ListenError>;
   readonly threads = { wanted: 1, up: 1 };
   readonly counters: CounterWriter;
   readonly events: EngineEvents;
@@ -66,18 +66,19 @@ export class PortableEngine implements Engine, Serving {
   readonly #reportsEnds: boolean;
   readonly #lines: EndedLines;
   readonly #suppression: Suppression;
+  readonly #snapshots: readonly ListenerSnapshot[];
   #accepting: Promise<void>[] = [];
+  #started = false;
   #accepted = 0;
   #stopped = false;
   #closed = false;
   readonly #drained = Promise.withResolvers<void>();
 
   /**
-   * Binds every listener; none stays bound where one cannot be.
+   * Binds every listener that can be bound; see {@linkcode Engine.unbound} for the others.
    *
    * @param counters For as many listeners as the snapshot has.
    * @param inherited The listeners of the process that this one replaces.
-   * @throws {ListenError} If an address cannot be bound.
    * @throws {GeoIpError} If the GeoIP file is not one.
    */
   constructor(
@@ -113,8 +114,12 @@ export class PortableEngine implements Engine, Serving {
       dialFailed: (backend) => events.dialFailed(backend),
       internalError: (stack) => events.internalError(stack),
     });
-    this.listeners = bindAll(snapshot.listeners, inherited);
-    this.addresses = this.listeners.map(({ boundAddr }) => boundAddr);
+    this.#snapshots = snapshot.listeners;
+    ({ bound: this.listeners, unbound: this.unbound } = bindAll(snapshot.listeners, inherited));
+  }
+
+  get addresses(): readonly (string | undefined)[] {
+    return this.listeners.map(({ boundAddr }) => boundAddr);
   }
 
   prepare(): Promise<void> {
@@ -123,10 +128,22 @@ export class PortableEngine implements Engine, Serving {
 
   // deno-lint-ignore require-await -- what it throws is to be a rejection
   async start(): Promise<void> {
-    this.#accepting = this.listeners.map((listener) => {
-      listener.socket ??= listenBeside(listener);
-      return this.#acceptLoop(listener, listener.socket);
-    });
+    this.#started = true;
+    for (const listener of this.listeners) {
+      if (listener.boundAddr === undefined) continue;
+      listener.socket ??= listenBeside(listener.addr, listener.boundAddr);
+      this.#accepting.push(this.#acceptLoop(listener, listener.socket));
+    }
+  }
+
+  bindAgain(index: number): void {
+    const [listener, snapshot] = [this.listeners[index], this.#snapshots[index]];
+    if (listener === undefined || snapshot === undefined || !this.unbound.has(index) || this.#stopped) return;
+    const socket = listen(snapshot.addr, snapshot.hostname, snapshot.port);
+    listener.socket = socket;
+    listener.boundAddr = formatHostPort(socket.addr.hostname, socket.addr.port);
+    this.unbound.delete(index);
+    if (this.#started) this.#accepting.push(this.#acceptLoop(listener, socket));
   }
 
   passListeners(): readonly number[] {
@@ -270,27 +287,32 @@ function withoutBackend(route: RouteSnapshot | undefined): ReportedRoute | undef
   return route && { hostname: route.hostname, backend: undefined };
 }
 
-function bindAll(snapshots: readonly ListenerSnapshot[], inherited: Inheritance): Listener[] {
-  const bound: Listener[] = [];
-  try {
-    for (const [index, { addr, hostname, port, proxyProtocol, maxConnections, routes }] of snapshots.entries()) {
-      const old = inherited.get(addr);
-      const socket = old === undefined ? listen(addr, hostname, port) : undefined;
-      const boundAddr = old?.boundAddr ?? formatHostPort(socket?.addr.hostname ?? hostname, socket?.addr.port ?? port);
-      bound.push({ index, addr, proxyProtocol, maxConnections, routes: routeTable(routes), socket, boundAddr });
+function bindAll(
+  snapshots: readonly ListenerSnapshot[],
+  inherited: Inheritance,
+): { bound: Listener[]; unbound: Map<number, ListenError> } {
+  const unbound = new Map<number, ListenError>();
+  const bound = snapshots.map(({ addr, hostname, port, proxyProtocol, maxConnections, routes }, index): Listener => {
+    const common = { index, addr, proxyProtocol, maxConnections, routes: routeTable(routes) };
+    const boundAddr = inherited.get(addr)?.boundAddr;
+    if (boundAddr !== undefined) return { ...common, boundAddr, socket: undefined };
+    try {
+      const socket = listen(addr, hostname, port);
+      return { ...common, boundAddr: formatHostPort(socket.addr.hostname, socket.addr.port), socket };
+    } catch (error) {
+      if (!(error instanceof ListenError)) throw error;
+      unbound.set(index, error);
+      return { ...common, boundAddr: undefined, socket: undefined };
     }
-    return bound;
-  } catch (error) {
-    for (const { socket } of bound) socket?.close();
-    throw error;
-  }
+  });
+  return { bound, unbound };
 }
 
 /**
  * Listens beside the process that is to be replaced. Not before this one accepts: a connection that the kernel gave it
  * would be lost if it ended until then.
  */
-function listenBeside({ addr, boundAddr }: Listener): Deno.TcpListener {
+function listenBeside(addr: string, boundAddr: string): Deno.TcpListener {
   const { host = "", port = 0 } = parseHostPort(boundAddr) ?? {};
   return listen(addr, host, port, true);
 }

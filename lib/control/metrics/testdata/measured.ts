@@ -35,7 +35,7 @@ export function measured(routes: readonly CountedRoute[]): Measured {
       status: {
         engine: "epoll",
         workerFailures: 1,
-        listeners: [{ addr: ":443", maxConnections: 10, counts, routeCount: routes.length }],
+        listeners: [{ addr: ":443", problem: undefined, maxConnections: 10, counts, routeCount: routes.length }],
         firewall: { ruleCount: 5, geoip: { path: "/geo.mmdb", builtAt: new Date(5_000), reloadFailures: 6 } },
       },
     },
