@@ -23,15 +23,12 @@ export class Gate implements Disposable {
   readonly upstream: Deno.TcpConn;
   /** Resolves when something is held back. */
   readonly held: Promise<void>;
-  /** How the proxy ended the connection. */
-  readonly end: Promise<"closed" | "reset">;
-  /** The same, so far. */
+  /** How the proxy ended the connection, once it has. */
   ended: "closed" | "reset" | undefined;
   readonly #listener: Deno.TcpListener;
   readonly #passing: Passing;
   readonly #holding = Promise.withResolvers<void>();
   readonly #released = Promise.withResolvers<void>();
-  readonly #ending = Promise.withResolvers<"closed" | "reset">();
   readonly #over: Promise<void>;
   #downstream: Deno.TcpConn | undefined;
 
@@ -39,7 +36,6 @@ export class Gate implements Disposable {
     this.upstream = upstream;
     this.#passing = passing;
     this.held = this.#holding.promise;
-    this.end = this.#ending.promise;
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.address = this.#listener.addr;
     this.#over = this.#run();
@@ -77,7 +73,7 @@ export class Gate implements Disposable {
       downstream.setNoDelay(true);
       await Promise.all([this.#passUp(downstream), this.#passDown(downstream)]);
     } catch {
-      // One of the sides is gone, which `end` tells where it was the proxy's.
+      // One of the sides is gone, which `ended` tells where it was the proxy's.
     }
     this[Symbol.dispose]();
   }
@@ -104,18 +100,13 @@ export class Gate implements Disposable {
       for (let bytes = await readSome(this.upstream); bytes !== undefined; bytes = await readSome(this.upstream)) {
         await writeAll(downstream, bytes).catch(() => {}); // a client that has left reads no more
       }
-      this.#tell("closed");
+      this.ended = "closed";
     } catch (error) {
-      if (error instanceof Deno.errors.ConnectionReset) this.#tell("reset");
+      if (error instanceof Deno.errors.ConnectionReset) this.ended = "reset";
       throw error;
     } finally {
       await downstream.closeWrite().catch(() => {});
     }
-  }
-
-  #tell(end: "closed" | "reset"): void {
-    this.ended = end;
-    this.#ending.resolve(end);
   }
 }
 

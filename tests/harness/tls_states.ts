@@ -136,19 +136,12 @@ let paths = 0;
 /**
  * Brings a client to a state. What tells that the proxy is there too is what came back from it, or from the backend.
  *
- * @param serverName A name of an L7 route to the backend.
+ * @param to With an L7 route of `a.test` to the backend.
  */
-export async function enter(
-  state: State,
-  to: Reachable,
-  backend: HalvingBackend,
-  serverName = "a.test",
-): Promise<StateClient> {
+export async function enter(state: State, to: Reachable, backend: HalvingBackend): Promise<StateClient> {
   const gate = await Gate.open(to.proxy.address(), passingOf(state));
   const through = { proxy: { address: () => gate.address }, authority: to.authority };
-  const opening = state.includes("HTTP/2")
-    ? RawHttp2Client.connect(through, {}, serverName)
-    : RawClient.open(through, serverName);
+  const opening = state.includes("HTTP/2") ? RawHttp2Client.connect(through) : RawClient.open(through);
   opening.catch(() => {}); // whoever goes on is told
   const path = `${++paths}`;
   let isClosed = false;
