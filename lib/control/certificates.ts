@@ -162,7 +162,7 @@ function namesOf(certificate: X509Certificate): string[] {
 
 function labelsOf(blocks: readonly PemBlock[]): string {
   const labels = new Set(blocks.map(({ label }) => printable(label)));
-  return [...labels].slice(0, 3).map((label) => `a ${label}`).join(" and ");
+  return [...labels].slice(0, 3).map((label) => `${/^[AEIOU]/.test(label) ? "an" : "a"} ${label}`).join(" and ");
 }
 
 function reasonOf(error: unknown): string {

@@ -287,7 +287,7 @@ export const LOG_EVENTS = {
     level: "warn",
     message:
       "the database has other listeners, routes or firewall rules than the file; those of the database are used: " +
-      '"ctl diff" shows where',
+      '"ctl diff FILE" shows where',
     meaning: "The configuration file and the database differ; the database counts.",
     remedy: "Nothing, where changes were made by `ctl`. To go by the file, `ctl apply --prune` it.",
     fields: {},
