@@ -10,8 +10,8 @@ import type { ConnectionEnd, RequestEnd } from "./engine.ts";
 /**
  * Writes these lines where the connection ended, and collects them.
  *
- * It is the only place that does: an object for each, posted to the main thread and written there, cost a sixth of an L4
- * connection. `LOG_EVENTS` of the control plane says what the fields are, in this order.
+ * It is the only place that does: an object for each would be posted to the main thread and formatted there.
+ * `LOG_EVENTS` of the control plane says what the fields are, in this order.
  */
 export class EndedLines {
   readonly #writer: LogLineWriter;

@@ -55,8 +55,8 @@ const KEPT_LENGTH = 128 * 1024;
 /**
  * Writes lines, one behind the other, into one buffer.
  *
- * A busy proxy writes one for each connection: byte by byte into a buffer that is used again, a line takes 0.6 µs and
- * leaves no garbage, where strings that are put together took 2 µs.
+ * A busy proxy writes one for each connection: byte by byte into a buffer that is used again, a line of text takes 0.6 µs,
+ * one of JSON 1.0, and neither leaves garbage.
  *
  * @example
  * ```ts
