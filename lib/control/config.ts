@@ -16,7 +16,6 @@ import { fileErrorReason } from "./file_access.ts";
 import { printable } from "./quote.ts";
 import { keyText } from "./toml_lines.ts";
 
-export { checkFiles } from "./config_files.ts";
 export * from "./config_types.ts";
 
 /**

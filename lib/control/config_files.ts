@@ -21,19 +21,6 @@ export interface RouteFileFindings extends Findings {
   readonly rsaKeys: readonly RsaKey[];
 }
 
-/**
- * Looks at the files that a configuration names: that the GeoIP file is sound, that L7 certificates and keys are and go
- * together, and that the database is one or can be made. Nothing is written or locked.
- *
- * @param trial What the library that is to serve with certificates makes of them.
- * @param now When they are to be valid.
- * @returns What is wrong, and what clients will not like about certificates.
- */
-export function checkFiles(config: Config, trial: CertificateTrial, now = new Date()): RouteFileFindings {
-  const { problems, ...found } = routeFileFindings(config, trial, now);
-  return { ...found, problems: [...databaseProblems(config), ...geoipProblems(config), ...problems] };
-}
-
 /** Whether the database is one, or can be made. */
 export function databaseProblems({ database }: Config): ConfigProblem[] {
   const message = databaseProblem(database.path);
@@ -46,7 +33,13 @@ export function geoipProblems({ firewall: { geoipDb } }: Config): ConfigProblem[
   return message === undefined ? [] : [{ path: "firewall.geoip_db", message }];
 }
 
-/** The same of the files of L7 routes. */
+/**
+ * Looks at the files of L7 routes: that certificates and keys are sound and go together. Nothing is written or locked.
+ *
+ * @param trial What the library that is to serve with certificates makes of them.
+ * @param now When they are to be valid.
+ * @returns What is wrong, and what clients will not like about certificates.
+ */
 export function routeFileFindings({ listeners }: Config, trial: CertificateTrial, now: Date): RouteFileFindings {
   const findings: Findings = { problems: [], warnings: [] };
   const files = new RouteFiles(trial, now);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { buildMmdb } from "../rules/testdata/build_mmdb.ts";
 import { createAuthority, type KeyPair } from "../../scripts/dev/certificates.ts";
-import { checkFiles, type ConfigProblem, parseConfig } from "./config.ts";
+import { type ConfigProblem, parseConfig } from "./config.ts";
+import { databaseProblems, geoipProblems, routeFileFindings } from "./config_files.ts";
 
 const folder = await Deno.makeTempDir();
 addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
@@ -11,7 +12,9 @@ const authority = await createAuthority("Test authority");
 
 function check(text: string, { database = "new.db", now = new Date() } = {}) {
   const { config } = parseConfig(`database.path = "${database}"\n${text}`, { file: `${folder}/c.toml` });
-  const { problems, warnings } = checkFiles(config, () => undefined, now);
+  const files = routeFileFindings(config, () => undefined, now);
+  const problems = [...databaseProblems(config), ...geoipProblems(config), ...files.problems];
+  const { warnings } = files;
   const line = ({ path, message }: ConfigProblem) => `${path}: ${message.replaceAll(folder, "DIR")}`;
   return { problems: problems.map(line), warnings: warnings.map(line) };
 }

@@ -38,11 +38,6 @@ export class BackendTls {
     this.#settings = settings;
   }
 
-  /** Reads the authorities of a `ca` before they are needed, which takes a while. @throws {LibsslError} If it cannot. */
-  prepare(ca: string): void {
-    this.#context(ca);
-  }
-
   /** Begins TLS on a connected socket. @throws {LibsslError} If the authorities cannot be read. */
   connect(fd: number, peer: TlsPeer): Tls {
     const { name, protocols } = peer;

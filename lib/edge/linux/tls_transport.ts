@@ -6,7 +6,6 @@
 
 import { BROKEN, ENDED, type Tls, WANT_WRITE } from "./libssl/connection.ts";
 import { SEND_BROKEN, SocketTransport } from "./socket_transport.ts";
-import type { Thread } from "./thread.ts";
 
 /** As much as one turn reads of one connection: then others have theirs. */
 const MOST_READ = 128 * 1024;
@@ -25,10 +24,6 @@ export abstract class TlsTransport extends SocketTransport {
    * it among what SSL_has_pending(3) tells. So it is read once, whatever that says.
    */
   #isUnread = true;
-
-  constructor(thread: Thread) {
-    super(thread);
-  }
 
   protected get hasPending(): boolean {
     return this.#isUnread || this.tls?.hasPending === true;
