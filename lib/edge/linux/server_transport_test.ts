@@ -237,7 +237,7 @@ linuxTest("nothing is told from within a call of the owner", () => {
   using side = new TlsSide();
   using pair = new TlsPair(thread, side);
   pair.shake();
-  thread.libc.reset(pair.peerFd);
+  pair.leave("reset");
   const { transport, told } = pair;
   for (let i = 0; i < 3; i++) transport.write(Uint8Array.of(1, 2, 3));
   transport.pause();
@@ -331,8 +331,7 @@ linuxTest("a client that leaves within the handshake, in any way, leaves nothing
       if (greets) pair.greet();
       thread.step();
       if (leave === "shutdown") thread.libc.shutdown(pair.peerFd);
-      else if (leave === "reset") thread.libc.reset(pair.peerFd);
-      else pair.leave();
+      else pair.leave(leave);
       thread.until(() => pair.handshake !== "");
       assert.match(pair.handshake, /^failed: the (client closed the connection|connection was reset)$/);
       assert.equal(pair.transport.fd, -1);
