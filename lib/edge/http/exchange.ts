@@ -34,7 +34,7 @@ const FIRST_PAUSE_MS = 50;
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
 
 /** Those of our answers that are a client's doing alone. */
-const PROVOKED: ReadonlySet<ErrorStatus> = new Set([400, 403, 405, 421, 431]);
+const PROVOKED: ReadonlySet<ErrorStatus> = new Set([400, 403, 405, 421, 431, 501]);
 
 /** What of a client's own words goes into the log, in characters. */
 const MAX_LOGGED_PATH = 1_024;
@@ -111,7 +111,10 @@ export class Exchange implements StreamEvents, Expirable {
   begin(): void {
     const { head } = this;
     this.client.turn.deadlines.set(this, this.client.timeouts.idleMs, this.#startedAt);
-    if (head.method === "CONNECT" && head.protocol !== "websocket") return this.#refuse(405, "CONNECT");
+    if (head.method === "CONNECT" && head.protocol !== "websocket") {
+      if (head.protocol === undefined) return this.#refuse(405, "CONNECT");
+      return this.#refuse(501, "CONNECT with a protocol other than websocket"); // RFC 9220 §3
+    }
     // The backend would send back what it got: cookies, and what proxies add (RFC 9110 §9.3.8).
     if (head.method === "TRACE") return this.#refuse(405, "TRACE");
     const route = this.#route();

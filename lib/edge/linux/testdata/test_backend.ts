@@ -6,7 +6,7 @@
 
 import { ipv4 } from "../../../wire/ip_address.ts";
 import type { Endpoint } from "../../../wire/socket_address.ts";
-import { type Dialled, type DialOptions } from "../../http/backend/dial.ts";
+import type { Dialled, DialOptions } from "../../http/backend/dial.ts";
 import { loopDial } from "../backend_dial.ts";
 import type { BackendTls } from "../backend_tls.ts";
 import { AF_INET } from "../libc.ts";
