@@ -52,7 +52,7 @@ export function runCheck(file: string, output: Output): void {
   const say = (file: string, { path, message }: ConfigProblem, places?: ConfigPlaces) =>
     `${formatProblem(file, { path, message }, places)}\n`;
   const warn = (file: string, { path, message }: ConfigProblem, places?: ConfigPlaces) =>
-    output.err(say(file, { path, message: `warning: ${message}` }, places));
+    output.err(say(file, { path, message: `warning: ${message}` }, places), "warn");
   for (const note of [...notes, ...tls.warnings]) warn(file, note, places);
   for (const note of [...files.stored.problems, ...files.stored.warnings]) warn(config.database.path, note);
   if (!isSound) throw new ConfigError(file, all, places);

@@ -7,6 +7,7 @@
 import { ConfigError, loadConfig } from "../control/config.ts";
 import { databaseProblems } from "../control/config_files.ts";
 import { examineEngine } from "../control/examination.ts";
+import { isJournal } from "../control/journal.ts";
 import { prepareStacks, reportUnhandled } from "../control/last_resort.ts";
 import { Log } from "../control/log.ts";
 import { ServerLock } from "../control/store/lock.ts";
@@ -14,6 +15,7 @@ import { Store } from "../control/store/store.ts";
 import type { StopOptions } from "../control/supervisor.ts";
 import { stackOf } from "../edge/thrown.ts";
 import { assemble, type Foundation, type Parts } from "./assemble.ts";
+import { readVariable } from "./environment.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { failureOf, meet, takeOver } from "./takeover.ts";
 
@@ -47,7 +49,7 @@ export async function runServer(file: string, { takeover = false, drainMs = 0 }:
   const { engine, findings } = examineEngine(config);
   const problems = [...findings.problems, ...databaseProblems(config)];
   if (engine === undefined || problems.length > 0) throw new ConfigError(file, problems, places);
-  const log = new Log(config.log.level, config.log.format);
+  const log = new Log(config.log.level, config.log.format, Deno.stderr, isJournal(readVariable("JOURNAL_STREAM")));
   if (engine.obstacle !== undefined) log.info("engine_portable", { reason: engine.obstacle.message });
   const predecessor = takeover ? await meet(file, config, engine.name) : undefined;
   const manager = ServiceManager.open((reason) => log.warn("service_manager", { reason }), predecessor?.watchdogMs);
