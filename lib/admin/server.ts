@@ -18,8 +18,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
-import { protoPath as healthProtoPath } from "grpc-health-check";
-import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
+import type { PackageDefinition } from "@grpc/proto-loader";
 import { Buffer } from "node:buffer";
 import type { AcceptEvents } from "../control/accept_loop.ts";
 import { isUnwritable } from "../control/file_access.ts";
@@ -29,6 +28,7 @@ import { Connections } from "./connections.ts";
 import { statusOf } from "./errors.ts";
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts";
 import { file_google_rpc_status } from "./gen/google/rpc/status_pb.ts";
+import { file_grpc_health_v1_health } from "./gen/grpc/health/v1/health_pb.ts";
 import { file_mc_proxy_v1_admin, ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { type ServedMethod, servedMethods, serviceDefinition } from "./grpc.ts";
 import { HealthService } from "./health_service.ts";
@@ -256,14 +256,23 @@ function write(call: ServerWritableStream<unknown, unknown>, message: unknown, s
   return orAborted(written, signal);
 }
 
-/** Every service and message, as the reflection service wants them: in the shape in which proto-loader gives them. */
+/**
+ * Every service and message, as the reflection service wants them: in the shape in which proto-loader gives them. They are
+ * as protoc describes them; proto-loader itself misnames the entries of maps, and descriptors with such are refused by
+ * every other implementation.
+ */
 function reflectedPackage(): PackageDefinition {
-  const files = [file_mc_proxy_v1_admin, file_google_rpc_status, file_google_rpc_error_details];
+  const files = [
+    file_mc_proxy_v1_admin,
+    file_grpc_health_v1_health,
+    file_google_rpc_status,
+    file_google_rpc_error_details,
+  ];
   const fileDescriptorProtos = [...withDependencies(files)].map(({ proto }) =>
     Buffer.from(toBinary(FileDescriptorProtoSchema, proto))
   );
   const format = "Protocol Buffer 3 EnumDescriptorProto"; // of these entries, only the files are looked at
-  return { ...loadSync(healthProtoPath), [ProxyAdminService.typeName]: { format, type: {}, fileDescriptorProtos } };
+  return { [ProxyAdminService.typeName]: { format, type: {}, fileDescriptorProtos } };
 }
 
 function withDependencies(files: readonly DescFile[], found = new Set<DescFile>()): Set<DescFile> {
