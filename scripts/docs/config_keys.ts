@@ -199,6 +199,14 @@ export const TEXTS: { readonly [Table in keyof Tables]: TableText<Extract<keyof 
         does: "Whether there is a page for people at `/`.",
         example: "true",
       },
+      hosts: {
+        does:
+          "Names by which the endpoint may be asked. The page for people is answered by these, by IP addresses, by " +
+          "`localhost` and by the host in `addr` alone, so that no web site can read it through a browser (DNS rebinding); " +
+          "where any are given, so are the metrics, and scrapers that use a name must use one of these. " +
+          "[Why](METRICS.md#by-which-names).",
+        example: '["proxy.example.net"]',
+      },
     },
   },
   proxy: {
