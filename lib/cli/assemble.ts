@@ -134,7 +134,7 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
       ...acceptEvents(log, "admin"),
       openFailed: (error) => log.error("admin_socket_unavailable", { error }),
       openRecovered: () => log.info("admin_listening", { addr: config.grpc?.addr ?? "" }),
-    });
+    }, { mode: parseInt(config.grpc.mode, 8), group: config.grpc.group });
   if (predecessor === undefined) {
     await admin?.openEventually().catch((error) => {
       metrics?.close();

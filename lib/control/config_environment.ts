@@ -32,7 +32,7 @@ const KINDS: {
     rate_limit: "number",
     rate_window: "string",
   },
-  grpc: { addr: "string" },
+  grpc: { addr: "string", mode: "string", group: "string" },
   metrics: { addr: "string", path: "string", dashboard: "boolean", hosts: "array" },
   proxy: {
     engine: "string",

@@ -14,6 +14,8 @@ Deno.test("every scalar outside the arrays can be overridden", () => {
     MCPROXY_FIREWALL_RATE_LIMIT: "9",
     MCPROXY_FIREWALL_RATE_WINDOW: "9s",
     MCPROXY_GRPC_ADDR: "/y.sock",
+    MCPROXY_GRPC_MODE: "0660",
+    MCPROXY_GRPC_GROUP: "admins",
     MCPROXY_METRICS_ADDR: ":99",
     MCPROXY_METRICS_PATH: "/y",
     MCPROXY_METRICS_DASHBOARD: "true",
@@ -40,7 +42,7 @@ Deno.test("every scalar outside the arrays can be overridden", () => {
       rateLimit: 9,
       rateWindowMs: 9_000,
     },
-    grpc: { addr: "/y.sock" },
+    grpc: { addr: "/y.sock", mode: "0660", group: "admins" },
     metrics: { addr: ":99", path: "/y", dashboard: true, hosts: [] },
     proxy: {
       engine: "auto",

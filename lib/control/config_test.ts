@@ -165,7 +165,7 @@ Deno.test("every key of every table arrives, in canonical form", () => {
       rateLimit: 65535,
       rateWindowMs: 60_000,
     },
-    grpc: { addr: "/run/x.sock" },
+    grpc: { addr: "/run/x.sock", mode: "0600", group: "" },
     metrics: { addr: ":9090", path: "/m", dashboard: true, hosts: ["proxy.example.net"] },
     proxy: {
       engine: "portable",
@@ -297,6 +297,15 @@ Deno.test("a value that is wrong by itself is named by its path, with what would
     ],
     [DATABASE + 'firewall.blocked_ips = "::1"', 'firewall.blocked_ips: expected an array of strings, got "::1"'],
     [DATABASE + "[grpc]", 'grpc.addr: is missing; write for example addr = "/srv/mc-proxy/mc-proxy.sock"'],
+    [
+      DATABASE + 'grpc = { addr = "/x", mode = "0777" }',
+      'grpc.mode: expected "0600" or "0660", got "0777"',
+    ],
+    [DATABASE + 'grpc = { addr = "/x", mode = 600 }', 'grpc.mode: expected "0600" or "0660", got 600'],
+    [
+      DATABASE + 'grpc = { addr = "/x", group = "a b" }',
+      'grpc.group: "a b" is no group; write a name or a number, for example "mc-proxy-admin" or "1001"',
+    ],
     [
       DATABASE + 'grpc.addr = "x.sock"',
       'grpc.addr: "x.sock" is no path of a Unix socket; write an absolute one, for example "/run/mc-proxy.sock"',

@@ -155,6 +155,15 @@ export function readSocketPath(text: string): Reading<string> {
   return wrong(`${quote(text)} is ${length} octets long; the path of a Unix socket has at most ${MAX_SOCKET_PATH}`);
 }
 
+const MAX_GID = 2 ** 32 - 2; // the highest number says "leave it" to chown(2)
+
+/** A group of the system, by its name or number; `""` is none. Whether there is such a group is looked up later. */
+export function readGroupName(text: string): Reading<string> {
+  const isNumber = /^\d+$/.test(text) && Number(text) <= MAX_GID;
+  if (text === "" || isNumber || /^[a-z_][a-z0-9._-]*\$?$/i.test(text)) return ok(text);
+  return wrong(`${quote(text)} is no group; write a name or a number, for example "mc-proxy-admin" or "1001"`);
+}
+
 /** Paths of the scrape endpoint that are taken. */
 const HEALTH_PATHS: readonly string[] = ["/healthz", "/readyz"];
 

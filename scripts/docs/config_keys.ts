@@ -176,9 +176,20 @@ export const TEXTS: { readonly [Table in keyof Tables]: TableText<Extract<keyof 
     about: "The admin API, which [`ctl`](CTL.md) speaks to. Without this table there is none.",
     keys: {
       addr: {
-        does: "The Unix socket, made with mode 0600 in a folder that must be there.",
+        does: "The Unix socket, made in a folder that must be there.",
         example: '"/srv/mc-proxy/mc-proxy.sock"',
         text: "an absolute path of at most 107 octets",
+      },
+      mode: {
+        does: 'Who may connect: the server\'s own user and root, or with `"0660"` the members of its group too. ' +
+          "Whoever may can change everything that is served. The folder has to let them through.",
+        example: '"0660"',
+      },
+      group: {
+        does: 'The group of the socket, with `mode = "0660"`; by default that of the server. The server\'s user must ' +
+          "be a member of it. Under systemd it takes a drop-in: [INSTALL.md](INSTALL.md#administrators).",
+        example: '"mc-proxy-admin"',
+        text: "the name of a group in `/etc/group`, or a number",
       },
     },
   },
