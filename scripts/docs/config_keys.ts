@@ -264,7 +264,8 @@ export const TEXTS: { readonly [Table in keyof Tables]: TableText<Extract<keyof 
         example: '"2s"',
       },
       hello_timeout: {
-        does: "How long a client may take to send its whole ClientHello.",
+        does:
+          "How long a client may take to send its whole ClientHello; once the server stops or was taken over, 1 s at most.",
         example: '"5s"',
       },
       idle_timeout: {
@@ -272,7 +273,9 @@ export const TEXTS: { readonly [Table in keyof Tables]: TableText<Extract<keyof 
         example: '"1h"',
       },
       shutdown_timeout: {
-        does: "How long open connections may go on after SIGTERM; then they are ended.",
+        does:
+          "How long open connections may go on after SIGTERM; then they are ended. One that has not said yet which host " +
+          "it wants, for want of a PROXY header or a whole ClientHello, has 1 s.",
         example: '"2m"',
       },
     },
