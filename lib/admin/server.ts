@@ -33,7 +33,7 @@ import { file_mc_proxy_v1_admin, ProxyAdminService } from "./gen/mc_proxy/v1/adm
 import { type ServedMethod, servedMethods, serviceDefinition } from "./grpc.ts";
 import { HealthService } from "./health_service.ts";
 import { type Administered, makeHandlers } from "./service.ts";
-import { AdminSocket } from "./socket.ts";
+import { AdminSocket, type SocketRights } from "./socket.ts";
 
 /** A request may hold every route, which the documentation says a limit of; answers have none. */
 const MAX_REQUEST = 32 * 1024 * 1024;
@@ -60,6 +60,7 @@ export interface AdminServerEvents extends AcceptEvents {
 /** See the module. */
 export class AdminServer {
   readonly path: string;
+  readonly #rights: SocketRights | undefined;
   readonly #server: Server;
   readonly #connections: Connections;
   readonly #events: AdminServerEvents;
@@ -73,9 +74,13 @@ export class AdminServer {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #socket: AdminSocket | undefined;
 
-  /** @param path Of the Unix socket, which {@linkcode AdminServer.open} makes. */
-  constructor(path: string, administered: Administered, events: AdminServerEvents) {
+  /**
+   * @param path Of the Unix socket, which {@linkcode AdminServer.open} makes.
+   * @param rights Who may connect to it; by default this user alone.
+   */
+  constructor(path: string, administered: Administered, events: AdminServerEvents, rights?: SocketRights) {
     this.path = path;
+    this.#rights = rights;
     this.#events = events;
     setLogVerbosity(logVerbosity.NONE); // its own lines on standard error are none of our log's; errors are returned too
     this.#server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST });
@@ -93,7 +98,10 @@ export class AdminServer {
    * @throws {AdminSocketError} If it cannot be had.
    */
   async open({ replaces = false }: { readonly replaces?: boolean } = {}): Promise<void> {
-    this.#socket = await AdminSocket.open(this.path, (made) => this.#connections.listen(made), { replaces });
+    this.#socket = await AdminSocket.open(this.path, (made) => this.#connections.listen(made), {
+      replaces,
+      ...this.#rights && { rights: this.#rights },
+    });
   }
 
   /**

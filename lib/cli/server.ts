@@ -5,7 +5,7 @@
  */
 
 import { ConfigError, loadConfig } from "../control/config.ts";
-import { databaseProblems } from "../control/config_files.ts";
+import { databaseProblems, groupProblems } from "../control/config_files.ts";
 import { examineEngine } from "../control/examination.ts";
 import { isJournal } from "../control/journal.ts";
 import { prepareStacks, reportUnhandled } from "../control/last_resort.ts";
@@ -47,7 +47,7 @@ export async function runServer(file: string, { takeover = false, drainMs = 0 }:
   prepareStacks();
   const { config, warnings, places } = loadConfig(file);
   const { engine, findings } = examineEngine(config);
-  const problems = [...findings.problems, ...databaseProblems(config)];
+  const problems = [...findings.problems, ...databaseProblems(config), ...groupProblems(config)];
   if (engine === undefined || problems.length > 0) throw new ConfigError(file, problems, places);
   const log = new Log(config.log.level, config.log.format, Deno.stderr, isJournal(readVariable("JOURNAL_STREAM")));
   if (engine.obstacle !== undefined) log.info("engine_portable", { reason: engine.obstacle.message });
