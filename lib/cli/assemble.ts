@@ -172,13 +172,14 @@ function logTls({ config: { proxy }, log, engine }: Foundation, { listeners }: S
 
 /** Makes the endpoint of scrapers. */
 function makeMetrics(
-  { addr, path, dashboard }: NonNullable<Config["metrics"]>,
+  { addr, path, dashboard, hosts }: NonNullable<Config["metrics"]>,
   sources: MetricSources & StatsSources & { readonly health: Health; readonly log: Log },
 ): MetricsEndpoint {
   return new MetricsEndpoint({
     addr,
     path,
     dashboard,
+    hosts,
     metrics: new Metrics(sources),
     stats: () => readStats(sources),
     notReady: () => sources.health.problems(),

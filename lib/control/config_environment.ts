@@ -33,7 +33,7 @@ const KINDS: {
     rate_window: "string",
   },
   grpc: { addr: "string", mode: "string", group: "string" },
-  metrics: { addr: "string", path: "string", dashboard: "boolean" },
+  metrics: { addr: "string", path: "string", dashboard: "boolean", hosts: "array" },
   proxy: {
     engine: "string",
     workers: "number",

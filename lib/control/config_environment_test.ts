@@ -43,7 +43,7 @@ Deno.test("every scalar outside the arrays can be overridden", () => {
       rateWindowMs: 9_000,
     },
     grpc: { addr: "/y.sock", mode: "0660", group: "admins" },
-    metrics: { addr: ":99", path: "/y", dashboard: true },
+    metrics: { addr: ":99", path: "/y", dashboard: true, hosts: [] },
     proxy: {
       engine: "auto",
       workers: 3,

@@ -171,6 +171,7 @@ export const SECTIONS = {
     addr: text(values.readListenAddress),
     path: v.optional(text(values.readUrlPath), "/metrics"),
     dashboard: v.optional(boolean, false),
+    hosts: v.optional(texts(values.readHostname), []),
   },
   proxy: {
     engine: v.optional(oneOf(ENGINES), "auto"),

@@ -106,6 +106,7 @@ Deno.test("every key of every table arrives, in canonical form", () => {
     addr = ":9090"
     path = "/m"
     dashboard = true
+    hosts = ["Proxy.example.net."]
     [proxy]
     engine = "portable"
     workers = 1024
@@ -165,7 +166,7 @@ Deno.test("every key of every table arrives, in canonical form", () => {
       rateWindowMs: 60_000,
     },
     grpc: { addr: "/run/x.sock", mode: "0600", group: "" },
-    metrics: { addr: ":9090", path: "/m", dashboard: true },
+    metrics: { addr: ":9090", path: "/m", dashboard: true, hosts: ["proxy.example.net"] },
     proxy: {
       engine: "portable",
       workers: 1024,
@@ -348,6 +349,10 @@ Deno.test("a value that is wrong by itself is named by its path, with what would
     [
       DATABASE + 'metrics = { addr = ":9", dashboard = "yes" }',
       'metrics.dashboard: expected true or false, got "yes"',
+    ],
+    [
+      DATABASE + 'metrics = { addr = ":9", hosts = ["a.example:9"] }',
+      'metrics.hosts[0]: "a.example:9" is no host name; write it without a port, for example "metrics.example.net"',
     ],
     [
       DATABASE + 'metrics.addr = ":443"\nlisteners = [{ addr = ":442" }, { addr = "[::]:443" }]',

@@ -108,6 +108,8 @@ export interface Config {
     readonly path: string;
     /** Whether a page for people is served beside it, at `/`. */
     readonly dashboard: boolean;
+    /** Names by which it may be asked beside `localhost` and IP addresses, as `normalizeHostname` spells them. */
+    readonly hosts: readonly string[];
   } | undefined;
   readonly proxy: {
     /** What moves the bytes: `auto` is `epoll` where that can run, and `portable` elsewhere. */

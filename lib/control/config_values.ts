@@ -63,6 +63,13 @@ export function readServerName(text: string): Reading<string> {
   return wrong(`${quote(text)} is no host name; write for example "backend.example.net"`);
 }
 
+/** A host name without a port. */
+export function readHostname(text: string): Reading<string> {
+  const name = normalizeHostname(text);
+  if (name !== undefined) return ok(name);
+  return wrong(`${quote(text)} is no host name; write it without a port, for example "metrics.example.net"`);
+}
+
 /** The name of a group of TLS. Whether there is such a group, the library says. */
 export function readTlsGroup(text: string): Reading<string> {
   if (/^[A-Za-z0-9_-]{1,64}$/.test(text)) return ok(text);

@@ -95,7 +95,10 @@ export const LOG_EVENTS = {
       method: field("text", "`-` where the request could not be read, and so for host and path"),
       host: field("text", "what the client asked for"),
       path: field("text", "its first 1,024 characters, without the query"),
-      status: field("integer", "what the client was answered; 499 where it left before"),
+      status: field(
+        "integer",
+        "what the client was answered; 499 where it left before, and 503 where a shutdown cut it off",
+      ),
       grpc_status: optional("integer", "the outcome of a gRPC call"),
       bytes_in: bytesIn,
       bytes_out: bytesOut,

@@ -210,6 +210,14 @@ export const TEXTS: { readonly [Table in keyof Tables]: TableText<Extract<keyof 
         does: "Whether there is a page for people at `/`.",
         example: "true",
       },
+      hosts: {
+        does:
+          "Names by which the endpoint may be asked. The page for people is answered by these, by IP addresses, by " +
+          "`localhost` and by the host in `addr` alone, so that no web site can read it through a browser (DNS rebinding); " +
+          "where any are given, so are the metrics, and scrapers that use a name must use one of these. " +
+          "[Why](METRICS.md#by-which-names).",
+        example: '["proxy.example.net"]',
+      },
     },
   },
   proxy: {
@@ -256,7 +264,8 @@ export const TEXTS: { readonly [Table in keyof Tables]: TableText<Extract<keyof 
         example: '"2s"',
       },
       hello_timeout: {
-        does: "How long a client may take to send its whole ClientHello.",
+        does:
+          "How long a client may take to send its whole ClientHello; once the server stops or was taken over, 1 s at most.",
         example: '"5s"',
       },
       idle_timeout: {
@@ -264,7 +273,9 @@ export const TEXTS: { readonly [Table in keyof Tables]: TableText<Extract<keyof 
         example: '"1h"',
       },
       shutdown_timeout: {
-        does: "How long open connections may go on after SIGTERM; then they are ended.",
+        does:
+          "How long open connections may go on after SIGTERM; then they are ended. One that has not said yet which host " +
+          "it wants, for want of a PROXY header or a whole ClientHello, has 1 s.",
         example: '"2m"',
       },
     },

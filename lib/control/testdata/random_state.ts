@@ -98,6 +98,7 @@ export const settings: fc.Arbitrary<Omit<Config, "listeners">> = fc.record({
       addr: fc.constantFrom("127.0.0.1:9090", ":9091"),
       path: fc.constantFrom("/metrics", "/m%20"),
       dashboard: fc.boolean(),
+      hosts: fc.constantFrom([], ["a.example", "b.example"]),
     }),
     { nil: undefined },
   ),

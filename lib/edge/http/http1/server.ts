@@ -288,6 +288,6 @@ export class Http1ServerConnection extends Http1Connection implements ServerConn
       else stream.fail(failure);
       this.#events.activity(0);
     }
-    this.#events.closed(error);
+    this.#events.closed(error, false);
   }
 }
