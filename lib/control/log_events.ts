@@ -521,8 +521,9 @@ export const LOG_EVENTS = {
   worker_failed: {
     level: "error",
     message: "a worker thread died; another takes its place",
-    meaning: "A worker thread died, and with it its connections and its lines that were not written; another takes " +
-      "its place.",
+    meaning:
+      "A worker thread died, and with it its connections and its lines of the last 20 ms that were not written; " +
+      "another takes its place. What libssl had allocated for its TLS connections stays allocated until the program ends.",
     remedy: "Report it with its stack.",
     fields: { worker: field("integer", "its number, from 0"), stack },
   },
