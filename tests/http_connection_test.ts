@@ -39,13 +39,14 @@ async function realHello(serverName: string): Promise<Uint8Array> {
 testEachEngine("a client that breaks off its handshake, or is slow with it, is counted so", async () => {
   await using backend = await HttpBackend.start("h2c", reflect);
   await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr }], {
-    proxy: { hello_timeout: "300ms" },
+    proxy: { hello_timeout: "2s" }, // long enough for a ClientHello from a process that is busy
   });
   const left = await sayHello(l7.proxy.address(), "a.test");
   left.close();
   assert.equal((await l7.proxy.end(left)).end, "tls_failed");
+  const hello = await realHello("a.test");
   using slow = await Deno.connect({ hostname: "127.0.0.1", port: l7.proxy.address().port });
-  await writeAll(slow, await realHello("a.test"));
+  await writeAll(slow, hello);
   assert.equal((await l7.proxy.end(slow)).end, "tls_timeout");
   const { listeners: [listener] } = await l7.admin.getStatus();
   assert.equal(listener?.counts.active, 0);

@@ -3,6 +3,7 @@ import { ADDR } from "./harness/admin.ts";
 import { type Answer, backendKeys, bytesOf, HttpBackend, L7, reflect, valuesOf, VERSIONS } from "./harness/http.ts";
 import { Backend, REFUSING } from "./harness/peers.ts";
 import { testEachEngine } from "./harness/proxy.ts";
+import { END_HEADERS, headers, pseudo, RawHttp2Client } from "./harness/raw_http.ts";
 
 /** A page of the proxy's own; the request's line in the log tells the rest. */
 async function assertPage(l7: L7, answer: Answer, status: number, error: RegExp): Promise<void> {
@@ -261,5 +262,20 @@ testEachEngine("TRACE is refused, and OPTIONS goes as far as Max-Forwards says",
     }
   }
 });
+
+testEachEngine(
+  "what we cannot do for a client of HTTP/2 is told by its status, and nothing of it forwarded",
+  async () => {
+    await using backend = await HttpBackend.start("h2c", reflect);
+    await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr }]);
+    using client = await RawHttp2Client.connect(l7);
+    const tunnel = pseudo({ ":method": "CONNECT", ":protocol": "connect-udp" });
+    await client.send(headers(1, [...pseudo(), ["expect", "foo"]]), headers(3, tunnel, END_HEADERS));
+    assert.deepEqual([await client.outcome(1), await client.outcome(3)], ["417", "501"]);
+    await l7.proxy.event("request", { status: 417, protocol: "h2", error: "expectation" });
+    await l7.proxy.event("request", { status: 501, error: "CONNECT with a protocol other than websocket" });
+    assert.equal(backend.requests, 0);
+  },
+);
 
 const ALLOWED = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { ClientRequest } from "node:http";
 import { backendKeys, bytesOf, HttpBackend, L7, reflect, type Reflected, valuesOf, VERSIONS } from "./harness/http.ts";
 import { testEachEngine } from "./harness/proxy.ts";
+import { headers, pseudo, RawClient, RawHttp2Client } from "./harness/raw_http.ts";
 
 const BACKENDS = ["h1", "h2c"] as const;
 
@@ -63,6 +64,21 @@ testEachEngine("a request arrives whole, with what a proxy adds", async () => {
         ]);
       }
     }
+  }
+});
+
+testEachEngine("an empty port and a minor version to come are what they would be without", async () => {
+  await using stand = await proxied(reflect);
+  for (const kind of BACKENDS) {
+    const [host, bare] = [`${kind}.test:`, `${kind}.test`];
+    using h1 = await RawClient.open(stand.l7, bare);
+    await h1.send(
+      `GET / HTTP/1.2\r\nHost: ${host}\r\n\r\nGET / HTTP/1.9\r\nHost: ${bare}\r\nConnection: close\r\n\r\n`,
+    );
+    assert.equal((await h1.readToEnd()).match(/HTTP\/1\.1 200 /g)?.length, 2, kind);
+    using h2 = await RawHttp2Client.connect(stand.l7, {}, bare);
+    await h2.send(headers(1, pseudo({ ":authority": host })));
+    assert.equal(await h2.outcome(1), "200");
   }
 });
 

@@ -31,13 +31,16 @@ const HEADS: readonly (readonly [status: number, octets: string])[] = [
     [400, `POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: ${length}\r\n\r\nx`] as const
   ),
   // Transfer-Encoding, disguised.
-  ...["xchunked", "identity", "gzip, chunked", "chunked, identity", "chunked, chunked", "chunked, gzip"].map((coding) =>
+  ...["xchunked", "identity", "chunked, identity", "chunked, chunked", "chunked, gzip"].map((coding) =>
+    [400, `POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`] as const
+  ),
+  ...["gzip, chunked", "identity, chunked"].map((coding) =>
     [501, `POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`] as const
   ),
   ...['"chunked"', "chunked;q=1", "\x0bchunked", "chunked\0", "chun\rked", ",chunked", "", "\xa0chunked"].map((
     coding,
   ) => [400, `POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`] as const),
-  [501, "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n"],
+  [400, "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n"],
   [400, "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n"],
   [400, "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n"],
   [400, "POST / HTTP/1.1\r\nHost: a.test\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
@@ -71,7 +74,7 @@ const HEADS: readonly (readonly [status: number, octets: string])[] = [
   ...["GET /", "GET x HTTP/1.1", "GET /\0 HTTP/1.1", "GET /\xe9 HTTP/1.1", "GET /#f HTTP/1.1", "G(T / HTTP/1.1"].map(
     (line) => [400, `${line}\r\nHost: a.test\r\n\r\n`] as const,
   ),
-  [505, "GET / HTTP/1.2\r\nHost: a.test\r\n\r\n"],
+  [400, "GET / HTTP/1.10\r\nHost: a.test\r\n\r\n"],
   [505, "GET / HTTP/2.0\r\nHost: a.test\r\n\r\n"],
   [505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
   // Switches of protocols.

@@ -52,6 +52,7 @@ testEachEngine(
       [encodeProxyHeaderV2({ source, destination }), "[2001:db8::7]:4444"],
       [text("PROXY UNKNOWN\r\n"), undefined],
       [new Uint8Array([...text("\r\n\r\n\0\r\nQUIT\n"), 0x20, 0, 0, 0]), undefined], // v2 LOCAL
+      [new Uint8Array([...text("\r\n\r\n\0\r\nQUIT\n"), 0x21, 0x12, 0, 12, ...new Uint8Array(12)]), undefined], // UDP
     ] as const;
     for (const [header, client] of headers) {
       using conn = await connectAndSend(proxy, header, HELLO);

@@ -6,7 +6,7 @@
 
 import { dirname } from "node:path";
 import { ConfigError, formatProblem, loadConfig } from "../control/config.ts";
-import { databaseProblems } from "../control/config_files.ts";
+import { databaseProblems, groupProblems } from "../control/config_files.ts";
 import type { ConfigPlaces } from "../control/config_places.ts";
 import type { Config, ConfigProblem, StoredState } from "../control/config_types.ts";
 import type { EngineChoice } from "../control/engine_choice.ts";
@@ -34,6 +34,7 @@ export function runCheck(file: string, output: Output): void {
   const notes = [...warnings, ...findings.warnings];
   const problems = [
     ...databaseProblems(config),
+    ...groupProblems(config),
     ...listenConflicts(listenAddressesOf(config)),
     ...routeLoops(config.listeners),
   ];
@@ -52,7 +53,7 @@ export function runCheck(file: string, output: Output): void {
   const say = (file: string, { path, message }: ConfigProblem, places?: ConfigPlaces) =>
     `${formatProblem(file, { path, message }, places)}\n`;
   const warn = (file: string, { path, message }: ConfigProblem, places?: ConfigPlaces) =>
-    output.err(say(file, { path, message: `warning: ${message}` }, places));
+    output.err(say(file, { path, message: `warning: ${message}` }, places), "warn");
   for (const note of [...notes, ...tls.warnings]) warn(file, note, places);
   for (const note of [...files.stored.problems, ...files.stored.warnings]) warn(config.database.path, note);
   if (!isSound) throw new ConfigError(file, all, places);

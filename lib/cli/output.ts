@@ -5,6 +5,8 @@
  */
 
 import { fileErrorReason } from "../control/file_access.ts";
+import { isJournal } from "../control/journal.ts";
+import { priorityPrefix } from "../wire/log_line.ts";
 import { readVariable } from "./environment.ts";
 import { Failure } from "./failure.ts";
 
@@ -12,8 +14,8 @@ import { Failure } from "./failure.ts";
 export interface Output {
   /** What was asked for. @throws {Failure} If it cannot be written. */
   out(text: string): void;
-  /** Warnings and errors. */
-  err(text: string): void;
+  /** Warnings and errors; an error where `level` does not say otherwise. */
+  err(text: string, level?: "error" | "warn"): void;
   /** The terminal that `out` prints on; none where that is a file, a pipe, or a terminal that cannot move its cursor. */
   readonly screen?: Screen | undefined;
   /** Whether nobody reads `out` any more. */
@@ -40,9 +42,9 @@ export const processOutput: Output = {
       else throw new Failure([`standard output: ${fileErrorReason(error)}`], { cause: error });
     }
   },
-  err: (text) => {
+  err: (text, level = "error") => {
     try {
-      write(Deno.stderr, text);
+      write(Deno.stderr, isJournal(readVariable("JOURNAL_STREAM")) ? prioritized(text, level) : text);
     } catch {
       // There is nowhere else to say so.
     }
@@ -65,6 +67,11 @@ const terminal: Screen = {
     return { columns: columns || 80, rows: rows || 24 };
   },
 };
+
+/** Lines as the journal of systemd wants them. */
+function prioritized(text: string, level: "error" | "warn"): string {
+  return text.replaceAll(/^(?=.)/gm, priorityPrefix(level));
+}
 
 function write(stream: { writeSync(octets: Uint8Array): number }, text: string): void {
   let rest = new TextEncoder().encode(text);

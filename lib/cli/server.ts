@@ -5,8 +5,9 @@
  */
 
 import { ConfigError, loadConfig } from "../control/config.ts";
-import { databaseProblems } from "../control/config_files.ts";
+import { databaseProblems, groupProblems } from "../control/config_files.ts";
 import { examineEngine } from "../control/examination.ts";
+import { isJournal } from "../control/journal.ts";
 import { prepareStacks, reportUnhandled } from "../control/last_resort.ts";
 import { Log } from "../control/log.ts";
 import { ServerLock } from "../control/store/lock.ts";
@@ -14,6 +15,7 @@ import { Store } from "../control/store/store.ts";
 import type { StopOptions } from "../control/supervisor.ts";
 import { stackOf } from "../edge/thrown.ts";
 import { assemble, type Foundation, type Parts } from "./assemble.ts";
+import { readVariable } from "./environment.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { failureOf, meet, takeOver } from "./takeover.ts";
 
@@ -45,9 +47,9 @@ export async function runServer(file: string, { takeover = false, drainMs = 0 }:
   prepareStacks();
   const { config, warnings, places } = loadConfig(file);
   const { engine, findings } = examineEngine(config);
-  const problems = [...findings.problems, ...databaseProblems(config)];
+  const problems = [...findings.problems, ...databaseProblems(config), ...groupProblems(config)];
   if (engine === undefined || problems.length > 0) throw new ConfigError(file, problems, places);
-  const log = new Log(config.log.level, config.log.format);
+  const log = new Log(config.log.level, config.log.format, Deno.stderr, isJournal(readVariable("JOURNAL_STREAM")));
   if (engine.obstacle !== undefined) log.info("engine_portable", { reason: engine.obstacle.message });
   const predecessor = takeover ? await meet(file, config, engine.name) : undefined;
   const manager = ServiceManager.open((reason) => log.warn("service_manager", { reason }), predecessor?.watchdogMs);
@@ -113,7 +115,7 @@ async function serve(
   };
   const onReload = () => {
     manager?.reloading();
-    Promise.all([administration.reloadGeoip(), certificates.check()])
+    reload(parts)
       .catch((error) => log.error("reload_failed", { error: String(error) }))
       .finally(() => manager?.reloaded());
   };
@@ -150,6 +152,19 @@ async function serve(
   await Promise.race([mayLeave, aborted.promise]);
   for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
   manager?.close();
+}
+
+/** Reads the files again that are read while the server runs, and tells what became of that. */
+async function reload({ log, administration, certificates }: Parts): Promise<void> {
+  const { reloads } = certificates.counts;
+  const [geoip] = await Promise.all([administration.reloadGeoip(), certificates.check()]);
+  const all = certificates.status();
+  log.info("reloaded", {
+    geoip,
+    certificates: all.length,
+    renewed: certificates.counts.reloads - reloads,
+    broken: all.filter(({ problem }) => problem !== undefined).length,
+  });
 }
 
 async function start(parts: Parts, manager: ServiceManager | undefined, isNewMain: boolean): Promise<void> {

@@ -52,9 +52,10 @@ export class Log {
   #isCut = false;
   #flushing: Promise<void> | undefined;
 
-  constructor(level: LogLevel, format: LogFormat, sink: LogSink = Deno.stderr) {
+  /** @param hasPriorities Whether each line begins with its priority: the journal of systemd reads it. */
+  constructor(level: LogLevel, format: LogFormat, sink: LogSink = Deno.stderr, readonly hasPriorities = false) {
     this.#hidden = hiddenEvents(level);
-    this.#waiting = new LogLineWriter(format);
+    this.#waiting = new LogLineWriter(format, hasPriorities);
     this.#sink = sink;
   }
 

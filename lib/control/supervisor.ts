@@ -149,6 +149,7 @@ export class Supervisor {
     });
     const snapshot = {
       ...makeSnapshot(config, state, files, this.#resolver.addresses, (r) => this.routeCounts.rows(r)),
+      logPriorities: log.hasPriorities,
       ticketKeys: this.#ticketKeys.keys,
     };
     try {
@@ -398,6 +399,7 @@ export function makeSnapshot(
       idleMs: proxy.idleTimeoutMs,
     },
     logFormat: config.log.format,
+    logPriorities: false,
     reportsConnections: reports,
     reportsRequests: reports && config.log.access,
   };

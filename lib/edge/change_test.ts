@@ -111,6 +111,7 @@ const snapshot: fc.Arbitrary<EdgeSnapshot> = fc.record({
     tls: DEFAULT_TLS,
     ticketKeys: [],
     logFormat: "json" as const,
+    logPriorities: false,
     reportsConnections: true,
     reportsRequests: true,
   };

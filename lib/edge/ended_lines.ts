@@ -7,6 +7,14 @@
 import { type LogFormat, type LogLines, LogLineWriter } from "../wire/log_line.ts";
 import type { ConnectionEnd, RequestEnd } from "./engine.ts";
 
+/** How they are written. */
+export interface EndedLinesOptions {
+  /** Whether each begins with its priority: the journal of systemd reads it. By default none does. */
+  readonly hasPriorities?: boolean;
+  /** What time it is, in whole milliseconds since 1970; by default that of this machine. */
+  readonly time?: () => number;
+}
+
 /**
  * Writes these lines where the connection ended, and collects them.
  *
@@ -17,9 +25,8 @@ export class EndedLines {
   readonly #writer: LogLineWriter;
   readonly #time: () => number;
 
-  /** @param time What time it is, in whole milliseconds since 1970. */
-  constructor(format: LogFormat, time: () => number = Date.now) {
-    this.#writer = new LogLineWriter(format);
+  constructor(format: LogFormat, { hasPriorities = false, time = Date.now }: EndedLinesOptions = {}) {
+    this.#writer = new LogLineWriter(format, hasPriorities);
     this.#time = time;
   }
 

@@ -104,7 +104,7 @@ function requestLine(format: LogFormat, time: number, end: RequestEnd): string {
 for (const format of ["text", "json"] as const) {
   Deno.test(`lines of connections and requests are byte for byte what they are from strings, in ${format}`, () => {
     let now = 0;
-    const lines = new EndedLines(format, () => now);
+    const lines = new EndedLines(format, { time: () => now });
     const each = fc.oneof(
       fc.tuple(time, connection).map(([time, end]) => ({
         time,

@@ -29,6 +29,8 @@ export interface EdgeSnapshot {
   readonly timeouts: EdgeTimeouts;
   /** How lines of the log are written. */
   readonly logFormat: LogFormat;
+  /** Whether each begins with its priority: the journal of systemd reads it. */
+  readonly logPriorities: boolean;
   /** Whether each ended connection is a line. They are counted all the same. */
   readonly reportsConnections: boolean;
   /** Whether each request is a line. */

@@ -34,7 +34,7 @@ const STATUS_OF_RULE = {
   target_authority: 400,
   /** The protocol version is not spelt `HTTP/`, digit, dot, digit. */
   version: 400,
-  /** The protocol version is neither 1.0 nor 1.1. */
+  /** The major version of the protocol is not 1. */
   version_unsupported: 505,
   /** The status line is not version, three digits and reason (RFC 9112 §4). */
   status_line: 400,
@@ -62,7 +62,11 @@ const STATUS_OF_RULE = {
   transfer_encoding: 400,
   /** Transfer-Encoding in a message of HTTP/1.0 (RFC 9112 §6.1). */
   transfer_encoding_in_http_1_0: 400,
-  /** A transfer coding other than chunked, or more than one (RFC 9112 §6.1). */
+  /** Chunked is not the last transfer coding, so the body has no end that all agree on (RFC 9112 §6.3, 4). */
+  chunked_not_last: 400,
+  /** Chunked is applied more than once (RFC 9112 §6.1). */
+  chunked_twice: 400,
+  /** A transfer coding other than chunked stands before it (RFC 9112 §6.1). */
   transfer_coding: 501,
 } as const satisfies Readonly<Record<string, 400 | 414 | 431 | 501 | 505>>;
 

@@ -73,16 +73,19 @@ export function parseStatusLine(bytes: Uint8Array, start: number): StatusLine | 
 }
 
 const ZERO = 48;
-const ONE = 49;
+const NINE = 57;
 const HTTP_1 = Uint8Array.from("HTTP/1.", (character) => character.charCodeAt(0));
 const VERSION_LENGTH = HTTP_1.length + 1;
 
-/** The minor version of the HTTP/1.0 or HTTP/1.1 that stands at `at`. */
+/**
+ * The minor version of the HTTP/1 that stands at `at`. A higher one than 1 is taken for 1: it may only add what a
+ * recipient that does not know it can leave out (RFC 9110 §2.5).
+ */
 function parseVersion(bytes: Uint8Array, at: number): 0 | 1 | HeadError {
   let matching = 0;
   while (matching < HTTP_1.length && bytes[at + matching] === HTTP_1[matching]) matching++;
-  const minor = bytes[at + matching];
-  if (matching === HTTP_1.length && (minor === ZERO || minor === ONE)) return minor === ONE ? 1 : 0;
+  const minor = bytes[at + matching] ?? 0;
+  if (matching === HTTP_1.length && minor >= ZERO && minor <= NINE) return minor === ZERO ? 0 : 1;
   const spelt = String.fromCharCode(...bytes.subarray(at, at + VERSION_LENGTH + 1));
   return malformed(/^HTTP\/\d\.\d(?!\d)/.test(spelt) ? "version_unsupported" : "version");
 }

@@ -36,7 +36,7 @@ export type ProxyHeaderRule =
   | "command"
   /** v2: the address family is none of UNSPEC, INET, INET6 and UNIX (§2.2). */
   | "family"
-  /** v2: the transport is neither UNSPEC nor STREAM (§2.2); datagrams do not come over TCP. */
+  /** v2: the transport is none of UNSPEC, STREAM and DGRAM (§2.2). */
   | "transport"
   /** v2: the header is shorter than the addresses of its family (§2.2). */
   | "address_length"

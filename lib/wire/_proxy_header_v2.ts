@@ -28,6 +28,7 @@ export const FAMILY_INET6 = 2;
 export const TRANSPORT_STREAM = 1;
 export const TLV_AUTHORITY = 0x02;
 
+const TRANSPORT_DGRAM = 2;
 const COMMAND_LOCAL = 0;
 const UNSPEC = 0;
 const FAMILY_UNIX = 3;
@@ -48,8 +49,9 @@ export function parseProxyHeaderV2(bytes: Uint8Array): ProxyHeaderResult {
   const length = FIXED_LENGTH + uint16(bytes, 14);
   if (length > MAX_PROXY_HEADER_BYTES) return malformed("too_large");
 
-  // Of such a block nothing but its length is defined: not even where in it TLVs would begin.
-  const opaque = command === COMMAND_LOCAL || family === UNSPEC || transport === UNSPEC;
+  // Of such a block nothing but its length is defined: not even where in it TLVs would begin. What a sender of datagrams
+  // says cannot be true of a TCP connection, and is ignored like what is not specified.
+  const opaque = command === COMMAND_LOCAL || family === UNSPEC || transport !== TRANSPORT_STREAM;
   const tlvStart = FIXED_LENGTH + (opaque ? 0 : ADDRESS_LENGTHS[family] ?? 0);
   if (tlvStart > length) return malformed("address_length");
   if (bytes.length < length) return needMore(length);
@@ -72,7 +74,7 @@ function checkFixedOctets(bytes: Uint8Array): ProxyHeaderRule | undefined {
   const familyAndTransport = bytes[13];
   if (familyAndTransport === undefined) return undefined;
   if (familyAndTransport >> 4 > FAMILY_UNIX) return "family";
-  return (familyAndTransport & 0xf) > TRANSPORT_STREAM ? "transport" : undefined;
+  return (familyAndTransport & 0xf) > TRANSPORT_DGRAM ? "transport" : undefined;
 }
 
 /** Source and destination, in this order; none of a Unix socket. */

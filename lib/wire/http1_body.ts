@@ -64,12 +64,20 @@ function declaredFraming(
 }
 
 const CHUNKED_ALONE = /^chunked$/i; // without the u flag, i folds no letter from outside ASCII (KELVIN SIGN) onto one inside
-const CODINGS = /^[!#$%&'*+.^_`|~0-9a-z-]+(?:[ \t]*,[ \t]*[!#$%&'*+.^_`|~0-9a-z-]+)*$/i;
+/** Of a list of codings: all that stand before the last, and the last. */
+const CODINGS = /^((?:[!#$%&'*+.^_`|~0-9a-z-]+[ \t]*,[ \t]*)*)([!#$%&'*+.^_`|~0-9a-z-]+)$/i;
 
-/** Only `chunked`, alone, is taken: no recipient can disagree about what that means. */
+/**
+ * Only `chunked`, alone, is taken: no recipient can disagree about what that means. Where it is not last, a request has
+ * no length, which is its sender's fault (RFC 9112 §6.3, 4); where an unknown coding stands before it, the fault is that
+ * we do not know it (§6.1).
+ */
 function codedFraming(values: readonly string[], minor: 0 | 1): { readonly kind: "chunked" } | HeadError {
   if (minor === 0) return malformed("transfer_encoding_in_http_1_0");
   const codings = values.join(", ");
   if (CHUNKED_ALONE.test(codings)) return CHUNKED;
-  return malformed(CODINGS.test(codings) ? "transfer_coding" : "transfer_encoding");
+  const [, before, last] = CODINGS.exec(codings) ?? [];
+  if (before === undefined || last === undefined) return malformed("transfer_encoding");
+  if (!CHUNKED_ALONE.test(last)) return malformed("chunked_not_last");
+  return malformed(/(?:^|[ \t,])chunked[ \t]*,/i.test(before) ? "chunked_twice" : "transfer_coding");
 }

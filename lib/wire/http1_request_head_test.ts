@@ -55,6 +55,15 @@ Deno.test("a request of HTTP/1.0 may have no Host and no field at all", () => {
   });
 });
 
+Deno.test("a higher minor version of HTTP/1 is taken for 1.1", () => {
+  for (let minor = 1; minor <= 9; minor++) {
+    const head = parse(`GET / HTTP/1.${minor}\r\nHost: a\r\n\r\n`);
+    assert.ok(head.kind === "head", String(minor));
+    assert.equal(head.minor, 1);
+  }
+  assertMalformed("GET / HTTP/1.2\r\n\r\n", "host_missing", 400);
+});
+
 Deno.test("repeated fields stay apart and in order", () => {
   const head = parse(withFields("Cookie: a\r\nX: 1\r\ncookie: b"));
   assert.ok(head.kind === "head");
@@ -138,7 +147,9 @@ Deno.test("a request line is method, target and version with one space between t
       ["GET /\xe4 HTTP/1.1", "target_characters", 400],
       ["GET /\tHTTP/1.1", "target_characters", 400],
       [`GET /${"a".repeat(8192)} HTTP/1.1`, "target_too_long", 414],
-      ["GET / HTTP/1.2", "version_unsupported", 505],
+      ["GET / HTTP/1.10", "version", 400],
+      ["GET / HTTP/1.:", "version", 400],
+      ["GET / HTTP/1./", "version", 400],
       ["GET / HTTP/2.0", "version_unsupported", 505],
       ["GET / HTTP/0.9", "version_unsupported", 505],
       ["GET / HTTP/1.10", "version", 400],

@@ -25,8 +25,9 @@ export interface Target {
  * Reads a request target together with the Host field.
  *
  * The authority of an absolute target goes before Host (RFC 9112 §3.2.2), which must be sound all the same. Hosts are
- * names and addresses as `parseHostPort` reads them, and a colon has a port behind it: there is no backend for any other,
- * and user-info, lists and escapes in Host are how requests are led astray.
+ * names and addresses as `parseHostPort` reads them; the port behind the colon may be empty (RFC 3986 §3.2.3), except in
+ * CONNECT (RFC 9110 §9.3.6). There is no backend for any other, and user-info, lists and escapes in Host are how requests
+ * are led astray.
  *
  * @param target In visible ASCII, not empty: as `parseRequestHead` gives it.
  * @param host The value of the Host field; `undefined` where there is none.
@@ -57,12 +58,13 @@ export function parseTarget(method: string, target: string, host: string | undef
 /**
  * The host that an authority (Host, `:authority`) names, as `normalizeHostname` or `formatIpAddress` spells it.
  *
- * @returns `undefined` where `authority` is not host or host:port.
+ * @returns `undefined` where `authority` is not host, host:port or host with an empty port (`host:`).
  *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
  * assert.equal(authorityHost("Git.example.net.:8443"), "git.example.net");
+ * assert.equal(authorityHost("git.example.net:"), "git.example.net");
  * assert.equal(authorityHost("[2001:DB8::1]"), "2001:db8::1");
  * assert.equal(authorityHost("user@git.example.net"), undefined);
  * ```
@@ -81,7 +83,8 @@ export function authorityHost(authority: string): string | undefined {
 const KNOWN = new Map<string, string>();
 
 function readHost(authority: string): string | undefined {
-  return parseHostPort(hasPort(authority) ? authority : `${authority}:0`)?.host;
+  if (!hasPort(authority)) return parseHostPort(`${authority}:0`)?.host;
+  return parseHostPort(authority.endsWith(":") ? `${authority}0` : authority)?.host;
 }
 
 function hasPort(authority: string): boolean {
@@ -89,7 +92,7 @@ function hasPort(authority: string): boolean {
 }
 
 function parseAuthorityForm(target: string): Target | HeadError {
-  const host = hasPort(target) ? authorityHost(target) : undefined;
+  const host = hasPort(target) && !target.endsWith(":") ? authorityHost(target) : undefined;
   return host === undefined ? malformed("target_authority") : { kind: "target", authority: target, host, path: "" };
 }
 

@@ -3,6 +3,7 @@
  *
  * Text: `2026-01-31T09:30:00.000Z info listening addr=:443 message="accepts connections"`; a value that is not plain is
  * quoted as a JSON string. JSON: `{"time":"2026-01-31T09:30:00.000Z","level":"info","event":"listening","addr":":443",…}`.
+ * For the journal of systemd, either begins with the priority, `<6>`, which the journal takes off (sd-daemon(3)).
  *
  * @module
  */
@@ -12,6 +13,19 @@ export type LogFormat = "text" | "json";
 
 /** The longest value, in UTF-16 units; of a longer one its beginning is written, and `…`. */
 export const MAX_VALUE = 16_384;
+
+/** What stands before a line by its level, as in sd-daemon(3): the priorities of syslog(3). */
+const PRIORITIES: ReadonlyMap<string, string> = new Map([
+  ["error", "<3>"],
+  ["warn", "<4>"],
+  ["info", "<6>"],
+  ["debug", "<7>"],
+]);
+
+/** Returns the prefix by which the journal knows the priority of a line; `level` is that of an event of the log. */
+export function priorityPrefix(level: string): string {
+  return PRIORITIES.get(level) ?? "";
+}
 
 /** Finished lines, each with its line feed. */
 export interface LogLines {
@@ -75,6 +89,7 @@ const KEPT_LENGTH = 128 * 1024;
  */
 export class LogLineWriter {
   readonly #isJson: boolean;
+  readonly #hasPriorities: boolean;
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_LENGTH);
   #length = 0;
   #count = 0;
@@ -83,8 +98,10 @@ export class LogLineWriter {
   #second = NaN;
   #secondText = "";
 
-  constructor(format: LogFormat) {
+  /** @param hasPriorities Whether each line begins with its priority: the journal of systemd reads it. */
+  constructor(format: LogFormat, hasPriorities = false) {
     this.#isJson = format === "json";
+    this.#hasPriorities = hasPriorities;
   }
 
   /** How many bytes its lines have. */
@@ -104,6 +121,7 @@ export class LogLineWriter {
    * @param level Printable ASCII without spaces and quotes, and so are `event` and every key.
    */
   begin(time: number, level: string, event: string): void {
+    if (this.#hasPriorities) this.#ascii(priorityPrefix(level));
     if (this.#isJson) {
       this.#ascii('{"time":"');
       this.#ascii(this.#format(time));

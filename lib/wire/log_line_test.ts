@@ -65,6 +65,19 @@ Deno.test("a line has time, level, event, fields and a message, in text and in J
   });
 });
 
+Deno.test("for the journal, a line begins with the priority of its level, in text and in JSON", () => {
+  for (const format of FORMATS) {
+    for (const [level, prefix] of [["error", "<3>"], ["warn", "<4>"], ["info", "<6>"], ["debug", "<7>"]] as const) {
+      const writer = new LogLineWriter(format, true);
+      writer.begin(TIME, level, "event");
+      writer.text("value", "<0>\n<0>");
+      writer.end();
+      const plain = stringLogLine(format, TIME, level, "event", { value: "<0>\n<0>" });
+      assert.equal(text(writer.take().bytes), prefix + plain);
+    }
+  }
+});
+
 Deno.test("lines are byte for byte what they are from strings, one behind the other", () => {
   for (const format of FORMATS) {
     const writer = new LogLineWriter(format); // used again and again, as it is in the program

@@ -66,7 +66,7 @@ Deno.test("reads version 2 headers of TCP connections", () => {
   });
 });
 
-Deno.test("LOCAL, UNSPEC and Unix sockets leave the peer its own address", () => {
+Deno.test("LOCAL, UNSPEC, Unix sockets and datagrams leave the peer its own address", () => {
   for (
     const bytes of [
       v2("20", "00"),
@@ -77,6 +77,12 @@ Deno.test("LOCAL, UNSPEC and Unix sockets leave the peer its own address", () =>
       v2("21", "10", "00"),
       v2("21", "01"),
       v2("21", "31", "61".repeat(216)),
+      v2("21", "12", ADDRESSES),
+      v2("21", "12", `${ADDRESSES}03000400000000`), // whose checksum is wrong
+      v2("21", "12", "00"),
+      v2("21", "22", "20".repeat(36)),
+      v2("21", "32", "61".repeat(216)),
+      v2("21", "02"),
     ]
   ) assertHeader(bytes, {});
   const tlvs = [{ type: 5, value: Uint8Array.of(1) }];
@@ -127,9 +133,8 @@ Deno.test("a version 2 header is malformed at its first wrong octet", () => {
   assertBroken(begin("2f"), "command");
   assertBroken(begin("2141"), "family");
   assertBroken(begin("21f0"), "family");
-  assertBroken(begin("2112"), "transport");
-  assertBroken(begin("2122"), "transport");
   assertBroken(begin("2113"), "transport");
+  assertBroken(begin("212f"), "transport");
   assertBroken(begin("2111000b"), "address_length");
   assertBroken(begin("21210023"), "address_length");
   assertBroken(begin("213100d7"), "address_length");

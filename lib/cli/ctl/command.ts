@@ -98,7 +98,7 @@ export function define<Options = unknown>(
 
 /** Prints an answer: warnings and problems on standard error, the rest as it was asked for. */
 export function print({ text, json, warnings = [], problems = [] }: Answer, isJson: boolean, output: Output): void {
-  for (const warning of warnings) output.err(`warning: ${printable(warning)}\n`);
+  for (const warning of warnings) output.err(`warning: ${printable(warning)}\n`, "warn");
   for (const problem of problems) output.err(`${printable(problem)}\n`);
   output.out(isJson ? `${JSON.stringify(json)}\n` : text);
 }

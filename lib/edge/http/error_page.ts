@@ -16,6 +16,7 @@ export const ERROR_TITLES = {
   408: "Request Timeout",
   421: "Misdirected Request",
   431: "Request Header Fields Too Large",
+  501: "Not Implemented",
   502: "Bad Gateway",
   503: "Service Unavailable",
   504: "Gateway Timeout",
@@ -32,6 +33,7 @@ const GRPC_CODES: Readonly<Record<ErrorStatus, number | undefined>> = {
   408: 14,
   421: undefined, // HTTP's own: it has the client open another connection
   431: 8,
+  501: undefined, // no gRPC client sends what is answered so
   502: 14,
   503: 14,
   504: 14,

@@ -61,7 +61,7 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
     this.backends = new Map(snapshot.backends.entries().map(([name, addresses]) => [name, new Backend(addresses)]));
     this.handshakes = new Handshakes(this.libc);
     this.#reportsEnds = snapshot.reportsConnections;
-    this.#reports = new Reports(snapshot.logFormat, report, () => this.deadlines.now);
+    this.#reports = new Reports(snapshot, report, () => this.deadlines.now);
     this.#suppression = new Suppression({
       deadlines: this.deadlines,
       now: () => this.deadlines.now,

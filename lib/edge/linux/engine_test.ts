@@ -56,6 +56,7 @@ function snapshotFor(port: number): EdgeSnapshot {
     tls: DEFAULT_TLS,
     ticketKeys: [],
     logFormat: "json",
+    logPriorities: false,
     reportsConnections: true,
     reportsRequests: true,
   };

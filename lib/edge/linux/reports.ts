@@ -4,9 +4,10 @@
  * @module
  */
 
-import type { LogFormat, LogLines } from "../../wire/log_line.ts";
+import type { LogLines } from "../../wire/log_line.ts";
 import { EndedLines } from "../ended_lines.ts";
 import type { ConnectionEnd, RequestEnd } from "../engine.ts";
+import type { EdgeSnapshot } from "../snapshot.ts";
 
 /** Lines are passed on together: when there are so many, or so many bytes, or at the latest after this time in ms. */
 const REPORT_COUNT = 256;
@@ -19,6 +20,9 @@ export interface LinesReport {
   readonly lines: LogLines;
 }
 
+/** How lines are written. */
+export type LineStyle = Pick<EdgeSnapshot, "logFormat" | "logPriorities">;
+
 /** See the module: a message for each would cost as much as a connection. */
 export class Reports {
   readonly #report: (report: LinesReport) => void;
@@ -30,8 +34,8 @@ export class Reports {
    * @param report May transfer the bytes.
    * @param now The clock of the worker, in milliseconds.
    */
-  constructor(format: LogFormat, report: (report: LinesReport) => void, now: () => number) {
-    this.#lines = new EndedLines(format);
+  constructor(style: LineStyle, report: (report: LinesReport) => void, now: () => number) {
+    this.#lines = new EndedLines(style.logFormat, { hasPriorities: style.logPriorities });
     this.#report = report;
     this.#now = now;
   }

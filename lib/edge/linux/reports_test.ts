@@ -19,7 +19,11 @@ const END: ConnectionEnd = {
 class Rig {
   now = 0;
   readonly reported: LinesReport[] = [];
-  readonly reports = new Reports("text", (report) => this.reported.push(report), () => this.now);
+  readonly reports = new Reports(
+    { logFormat: "text", logPriorities: false },
+    (report) => this.reported.push(report),
+    () => this.now,
+  );
 
   end(bytesIn: number, detail?: string): void {
     this.reports.connectionEnded({ ...END, bytesIn, detail });

@@ -93,7 +93,7 @@ export class PortableEngine implements Engine, Serving {
     this.firewall = makeFirewall(snapshot.firewall);
     this.backends = new Map(snapshot.backends.entries().map(([name, addresses]) => [name, new Backend(addresses)]));
     this.#reportsEnds = snapshot.reportsConnections;
-    this.#lines = new EndedLines(snapshot.logFormat);
+    this.#lines = new EndedLines(snapshot.logFormat, { hasPriorities: snapshot.logPriorities });
     this.#suppression = new Suppression({
       deadlines: this.deadlines,
       now: () => performance.now(),

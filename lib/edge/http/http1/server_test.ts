@@ -135,7 +135,7 @@ Deno.test("what is no request is answered with what is wrong, logged, and ends t
     ["GET / HTTP/2.0\r\nhost: a\r\n\r\n", "version_unsupported", 505],
     ["POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", "two_lengths", 400],
     ["POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", "content_length", 400],
-    ["POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n", "transfer_coding", 501],
+    ["POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n", "transfer_coding", 501],
     ["GET / HTTP/1.1\r\nhost: a\r\nexpect: 200-ok\r\n\r\n", "expectation", 417],
     [`GET / HTTP/1.1\r\nhost: a\r\n${"a: b\r\n".repeat(256)}\r\n`, "too_many_fields", 431],
     [`GET / HTTP/1.1\r\nhost: a\r\na: ${"b".repeat(65536)}`, "head_too_large", 431],

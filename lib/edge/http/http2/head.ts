@@ -14,12 +14,12 @@ import type { RequestHead, ResponseHead } from "../message.ts";
 /** A head that breaks a rule. */
 export interface MalformedHead {
   readonly malformed: string;
-  /** Whether it is only too large, and can be answered. */
-  readonly isTooLarge?: true;
+  /** What to answer, where nothing is wrong with the framing of the request. */
+  readonly status?: 417 | 431;
 }
 
 /** What there is to say about a name: a field that is passed on, or one of the exceptions; `""` where it is no name. */
-type NameKind = "ordinary" | "host" | "te" | "connection" | "";
+type NameKind = "ordinary" | "host" | "te" | "expect" | "connection" | "";
 
 /**
  * Names are checked once: those that were right are remembered, as many and as long as there are in sound traffic. Those
@@ -39,6 +39,7 @@ const KNOWN_NAMES = new Map<string, KnownName>([
   known("transfer-encoding", "connection"),
   known("upgrade", "connection"),
   known("te", "te"),
+  known("expect", "expect"),
   known("host", "host"),
 ].map((name) => [name.name, name]));
 const NO_NAME = known("", "");
@@ -80,6 +81,7 @@ export function readRequestHead(block: HeaderBlock): RequestHead | MalformedHead
   if (path !== undefined && !isPath(path, method)) return { malformed: "bad_path" };
   const fields = readFields(block.fields, pseudo.end, REQUEST_NAMES);
   if ("malformed" in fields) return fields;
+  if (fields.isExpectationUnmet) return { malformed: "expectation", status: 417 };
   const authority = pseudo.authority ?? fields.host;
   if (authority === undefined || readAuthority(authority) === undefined) return { malformed: "bad_authority" };
   if (fields.host !== undefined && fields.host.toLowerCase() !== authority.toLowerCase()) {
@@ -143,17 +145,22 @@ const PSEUDO_KEYS: ReadonlyMap<string, Exclude<keyof Pseudo, "unknown" | "end">>
   [":status", "status"],
 ]);
 
-/** Checks fields and leaves out `host`, whose place is the authority. */
-function readFields(
-  fields: FieldList,
-  start: number,
-  recent: KnownName[],
-): { list: FieldList; host: string | undefined } | MalformedHead {
+interface ReadFields {
+  /** All but `host`, whose place is the authority. */
+  readonly list: FieldList;
+  readonly host: string | undefined;
+  /** The client expects what no backend could give through us (RFC 9110 §10.1.1). */
+  readonly isExpectationUnmet: boolean;
+}
+
+/** Checks fields. */
+function readFields(fields: FieldList, start: number, recent: KnownName[]): ReadFields | MalformedHead {
   if (fields.length - start > HEAD_LIMITS.maxFields * 2 && countFields(fields, start) > HEAD_LIMITS.maxFields) {
-    return { malformed: "too_many_fields", isTooLarge: true };
+    return { malformed: "too_many_fields", status: 431 };
   }
   const list: FieldList = [];
   let host: string | undefined;
+  let isExpectationUnmet = false;
   for (let i = start; i < fields.length; i += 2) {
     const name = fields[i] ?? "";
     const value = fields[i + 1] ?? "";
@@ -167,12 +174,13 @@ function readFields(
     }
     if (kind === "connection") return { malformed: "connection_specific_field" };
     if (kind === "te" && value !== "trailers") return { malformed: "te_other_than_trailers" };
+    if (kind === "expect" && value.toLowerCase() !== "100-continue") isExpectationUnmet = true;
     if (kind === "host") {
       if (host !== undefined) return { malformed: "host_twice" };
       host = value;
     } else list.push(name, value);
   }
-  return { list, host };
+  return { list, host, isExpectationUnmet };
 }
 
 /** How many fields there are: the crumbs of a cookie are one (RFC 9113 §8.2.3). */

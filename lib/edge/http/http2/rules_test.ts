@@ -425,6 +425,20 @@ Deno.test("a head that is too large is answered with 431, and one that is not fo
   assert.equal(peer.requests.length, 1);
 });
 
+Deno.test("an expectation that nobody can meet is answered with 417, and the next request as ever", async () => {
+  using peer = await Http2ServerPeer.open();
+  peer.send(peer.headers(1, requestFields("GET", ["expect", "a-miracle"])));
+  peer.send(peer.headers(3, requestFields("POST", ["expect", ""]), h2.END_HEADERS), data(3, "abc", true));
+  peer.send(peer.headers(5, requestFields("POST", ["expect", "100-Continue"]), h2.END_HEADERS));
+  assert.deepEqual(await peer.told(), [
+    "HEADERS 1 end :status 417, content-length 0, x-request-id id-1",
+    "HEADERS 3 end :status 417, content-length 0, x-request-id id-1",
+    "RST_STREAM 3 NO_ERROR",
+  ]);
+  assert.deepEqual(peer.log.slice(0, 2), ["malformed expectation 417", "malformed expectation 417"]);
+  assert.deepEqual(peer.requests.map(({ head }) => head.fields), [["expect", "100-Continue"]]);
+});
+
 Deno.test("requests above the limit are refused, and may be sent again", async () => {
   using peer = await Http2ServerPeer.open();
   for (let i = 0; i < MAX_CONCURRENT_STREAMS; i++) peer.request(1 + 2 * i);

@@ -207,9 +207,10 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
       return this.#wasted("streams are opened only to be refused");
     }
     const head = block && readRequestHead(block);
-    if (head === undefined) return this.#answerTooLarge(id, end, "header_list_too_large");
+    if (head === undefined) return this.#answerMalformed(id, end, "header_list_too_large", 431);
     if ("malformed" in head) {
-      return head.isTooLarge ? this.#answerTooLarge(id, end, head.malformed) : this.#refuseRequest(id, head.malformed);
+      const { malformed, status } = head;
+      return status ? this.#answerMalformed(id, end, malformed, status) : this.#refuseRequest(id, malformed);
     }
     if (end && head.contentLength !== undefined && head.contentLength > 0) {
       return this.#refuseRequest(id, "body_missing");
@@ -224,11 +225,11 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
     this.#handler.request(stream, head, end);
   }
 
-  /** RFC 9113 §10.5.1, RFC 6585 §5. */
-  #answerTooLarge(id: number, end: boolean, rule: string): void {
+  /** Answers a head that is too large (RFC 9113 §10.5.1, RFC 6585 §5), or that expects what we cannot do. */
+  #answerMalformed(id: number, end: boolean, rule: string, status: number): void {
     this.provoked();
-    const requestId = this.#handler.malformed(rule, 431);
-    this.output.headers(id, [[":status", "431"], ["content-length", "0"], ["x-request-id", requestId]], true);
+    const requestId = this.#handler.malformed(rule, status);
+    this.output.headers(id, [[":status", String(status)], ["content-length", "0"], ["x-request-id", requestId]], true);
     if (!end) this.reset(id, "NO_ERROR");
   }
 
@@ -272,9 +273,9 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
     if (this.#draining && this.streams.size === 0 && this.#refusedAbove !== h2.MAX_WINDOW) this.endInOrder();
   }
 
-  protected connectionClosed(error: string | undefined): void {
+  protected connectionClosed(error: string | undefined, isBreach: boolean): void {
     this.#stopDrainTimer();
     this.#active = 0;
-    this.#events.closed(error);
+    this.#events.closed(error, isBreach);
   }
 }

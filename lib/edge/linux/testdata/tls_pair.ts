@@ -139,12 +139,12 @@ export class TlsPair implements Disposable {
     return result;
   }
 
-  /** Closes the peer's socket, with or without a word. */
-  leave(): void {
-    if (this.#isPeerFreed) return;
+  /** Closes the peer's socket, with FIN or with a reset. */
+  leave(how: "close" | "reset" = "close"): void {
+    if (this.#isPeerFreed) return; // another thread may have the number by now
     this.#isPeerFreed = true;
     this.peer.free();
-    this.thread.libc.close(this.peerFd);
+    this.thread.libc[how](this.peerFd);
   }
 
   [Symbol.dispose](): void {
