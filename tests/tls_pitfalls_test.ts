@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { createAuthority } from "../scripts/dev/certificates.ts";
 import { authority, bytesOf, HttpBackend, L7, type L7Route } from "./harness/http.ts";
 import { LibsslClient } from "./harness/libssl_client.ts";
+import { HalvingBackend } from "./harness/tls_states.ts";
 import { writeAll } from "./harness/peers.ts";
 import { testEachEngine as testEach } from "./harness/proxy.ts";
 import { frame, headers, joined, octets, PREFACE, pseudo, settings } from "./harness/raw_http.ts";
@@ -349,3 +350,24 @@ testEachEngine("a client that ends its half before it is answered has given up i
   assert.equal((await client.readToEnd()).text, "");
   await l7.proxy.end(client);
 });
+
+testEachEngine(
+  "a client that ends its half of a WebSocket, with close_notify or without, hears the other to its end",
+  async () => {
+    await using backend = await HalvingBackend.start();
+    await using l7 = await start({ addr: backend.http.addr });
+    for (const says of ["close_notify", "nothing"] as const) {
+      using client = await LibsslClient.connect(l7);
+      await client.send(
+        "GET /tunnel HTTP/1.1\r\nhost: a.test\r\nupgrade: websocket\r\nconnection: Upgrade\r\n" +
+          "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nfirst",
+      );
+      await client.readUntil("\r\n\r\nfirst");
+      await client.send("second");
+      client.shut(says);
+      assert.equal((await client.readToEnd()).text, "second", says);
+      await l7.proxy.end(client);
+    }
+    assertNoFault(l7);
+  },
+);

@@ -115,7 +115,7 @@ async function serve(
   };
   const onReload = () => {
     manager?.reloading();
-    Promise.all([administration.reloadGeoip(), certificates.check()])
+    reload(parts)
       .catch((error) => log.error("reload_failed", { error: String(error) }))
       .finally(() => manager?.reloaded());
   };
@@ -152,6 +152,19 @@ async function serve(
   await Promise.race([mayLeave, aborted.promise]);
   for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
   manager?.close();
+}
+
+/** Reads the files again that are read while the server runs, and tells what became of that. */
+async function reload({ log, administration, certificates }: Parts): Promise<void> {
+  const { reloads } = certificates.counts;
+  const [geoip] = await Promise.all([administration.reloadGeoip(), certificates.check()]);
+  const all = certificates.status();
+  log.info("reloaded", {
+    geoip,
+    certificates: all.length,
+    renewed: certificates.counts.reloads - reloads,
+    broken: all.filter(({ problem }) => problem !== undefined).length,
+  });
 }
 
 async function start(parts: Parts, manager: ServiceManager | undefined, isNewMain: boolean): Promise<void> {

@@ -260,6 +260,22 @@ export const LOG_EVENTS = {
     remedy: "Fetch the file again, and send SIGHUP.",
     fields: { path, error },
   },
+  reloaded: {
+    level: "info",
+    message: "looked at the GeoIP database and the certificates; the configuration file is not read anew (ctl apply)",
+    meaning: "SIGHUP had the server look at its files. What changed, and what is of no use, has a line of its own " +
+      "before this one, unless that was told already; where a file is of no use, the one before stays in use.",
+    fields: {
+      geoip: field("text", "`loaded`, `failed`, or `none` where no file is configured"),
+      certificates: field("integer", "how many certificates of L7 routes were looked at"),
+      renewed: field("integer", "how many of them new connections get anew"),
+      broken: field(
+        "integer",
+        "how many of them were found to have files of no use; of files that have just been written, " +
+          "`certificate_reload_failed` tells that some seconds later",
+      ),
+    },
+  },
   reload_failed: {
     level: "error",
     message: "what was in use before stays in use",
@@ -505,8 +521,9 @@ export const LOG_EVENTS = {
   worker_failed: {
     level: "error",
     message: "a worker thread died; another takes its place",
-    meaning: "A worker thread died, and with it its connections and its lines that were not written; another takes " +
-      "its place.",
+    meaning:
+      "A worker thread died, and with it its connections and its lines of the last 20 ms that were not written; " +
+      "another takes its place. What libssl had allocated for its TLS connections stays allocated until the program ends.",
     remedy: "Report it with its stack.",
     fields: { worker: field("integer", "its number, from 0"), stack },
   },
