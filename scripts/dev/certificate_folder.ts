@@ -32,14 +32,13 @@ export async function keepAuthority(folder: string, commonName: string, domain: 
 }
 
 /**
- * The certificate for `hostname`, the authority's behind it, in files of that name, or a new one where there is none of this authority that can be
+ * The certificate for `hostname` in files of that name, or a new one where there is none of this authority that can be
  * used for another 7 days.
  */
 export async function keepCertificate(folder: string, authority: Authority, hostname: string): Promise<KeyPair> {
   const kept = await readPair(folder, hostname);
   if (kept && remains(kept.cert) && isIssuedBy(kept, authority, hostname)) return kept;
-  const { cert, key } = await authority.issue({ hostnames: [hostname] });
-  const issued = { cert: cert + authority.cert, key }; // the machine does not know the authority
+  const issued = await authority.issue({ hostnames: [hostname] });
   await writePair(folder, hostname, issued);
   return issued;
 }
