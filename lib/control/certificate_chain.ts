@@ -4,7 +4,7 @@
  * @module
  */
 
-import { X509Certificate } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import { type Authorities, hasSigned, isSelfSigned, systemAuthorities } from "./authorities.ts";
 
 /** A certificate that signs others. */
