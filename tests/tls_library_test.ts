@@ -146,7 +146,7 @@ linuxTest("a chain that the library does not take is told by check, the start, a
   const said = await refusals('engine = "epoll"', folder.path, Promise.resolve(weak));
   assert.match(
     said,
-    /^DIR\/mc-proxy\.toml: line 8: listeners\[0\]\.routes\[0\]\.tls_cert \(a\.test\): DIR\/a\.pem: OpenSSL .* does not take it: certificate 2: ca key too small; have it issued with a key of today/,
+    /^DIR\/mc-proxy\.toml: line 8: listeners\[0\]\.routes\[0\]\.tls_cert \(a\.test\): DIR\/a\.pem: OpenSSL .* does not take it: certificate 3: ca key too small; have it issued with a key of today/,
   );
   await using test = await administered([], { proxy: { engine: "epoll" } });
   const route = { hostname: "a.test", backend: "127.0.0.1:1", mode: "l7" } as const;
@@ -156,7 +156,7 @@ linuxTest("a chain that the library does not take is told by check, the start, a
     ...["--mode", "l7", "--tls-cert", files.tls_cert, "--tls-key", files.tls_key],
   ]);
   assert.notEqual(added.code, 0);
-  assert.match(added.stderr, /--tls-cert: .*a\.pem: OpenSSL .* does not take it: certificate 2: ca key too small/);
+  assert.match(added.stderr, /--tls-cert: .*a\.pem: OpenSSL .* does not take it: certificate 3: ca key too small/);
 });
 
 linuxTest("a renewed chain that the library does not take is not served: the one before stays in use", async () => {
@@ -168,7 +168,7 @@ linuxTest("a renewed chain that the library does not take is not served: the one
   await Deno.writeTextFile(certificate.certFile, sound + (await selfSigned("rsa 512")).cert);
   l7.proxy.signal("SIGHUP");
   const failed = await l7.proxy.event("certificate_reload_failed");
-  assert.match(String(failed["error"]), /does not take it: certificate 2: ca key too small/);
+  assert.match(String(failed["error"]), /does not take it: certificate 3: ca key too small/);
   using client = await l7.connect("h2", "a.test");
   assert.equal((await client.ask()).status, 200);
 });

@@ -6,7 +6,7 @@
 
 import { stackOf } from "../edge/thrown.ts";
 import { CertificatePair } from "./certificate_pair.ts";
-import { daysLeft, formatTime, listOf } from "./certificate_warnings.ts";
+import { daysLeft, formatTime, listOf, renewalWarnings } from "./certificate_warnings.ts";
 import type { Certificate, CertificateTrial } from "./certificates.ts";
 import type { RouteConfig } from "./config_types.ts";
 import { type FilesState, stateOf, stateOfSync } from "./file_state.ts";
@@ -255,8 +255,18 @@ export class CertificateFiles {
     } else if (certificate !== undefined && !isNew) {
       this.#reloads++;
       this.#log.info("certificate_reloaded", { ...about, not_after: formatTime(certificate.notAfter) });
+      this.#warn(entry, certificate);
       this.#events.changed(name, certificate);
     }
+  }
+
+  /** Says once what clients will not like about a certificate that has just been taken into use. */
+  #warn(entry: Entry, certificate: Certificate): void {
+    const hostnames = hostnamesOf(entry);
+    const warnings = renewalWarnings(hostnames, certificate, new Date(this.#now()));
+    if (warnings.length === 0) return;
+    const about = { path: entry.pair.certFile, hostnames: listOf(hostnames) };
+    this.#log.warn("certificate_warning", { ...about, message: warnings.join("; ") });
   }
 
   #tellExpiry(entry: Entry): void {
