@@ -98,6 +98,36 @@ testWithCompiler("a library that is no libssl, another's, or an old one is told 
   }
 });
 
+testWithCompiler("one of libssl and libcrypto without the other is told as such, with what was tried", async () => {
+  using folder = temporaryFolder();
+  const { path } = folder;
+  const source = versionSource("OpenSSL 3.0.0 7 sep 2021", 0x30000000);
+  const absent = "cannot open shared object file: No such file or directory";
+  const both = "install both, of one build";
+  await compileLibrary(`${path}/libcrypto.so.97`, source);
+  assert.ok(
+    (await refusals('libssl = "libssl.so.97"', path)).includes(
+      `proxy.libssl: DIR/libcrypto.so.97 is there, but DIR/libssl.so.97 is not (DIR/libssl.so.97: ${absent}); ${both}`,
+    ),
+  );
+  for (const name of ["libssl.so.97", "libssl.so.4", "libssl.so.3"]) {
+    await compileLibrary(`${path}/${name}`, source, [`${path}/libcrypto.so.97`]);
+  }
+  await Deno.remove(`${path}/libcrypto.so.97`);
+  const without = (libssl: string) =>
+    `${libssl} is there, but libcrypto.so.97, which it needs, is not (libcrypto.so.97: ${absent}); ${both}`;
+  assert.ok((await refusals('libssl = "libssl.so.97"', path)).includes(`proxy.libssl: ${without("DIR/libssl.so.97")}`));
+
+  const file = await writeConfig(path, 'engine = "epoll"', await pair);
+  const checked = await runProgram(["check", "-c", file], { environment: { LD_LIBRARY_PATH: path } });
+  assert.equal(checked.code, 1);
+  assert.match(
+    checked.stderr,
+    /proxy\.engine: "epoll" cannot run here: no usable libssl; install OpenSSL 3\.0 or newer \(Debian .*libssl3.*Alpine.*\): /,
+  );
+  assert.ok(checked.stderr.includes(`): ${without("libssl.so.4")}; ${without("libssl.so.3")}`), checked.stderr);
+});
+
 testWithCompiler(
   "where the system's libssl is too old, auto is portable and says what to install, and epoll is refused",
   async () => {
