@@ -208,7 +208,7 @@ linuxTest(
       ["hostname mismatch", {}, { backendServerName: "b.test" }],
       ["hostname mismatch", {}, { name: "other.a.test:443" }],
       ["IP address mismatch", {}, { name: "127.0.0.1:443" }],
-      ["unable to get local issuer certificate", {}, { backendCa: (await createAuthority("another")).cert }],
+      ["self-signed certificate in certificate chain", {}, { backendCa: (await createAuthority("another")).cert }],
       ["certificate has expired", { pem: await AUTHORITY.issue({ hostnames: ["a.test"], validity: past }) }, {}],
       ["certificate is not yet valid( or the system clock is incorrect)?", {
         pem: await AUTHORITY.issue({ hostnames: ["a.test"], validity: coming }),

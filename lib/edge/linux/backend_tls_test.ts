@@ -60,6 +60,19 @@ linuxTest("backends of the same authorities share a context; of many, those that
   assert.equal(held.SSL_CTX_new, CONTEXTS);
 });
 
+linuxTest("the authorities of the system are read once, and kept whatever others are used", (scene) => {
+  const { backends, fd, held, made } = scene;
+  backends.readSystemAuthorities();
+  backends.readSystemAuthorities();
+  assert.equal(made.SSL_CTX_new, 1);
+  for (let i = 0; i <= CONTEXTS; i++) {
+    backends.connect(fd, { ...PEER, ca: `${AUTHORITY.cert}${"\n".repeat(i)}` }).free();
+  }
+  const before = made.SSL_CTX_new;
+  backends.connect(fd, { ...PEER, ca: "" }).free();
+  assert.deepEqual([made.SSL_CTX_new, held.SSL_CTX_new], [before, CONTEXTS + 1]);
+});
+
 linuxTest("a connection outlives the context that it was made with", ({ backends, fd, held }) => {
   const tls = backends.connect(fd, PEER);
   for (let i = 1; i <= CONTEXTS; i++) {

@@ -67,7 +67,7 @@ linuxTest("certificates and keys that are not sound are refused, and no error is
   );
   const cases: [what: string, pem: { cert: string; key: string }, message: RegExp][] = [
     ["nothing", { cert: "", key }, /^there is no certificate in it$/],
-    ["a damaged authority", { cert: cert + damaged, key }, /^certificate 2: /],
+    ["a damaged authority", { cert: cert + damaged, key }, /^certificate 3: /],
     ["the key of another", { cert, key: AUTHORITY.key }, /^the private key cannot be used: key values mismatch$/],
     ["a certificate as a key", { cert, key: cert }, /^the private key cannot be read: /],
     ["an encrypted key", { cert, key: encrypted }, /^the private key cannot be read: /],
