@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Authority, createAuthority, type KeyPair } from "../../scripts/dev/certificates.ts";
 import type { CertificateTrial } from "./certificates.ts";
+import { CertificateReadings } from "./certificate_readings.ts";
 import { CertificateFiles, certificateName, type CertificateUser } from "./certificate_files.ts";
 import { Log } from "./log.ts";
 
@@ -468,4 +469,31 @@ Deno.test("a renewed certificate that clients may refuse is warned of once, for 
   bench.writePair(await authority.issue({ hostnames: ["*.example"] }));
   for (const ms of [A_MOMENT, A_MOMENT]) await bench.poll(ms);
   assert.deepEqual((await bench.logged()).filter((line) => !line.includes("certificate_reloaded")), []);
+});
+
+Deno.test("what a start has found of files is not read or tried again, unless they have changed since", async () => {
+  await using bench = new Bench();
+  let trials = 0;
+  bench.trial = () => {
+    trials++;
+    return undefined;
+  };
+  const [first, second] = [await issue(), await issue()];
+  bench.writePair(first);
+  bench.write("y.pem", first.cert);
+  bench.write("y.key", "broken");
+  const readings = new CertificateReadings((certificate) => bench.trial(certificate));
+  const broken = bench.route("b.example", { cert: "y.pem", key: "y.key" });
+  for (const { tlsCert: certFile, tlsKey: keyFile } of [bench.route(), bench.route(), broken]) {
+    readings.read({ certFile, keyFile });
+  }
+  assert.equal(trials, 1);
+  for (const route of [bench.route(), broken]) bench.files.add(route, ":443", readings);
+  assert.deepEqual([trials, bench.serving(), bench.serving(broken)], [1, text(first), undefined]);
+  assert.match((await bench.logged()).join(), /certificate_reload_failed path=DIR\/y\.pem .*y\.key: is not PEM/);
+
+  bench.writePair(second);
+  bench.files.remove(bench.route(), ":443");
+  bench.files.add(bench.route(), ":443", readings);
+  assert.deepEqual([trials, bench.serving()], [2, text(second)]);
 });

@@ -5,6 +5,7 @@
  */
 
 import { GeoIp, GeoIpError } from "../rules/geoip.ts";
+import type { CertificateReadings } from "./certificate_readings.ts";
 import type { CertificateTrial } from "./certificates.ts";
 import type { Findings } from "./config_rules.ts";
 import type { Config, ConfigProblem } from "./config_types.ts";
@@ -20,6 +21,8 @@ const SQLITE_MAGIC = "SQLite format 3\0";
 /** What was found of files of L7 routes. */
 export interface RouteFileFindings extends Findings {
   readonly rsaKeys: readonly RsaKey[];
+  /** The certificates, as they were found. */
+  readonly readings: CertificateReadings;
 }
 
 /** Whether the database is one, or can be made. */
@@ -54,7 +57,7 @@ export function routeFileFindings({ listeners }: Config, trial: CertificateTrial
   listeners.forEach(({ routes }, i) =>
     routes.forEach((route, j) => files.check(route, `listeners[${i}].routes[${j}]`, findings))
   );
-  return { ...findings, rsaKeys: files.rsaKeys };
+  return { ...findings, rsaKeys: files.rsaKeys, readings: files.readings };
 }
 
 function databaseProblem(path: string): string | undefined {

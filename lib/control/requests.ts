@@ -7,6 +7,7 @@
 import { isAbsolute } from "node:path";
 import * as v from "valibot";
 import type { FirewallRule } from "../rules/firewall.ts";
+import type { CertificateReadings } from "./certificate_readings.ts";
 import type { CertificateTrial } from "./certificates.ts";
 import { problemOf, routeConfigOf } from "./config.ts";
 import { checkRoute, type Findings } from "./config_rules.ts";
@@ -43,6 +44,8 @@ export interface PolicyInput {
 export interface RouteReading {
   readonly route: RouteConfig;
   readonly warnings: readonly string[];
+  /** Its certificate, as it was found. */
+  readonly readings: CertificateReadings;
 }
 
 /**
@@ -66,10 +69,15 @@ export function readRoute(input: RouteInput, trial: CertificateTrial, now = new 
   refuse([...issues, ...problems]);
   if (!parsed.success) throw new TypeError("a schema that fails has issues");
   const route = routeConfigOf(parsed.output, "/");
-  const files: Findings = { problems: [], warnings: [] };
-  new RouteFiles(trial, now).check(route, "route", files);
-  refuse(files.problems);
-  return { route, warnings: files.warnings.map(({ path, message }) => `${path}: ${message}`) };
+  const findings: Findings = { problems: [], warnings: [] };
+  const files = new RouteFiles(trial, now);
+  files.check(route, "route", findings);
+  refuse(findings.problems);
+  return {
+    route,
+    readings: files.readings,
+    warnings: findings.warnings.map(({ path, message }) => `${path}: ${message}`),
+  };
 }
 
 /**
