@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { DEFAULT_TLS } from "../tls_settings.ts";
 import { BackendTls, type TlsPeer } from "./backend_tls.ts";
-import { LibsslError, loadLibssl } from "./libssl/library.ts";
+import { LibsslError } from "./libssl/library.ts";
 import { counting, type Held } from "./testdata/counting_libssl.ts";
 import { socketPair, TestThread } from "./testdata/test_thread.ts";
-import { AUTHORITY, TlsPair, TlsSide } from "./testdata/tls_pair.ts";
+import { AUTHORITY, libsslUnderTest, TlsPair, TlsSide } from "./testdata/tls_pair.ts";
 
 const CONTEXTS = 256;
 const SESSIONS = 1_024;
@@ -28,7 +28,7 @@ function linuxTest(name: string, fn: (scene: Scene) => void): void {
     fn() {
       using stack = new DisposableStack();
       const thread = stack.use(new TestThread());
-      const { libssl, held, made } = counting(loadLibssl());
+      const { libssl, held, made } = counting(libsslUnderTest());
       const [fd, other] = socketPair(thread.libc);
       stack.defer(() => {
         for (const each of [fd, other]) thread.libc.close(each);
