@@ -118,6 +118,14 @@ put_folder() {
   own "$2" "$root$3"
 }
 
+# put_data_folder: where a group of administrators may pass through it, and see nothing of it, it stays so.
+put_data_folder() {
+  if [ -d "$root$data" ] && [ "$(stat -c %a "$root$data")" = 710 ]; then
+    if ! on_host || [ "$(stat -c %U "$root$data")" = "$user" ]; then return; fi
+  fi
+  put_folder 750 $user:$user $data
+}
+
 # put_completion SHELL PATH
 put_completion() {
   if "$binary" completions "$1" >"$scratch/completion"; then
@@ -161,7 +169,7 @@ install_all() {
     put 644 "$source/config/systemd/$unit" $units/$unit
   done
   if [ $changes -gt "$before" ] && has_systemd && doing "systemctl daemon-reload"; then systemctl daemon-reload; fi
-  put_folder 750 $user:$user $data
+  put_data_folder
   put_folder 750 root:$user $data/certs
   put_folder 700 $user:$user $data/backups
   if [ -e "$root$data/config.toml" ]; then

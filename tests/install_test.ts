@@ -188,6 +188,24 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name:
+    "a folder that a group may pass through stays so in an update, and one that others see into does not (needs Linux)",
+  ignore: !onLinux,
+  async fn() {
+    await withRoot(async (root, install) => {
+      await install();
+      const modeBehind = async (mode: number) => {
+        Deno.chmodSync(`${root}/srv/mc-proxy`, mode);
+        await install();
+        return (Deno.statSync(`${root}/srv/mc-proxy`).mode ?? 0) & 0o7777;
+      };
+      assert.equal(await modeBehind(0o710), 0o710);
+      assert.equal(await modeBehind(0o755), 0o750);
+    });
+  },
+});
+
 Deno.test("the configuration that is installed is sound", async () => {
   const folder = await Deno.makeTempDir();
   const text = Deno.readTextFileSync(new URL("../config/first.toml", import.meta.url));
