@@ -12,6 +12,7 @@ import type { HttpProtocol, RequestEnd } from "../engine.ts";
 import type { EdgeTimeouts } from "../snapshot.ts";
 import { readAuthority } from "./authority.ts";
 import type { BackendPool, Requester, Waiter } from "./backend/pool.ts";
+import type { NoPool } from "./backend/pool_table.ts";
 import type { DialError } from "./backend/dial_error.ts";
 import { ALLOWED_METHODS, answerWithError, type ErrorStatus, grpcStatusOf, isGrpc } from "./error_page.ts";
 import { forwardedRequest, forwardedResponse, forwardedTrailers, requestIdOf } from "./forwarding.ts";
@@ -50,7 +51,7 @@ export interface ExchangeClient {
   /** The connection's route as it is now, where `hostname` is one of its names (RFC 9110 §7.4). */
   routeFor(hostname: string | undefined): ServedRoute | undefined;
   /** Where requests of `route` are sent. */
-  poolFor(route: ServedRoute): BackendPool;
+  poolFor(route: ServedRoute, hostname: string | undefined): BackendPool | NoPool;
   policyBlocked(route: ServedRoute, policy: HttpPolicy): void;
   /** Counts a request that nobody is told of. @returns Whether that is so. */
   onlyCounted(status: number, durationMs: number): boolean;
@@ -137,7 +138,12 @@ export class Exchange implements StreamEvents, Expirable {
   }
 
   #route(): ServedRoute | undefined {
-    return this.client.routeFor(readAuthority(this.head.authority)?.hostname);
+    return this.client.routeFor(this.#hostname);
+  }
+
+  /** Whom the request is for; `undefined` where that is an IP address or nobody. */
+  get #hostname(): string | undefined {
+    return readAuthority(this.head.authority)?.hostname;
   }
 
   // ---- From the client -----------------------------------------------------------------------------------------------
@@ -266,13 +272,16 @@ export class Exchange implements StreamEvents, Expirable {
 
   #send(route: ServedRoute | undefined): void {
     if (route === undefined) return this.#refuse(421, "the route was removed");
+    const pool = this.client.poolFor(route, this.#hostname);
+    if (pool === "nameless") return this.#refuse(421, 'backend_server_name = "{host}" needs a host name to ask for');
+    if (pool === "full") return this.#refuse(503, "too many names are asked for at once of one backend or another");
     this.#attempts++;
     this.#bodyStream = undefined;
     const bodiless = this.#requestEnded && this.#kept.length === 0 && this.#trailers === undefined;
     const forwarded = forwardedRequest(this.head, { address: this.client.address, requestId: this.#requestId });
     const answer = new Answer(this, forwarded, bodiless);
     this.#answer = answer;
-    answer.waiter = this.client.poolFor(route).request(answer);
+    answer.waiter = pool.request(answer);
   }
 
   /** Sends it again, at once the first time: whoever refuses again is busy. */

@@ -13,8 +13,9 @@ import type { RequestEnd } from "../engine.ts";
 import type { CertificateSnapshot, EdgeSnapshot, EdgeTimeouts, RouteSnapshot } from "../snapshot.ts";
 import type { Suppression } from "../suppression.ts";
 import { messageOf, stackOf } from "../thrown.ts";
-import type { Dial } from "./backend/dial.ts";
+import { type Dial, REQUEST_HOST } from "./backend/dial.ts";
 import { BackendPool } from "./backend/pool.ts";
+import { type NoPool, PoolTable } from "./backend/pool_table.ts";
 import { type Accepted, type ClientService, HttpClient, type HttpEnd, refusedEnd } from "./client_connection.ts";
 import type { ByteCounting, ClientTls, ServerTlsContext } from "./client_tls.ts";
 import { isServed, type ServedRoute } from "./served_route.ts";
@@ -51,8 +52,18 @@ interface Certificate<Context> {
 }
 
 interface SharedPool {
-  readonly pool: BackendPool;
+  /** `undefined` where each name that is asked for has one of its own. */
+  readonly pool: BackendPool | undefined;
   users: number;
+}
+
+/** Names that a thread has connections for at once, over all routes that ask their backend for the client's. */
+const MAX_NAMED_POOLS = 1_024;
+
+/** What goes before every connection of a pool, and what is done when it is not used any more. */
+interface PoolOwner {
+  readonly prefix?: Uint8Array<ArrayBuffer>;
+  readonly unused?: () => void;
 }
 
 /** See the module. */
@@ -67,6 +78,8 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
   readonly #backends: Map<string, readonly Endpoint[]>;
   /** Connections to backends, by what they have in common. */
   readonly #pools = new Map<string, SharedPool>();
+  /** The same, by the name that was asked for as well: those of `backend_server_name = "{host}"`. */
+  readonly #named = new PoolTable<BackendPool>(MAX_NAMED_POOLS);
   readonly #keys = new WeakMap<RouteSnapshot, string>();
   readonly #certificates = new Map<string, Certificate<Context>>();
   readonly #clients = new Set<HttpClient>();
@@ -159,28 +172,51 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
   }
 
   /** What connections to a route's backend have in common. */
-  poolKey(route: ServedRoute): string {
+  #poolKey(route: ServedRoute): string {
     let key = this.#keys.get(route);
     if (key === undefined) {
-      const { backendTls, backendProtocol, backendCa, backendServerName } = route.http;
-      key = JSON.stringify([route.backend, backendTls, backendProtocol, backendCa, backendServerName]);
+      const { backendTls, backendProtocol, backendCa, backendServerName, backendPins } = route.http;
+      key = JSON.stringify([route.backend, backendTls, backendProtocol, backendCa, backendServerName, backendPins]);
       this.#keys.set(route, key);
     }
     return key;
   }
 
-  sharedPool(route: ServedRoute): BackendPool {
-    const shared = this.#pools.get(this.poolKey(route));
+  sharedPool(route: ServedRoute, hostname: string | undefined): BackendPool | NoPool {
+    const shared = this.#pools.get(this.#poolKey(route));
     if (shared === undefined) throw new TypeError(`no pool for ${route.backend}`);
-    return shared.pool;
+    if (shared.pool !== undefined) return shared.pool;
+    if (hostname === undefined) return "nameless";
+    return this.#named.get(
+      this.#namedKey(route, hostname),
+      (unused) => this.#makePool(named(route, hostname), { unused }),
+    );
   }
 
-  makePool(route: ServedRoute, prefix?: Uint8Array<ArrayBuffer>): BackendPool {
+  ownPool(
+    route: ServedRoute,
+    hostname: string | undefined,
+    { pools, prefix }: { readonly pools: PoolTable<BackendPool>; prefix(): Uint8Array<ArrayBuffer> },
+  ): BackendPool | NoPool {
+    if (!asksForHost(route)) {
+      return pools.get(this.#poolKey(route), (unused) => this.#makePool(route, { prefix: prefix(), unused }));
+    }
+    if (hostname === undefined) return "nameless";
+    const make = (unused: () => void) => this.#makePool(named(route, hostname), { prefix: prefix(), unused });
+    return pools.get(this.#namedKey(route, hostname), make);
+  }
+
+  #namedKey(route: ServedRoute, hostname: string): string {
+    return `${this.#poolKey(route)}${hostname}`;
+  }
+
+  #makePool(route: ServedRoute, { prefix, unused }: PoolOwner = {}): BackendPool {
     const { backend: name, rows } = route;
     const { routes: counters } = this.#options.counters;
     return new BackendPool({
       settings: { ...route.http, name },
       prefix,
+      ...unused !== undefined && { unused },
       dial: this.#options.dial,
       connectMs: this.timeouts.connectMs,
       turn: this.turn,
@@ -246,7 +282,7 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
     switch (change.kind) {
       case "set_backend": {
         this.#backends.set(change.name, change.addresses);
-        for (const { pool } of this.#pools.values()) if (pool.settings.name === change.name) pool.addressesChanged();
+        this.#addressesChanged(change.name);
         return;
       }
       case "remove_backend":
@@ -265,6 +301,11 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
       default: // of the rest, nothing is decided here
         return;
     }
+  }
+
+  #addressesChanged(backend: string): void {
+    for (const pool of this.#named) if (pool.settings.name === backend) pool.addressesChanged();
+    for (const { pool } of this.#pools.values()) if (pool?.settings.name === backend) pool.addressesChanged();
   }
 
   #forgetCertificate(name: string): void {
@@ -290,18 +331,29 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
   }
 
   #usePool(route: ServedRoute): void {
-    const key = this.poolKey(route);
+    const key = this.#poolKey(route);
     const shared = this.#pools.get(key);
-    if (shared === undefined) this.#pools.set(key, { pool: this.makePool(route), users: 1 });
-    else shared.users++;
+    if (shared !== undefined) shared.users++;
+    else this.#pools.set(key, { pool: asksForHost(route) ? undefined : this.#makePool(route), users: 1 });
   }
 
   #releasePool(route: RouteSnapshot): void {
     if (!isServed(route) || route.sendProxyProtocol) return;
-    const key = this.poolKey(route);
+    const key = this.#poolKey(route);
     const shared = this.#pools.get(key);
     if (shared === undefined || --shared.users > 0) return;
     this.#pools.delete(key);
-    shared.pool.close();
+    if (shared.pool === undefined) this.#named.close(key);
+    else shared.pool.close();
   }
+}
+
+/** Whether the backend is asked for the name that the client asks for. */
+function asksForHost({ http }: ServedRoute): boolean {
+  return http.backendTls && http.backendServerName === REQUEST_HOST;
+}
+
+/** A route whose backend is asked for one name. */
+function named(route: ServedRoute, hostname: string): ServedRoute {
+  return { ...route, http: { ...route.http, backendServerName: hostname } };
 }

@@ -14,7 +14,7 @@ import { DialError } from "./dial_error.ts";
 
 /** How a backend is reached, beside its addresses. */
 export type BackendSettings =
-  & Pick<HttpRoute, "backendTls" | "backendProtocol" | "backendCa" | "backendServerName">
+  & Pick<HttpRoute, "backendTls" | "backendProtocol" | "backendCa" | "backendServerName" | "backendPins">
   & { /** `host:port`. */ readonly name: string };
 
 /** An open connection, and what is spoken on it. */
@@ -45,6 +45,9 @@ export interface DialOptions {
  * An error that is no {@linkcode DialError} is a fault of ours.
  */
 export type Dial = (options: DialOptions, done: (result: Dialled | Error) => void) => void;
+
+/** The `backend_server_name` that stands for the host of each request: a pool has that in its place. */
+export const REQUEST_HOST = "{host}";
 
 /** What tells an address from others. */
 export function addressKey({ address, port }: Endpoint): string {

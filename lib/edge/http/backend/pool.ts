@@ -48,6 +48,8 @@ export interface PoolOptions {
   /** A connection was made, after so many seconds. */
   dialled(seconds: number): void;
   dialFailed(): void;
+  /** It has neither a connection nor a request any more. */
+  unused?(): void;
   /** A fault of ours that ended a connection. */
   fault(thrown: unknown): void;
 }
@@ -99,6 +101,12 @@ export class BackendPool {
     return this.#options.settings;
   }
 
+  /** Whether it has no request. */
+  get isIdle(): boolean {
+    return this.#waiting.size === 0 && this.#dialling === 0 &&
+      this.#connections.every(({ connection }) => connection.active === 0);
+  }
+
   /** Sends a request at once where a connection is free, or as soon as one is. @returns How to take it back meanwhile. */
   request(requester: Requester): Waiter | undefined {
     const pooled = this.#free(requester);
@@ -121,6 +129,7 @@ export class BackendPool {
   cancel(waiter: Waiter): void {
     this.#waiting.delete(waiter);
     this.#options.turn.deadlines.clear(waiter);
+    this.#tellIfUnused();
   }
 
   /** Nobody will send any more requests: connections end with those that are under way. */
@@ -146,8 +155,13 @@ export class BackendPool {
   forget(pooled: Pooled, unready: DialError | undefined): void {
     this.#options.turn.deadlines.clear(pooled);
     this.#connections = this.#connections.filter((other) => other !== pooled);
-    if (unready !== undefined) return this.#dialFailed(unready);
-    if (this.#waiting.size > 0) this.#dialMore();
+    if (unready !== undefined) this.#dialFailed(unready);
+    else if (this.#waiting.size > 0) this.#dialMore();
+    this.#tellIfUnused();
+  }
+
+  #tellIfUnused(): void {
+    if (this.#connections.length + this.#waiting.size + this.#dialling === 0) this.#options.unused?.();
   }
 
   #free({ head }: Requester): Pooled | undefined {
@@ -234,6 +248,7 @@ export class BackendPool {
       this.#dialFailed(
         result instanceof DialError ? result : new DialError("unreachable", "a fault of the proxy's own"),
       );
+      this.#tellIfUnused();
     });
   }
 
