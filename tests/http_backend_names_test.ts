@@ -1,7 +1,9 @@
 /** `backend_server_name = "{host}"`: a TLS backend is asked for the name that the client asks for. */
 import assert from "node:assert/strict";
+import { connect } from "node:http2";
 import { authority, HttpBackend, L7, reflect, valuesOf, VERSIONS } from "./harness/http.ts";
-import { testEachEngine } from "./harness/proxy.ts";
+import { codeBlocks } from "./harness/docs.ts";
+import { Proxy, testEachEngine } from "./harness/proxy.ts";
 
 /**
  * An edge with one wildcard route, and behind it an origin with a virtual host for each of `names`, which answers 421
@@ -81,6 +83,36 @@ testEachEngine("a backend without a certificate for the name is refused, and the
   const { error } = await test.edge.proxy.event("request", { host: "c.apps.test" });
   assert.match(String(error), /^tls: /);
   assert.equal((await client.ask({ authority: "a.apps.test" })).status, 200, "the others are served");
+});
+
+testEachEngine("the wildcard route of docs/HTTP.md serves the virtual hosts of its backend", async () => {
+  const page = await Deno.readTextFile(new URL("../docs/HTTP.md", import.meta.url));
+  const example = codeBlocks(page, "toml").find((block) => block.includes(`"{host}"`)) ?? "";
+  const folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" });
+  Deno.mkdirSync(`${folder}/certs`);
+  const signer = await authority();
+  const { cert, key } = await signer.issue({ hostnames: ["*.apps.example.net"] });
+  Deno.writeTextFileSync(`${folder}/certs/apps.pem`, cert);
+  Deno.writeTextFileSync(`${folder}/certs/apps.key`, key);
+  Deno.writeTextFileSync(`${folder}/certs/internal-ca.pem`, signer.cert);
+  await using backend = await HttpBackend.start("h2c", reflect);
+  const names = ["a.apps.example.net", "b.apps.example.net"];
+  await using origin = await L7.start(names.map((hostname) => ({ hostname, backend: backend.addr })));
+  // Only what cannot be had in a test is other than on the page: the folder, the port and the backend.
+  const config = example.replaceAll("/srv/mc-proxy", folder).replace('":443"', '"127.0.0.1:0"')
+    .replace("10.0.0.7:8443", `127.0.0.1:${origin.proxy.address().port}`);
+  Deno.writeTextFileSync(`${folder}/config.toml`, `[database]\npath = "${folder}/mc-proxy.db"\n\n${config}`);
+  const environment = { MCPROXY_LOG_FORMAT: "json" };
+  await using proxy = Proxy.run(["server", "-c", `${folder}/config.toml`], { folder, environment });
+  await proxy.event("ready");
+  const { hostname: host, port } = proxy.address();
+  for (const servername of names) {
+    const session = connect(`https://${host}:${port}`, { servername, ca: signer.cert });
+    const stream = session.request({ ":authority": servername });
+    const body = (await stream.setEncoding("utf8").toArray()).join("");
+    assert.equal(JSON.parse(body).authority, servername);
+    session.destroy();
+  }
 });
 
 testEachEngine("a request for an IP address has no name to ask for", async () => {

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { createHash, X509Certificate } from "node:crypto";
 import { createAuthority } from "../scripts/dev/certificates.ts";
 import { authority, HttpBackend, L7, type L7Route, reflect } from "./harness/http.ts";
+import { shellLines } from "./harness/docs.ts";
 import { testEachEngine } from "./harness/proxy.ts";
+import { isInstalled } from "./harness/tools.ts";
 
 const NEXT = `sha256/${"A".repeat(43)}=`;
 
@@ -22,6 +24,7 @@ async function stranger(handler = reflect) {
   const backend = await HttpBackend.start("h2s", handler, { tls });
   return {
     backend,
+    cert: tls.cert,
     pin: pinOf(tls.cert),
     ca: `${folder}/ca.pem`,
     otherCa: `${folder}/other.pem`,
@@ -91,6 +94,28 @@ testEachEngine("a pin alone: the key decides, whoever signed the certificate and
   assert.equal((await client.ask()).status, 502, "nothing would prove that the backend holds the key");
   const { error } = await l7.proxy.event("request", { host: "good.test" });
   assert.match(String(error), /^tls: the portable engine needs backend_ca beside backend_pins: /);
+});
+
+Deno.test({
+  name: "the commands of docs/HTTP.md tell the pin of a file and of a backend (needs openssl)",
+  ignore: !isInstalled("openssl"),
+  async fn() {
+    await using test = await stranger();
+    const folder = Deno.makeTempDirSync({ prefix: "mc-proxy-pins-" });
+    Deno.writeTextFileSync(`${folder}/backend.pem`, test.cert);
+    const page = await Deno.readTextFile(new URL("../docs/HTTP.md", import.meta.url));
+    const lines = shellLines(page).filter((line) => line.includes("-pubkey"));
+    assert.equal(lines.length, 2);
+    for (const line of lines) {
+      const { stdout, stderr } = await new Deno.Command("sh", {
+        args: ["-c", line.replace("10.0.0.7:8443", test.backend.addr)],
+        cwd: folder,
+      }).output();
+      const said = new TextDecoder().decode(stdout).trim();
+      assert.equal(`sha256/${said}`, test.pin, new TextDecoder().decode(stderr));
+    }
+    Deno.removeSync(folder, { recursive: true });
+  },
 });
 
 testEachEngine("a session that is gone on from is held against the pins, too", async () => {

@@ -30,7 +30,7 @@ Deno.test("the configuration of docs/HTTP.md is sound, and its routes serve", as
   await using h2s = await HttpBackend.start("h2s", reflect, {
     tls: await signer.issue({ hostnames: ["api.internal"] }),
   });
-  const [example = "", ...others] = blocks("toml");
+  const [example = "", , ...others] = blocks("toml"); // the second is of backends that are asked for the client's name
   assert.deepEqual(others, []);
   // Only what cannot be had in a test is other than on the page: the folder, the port and the backends.
   const config = example.replaceAll("/srv/mc-proxy", folder).replace('":443"', '"127.0.0.1:0"')
