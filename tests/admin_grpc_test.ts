@@ -13,12 +13,16 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { loadSync, type Options, type ServiceDefinition } from "@grpc/proto-loader";
-import { fromBinary } from "@bufbuild/protobuf";
-import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { createFileRegistry, fromBinary } from "@bufbuild/protobuf";
+import {
+  anyUnpack,
+  type DescriptorProto,
+  type FileDescriptorProto,
+  FileDescriptorProtoSchema,
+} from "@bufbuild/protobuf/wkt";
 import { protoPath as healthProtoPath } from "grpc-health-check";
 import { BadRequestSchema } from "../lib/admin/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../lib/admin/gen/google/rpc/status_pb.ts";
-import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { ADDR, administered } from "./harness/admin.ts";
 import { Backend, readExactly, sayHello } from "./harness/peers.ts";
 
@@ -154,6 +158,7 @@ Deno.test("a tool without .proto files finds every service and message by reflec
   const { path, requestSerialize, responseDeserialize } = methodOf(definition, "ServerReflectionInfo");
   const client = new Client(`unix:${test.socket}`, credentials.createInsecure());
   const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata());
+  call.on("error", () => {}); // of an assertion that fails below
   const ask = async (request: object): Promise<Record<string, Record<string, unknown>>> => {
     const answer = once(call, "data");
     call.write(request);
@@ -162,14 +167,47 @@ Deno.test("a tool without .proto files finds every service and message by reflec
   const { listServicesResponse } = await ask({ listServices: "" });
   const services = (listServicesResponse?.["service"] as { name: string }[]).map(({ name }) => name).sort();
   assert.deepEqual(services, ["grpc.health.v1.Health", "mc_proxy.v1.ProxyAdminService"]);
-  for (const symbol of ["mc_proxy.v1.ProxyAdminService", "mc_proxy.v1.Route", "google.rpc.BadRequest"]) {
+  const messages = ["mc_proxy.v1.Route", "google.rpc.BadRequest"];
+  const entries = new Set<string>();
+  for (const symbol of [...services, ...messages]) {
     const { fileDescriptorResponse } = await ask({ fileContainingSymbol: symbol });
-    const files = fileDescriptorResponse?.["fileDescriptorProto"] as Uint8Array[];
-    const names = files.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes).package);
+    const files = (fileDescriptorResponse?.["fileDescriptorProto"] as Uint8Array[])
+      .map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
+    const names = files.map((file) => file.package);
     assert.ok(names.includes(symbol.slice(0, symbol.lastIndexOf("."))), `${symbol}: ${names}`);
+    const [file] = files;
+    assert.ok(file !== undefined);
+    assert.ok(createFileRegistry(file, (wanted) => files.find(({ name }) => name === wanted)).get(symbol), symbol);
+    for (const file of files) {
+      for (const message of file.messageType) for (const entry of assertMapEntries(file, message)) entries.add(entry);
+    }
   }
+  assert.deepEqual([...entries].sort(), [
+    "grpc.health.v1.HealthListResponse.StatusesEntry",
+    "mc_proxy.v1.HostnameStats.PolicyBlocksEntry",
+    "mc_proxy.v1.HostnameStats.ResponsesEntry",
+    "mc_proxy.v1.ListenerStats.RejectedEntry",
+    "mc_proxy.v1.ListenerStatus.RejectedEntry",
+    "mc_proxy.v1.WatchStatsResponse.FirewallBlockedEntry",
+  ]);
   const ended = once(call, "status");
   call.end();
   assert.equal((await ended)[0].code, status.OK);
   client.close();
 });
+
+/**
+ * That the entries of maps are named as descriptor.proto has it: the field's name in CamelCase, and `Entry`. Readers
+ * refuse a file with any other.
+ *
+ * @returns The full names of the entries.
+ */
+function assertMapEntries(file: FileDescriptorProto, message: DescriptorProto): string[] {
+  const entries = message.nestedType.filter(({ options }) => options?.mapEntry).map(({ name }) => name);
+  const named = entries.map((name) => `.${file.package}.${message.name}.${name}`);
+  const fields = message.field.filter(({ typeName }) => named.includes(typeName));
+  const camelCase = ({ name }: { readonly name: string }) =>
+    name.replace(/(?:^|_)([a-z])/g, (_, letter) => letter.toUpperCase());
+  assert.deepEqual(fields.map((field) => `${camelCase(field)}Entry`), entries, message.name);
+  return named.map((name) => name.slice(1));
+}

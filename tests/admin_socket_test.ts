@@ -115,3 +115,64 @@ Deno.test("a client is told what keeps it from the server", async () => {
   }
   Deno.removeSync(folder, { recursive: true });
 });
+
+/** A group that this user may give files to: one of its own, or as root any. */
+const ANY_GROUP = Deno.uid() === 0 ? 4711 : Deno.gid();
+
+Deno.test({
+  name: "the socket has the mode and the group of the configuration, at a start and after a takeover (needs Unix)",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" });
+    const addr = `${folder}/admin.sock`;
+    const settings = { listeners: [{ addr: ADDR }], grpc: { addr, mode: "0660", group: String(ANY_GROUP) } };
+    const rights = () => {
+      const { mode, gid, ino } = Deno.lstatSync(addr);
+      return { mode: (mode ?? 0) & 0o777, gid, ino };
+    };
+    await using first = await Proxy.start(settings, { folder });
+    const before = rights();
+    assert.deepEqual([before.mode, before.gid], [0o660, ANY_GROUP]);
+    const next = Proxy.run(["server", "--takeover", "-c", `${folder}/mc-proxy.toml`], { folder });
+    await next.event("took_over");
+    const after = rights();
+    assert.deepEqual([after.mode, after.gid], [0o660, ANY_GROUP]);
+    assert.notEqual(after.ino, before.ino);
+    assert.equal((await first.exit()).code, 0);
+    await next.kill();
+  },
+});
+
+Deno.test("a group that is not there is an error of check and of a start, and nothing is made", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" });
+  const file = `${folder}/mc-proxy.toml`;
+  const text = `database.path = "a.db"\ngrpc = { addr = "${folder}/s", mode = "0660", group = "no-such-group" }\n` +
+    '[[listeners]]\naddr = "127.0.0.1:0"\n';
+  Deno.writeTextFileSync(file, text);
+  for (const command of ["check", "server"]) {
+    const { code, stderr } = await runProgram([command, "-c", file]);
+    assert.equal(code, 1);
+    assert.equal(
+      stderr.replaceAll(folder, "DIR"),
+      'DIR/mc-proxy.toml: line 2: grpc.group: "no-such-group" is no group of /etc/group; make it (groupadd), or write ' +
+        "its number (getent group)\n",
+    );
+  }
+  assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["mc-proxy.toml"]);
+  Deno.removeSync(folder, { recursive: true });
+});
+
+Deno.test("a group without the right to use the socket is warned of", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "mc-proxy-" });
+  const file = `${folder}/mc-proxy.toml`;
+  Deno.writeTextFileSync(
+    file,
+    `database.path = "a.db"\ngrpc = { addr = "${folder}/s", group = "0" }\n[[listeners]]\naddr = ":0"\n`,
+  );
+  const { code, stderr } = await runProgram(["check", "-c", file]);
+  assert.deepEqual([code, stderr.replaceAll(folder, "DIR")], [
+    0,
+    'DIR/mc-proxy.toml: line 2: grpc.group: warning: has no effect where mode is "0600"; write mode = "0660"\n',
+  ]);
+  Deno.removeSync(folder, { recursive: true });
+});

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { HAS_CHROMIUM, Tab } from "./harness/chromium.ts";
 import { HttpBackend, L7, reflect } from "./harness/http.ts";
 import { METRICS, metricsUrl, scrape } from "./harness/metrics.ts";
-import { sayHello } from "./harness/peers.ts";
+import { sayHello, writeAll } from "./harness/peers.ts";
 import { Proxy } from "./harness/proxy.ts";
 
 const LISTENERS = [{ addr: "127.0.0.1:0" }];
@@ -25,6 +25,40 @@ Deno.test("the page is there where it is asked for, and only then", async () => 
   const refused = await fetch(await metricsUrl(proxy, "/stats.json"), { method: "POST" });
   assert.equal(refused.status, 405);
   await refused.body?.cancel();
+});
+
+Deno.test("no web site can read the page by a name of its own, and scrapers may use names unless some are given", async () => {
+  const ask = async (proxy: Proxy, path: string, host: string): Promise<number> => {
+    const { hostname, port } = new URL(await metricsUrl(proxy));
+    using conn = await Deno.connect({ hostname, port: Number(port) });
+    await writeAll(
+      conn,
+      new TextEncoder().encode(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`),
+    );
+    const [, status] = /^HTTP\/1\.1 (\d{3}) /.exec(await new Response(conn.readable).text()) ?? [];
+    return Number(status);
+  };
+  const dashboard = { ...METRICS, dashboard: true };
+  await using open = await Proxy.start({ listeners: LISTENERS, metrics: dashboard });
+  await using named = await Proxy.start({ listeners: LISTENERS, metrics: { ...dashboard, hosts: ["Proxy.test"] } });
+  for (
+    const [host, byOpen, byNamed] of [
+      ["localhost:9090", 200, 200],
+      ["127.0.0.1", 200, 200],
+      ["proxy.test:9090", 421, 200],
+      ["rebinding.test:9090", 421, 421],
+    ] as const
+  ) {
+    for (const path of ["/", "/stats.json"]) {
+      assert.deepEqual(
+        [await ask(open, path, host), await ask(named, path, host)],
+        [byOpen, byNamed],
+        `${host}${path}`,
+      );
+    }
+    assert.deepEqual([await ask(open, "/metrics", host), await ask(named, "/metrics", host)], [200, byNamed], host);
+    assert.deepEqual([await ask(open, "/readyz", host), await ask(named, "/readyz", host)], [200, 200], host);
+  }
 });
 
 /** Resolves in the page when it has shown what was read since. */

@@ -39,6 +39,50 @@ testEachEngine("SIGTERM stops accepting, lets a transfer finish, and ends with e
   served.close();
 });
 
+testEachEngine(
+  "SIGTERM: whoever has not sent its PROXY header, or nothing behind it, does not hold up the end",
+  async () => {
+    using backend = new Backend();
+    await using proxy = await Proxy.start({
+      listeners: [{ ...listening(backend)[0], proxy_protocol: true }],
+      proxy: { workers: 1, hello_timeout: "5m", idle_timeout: "5m", shutdown_timeout: "1h" },
+    });
+    const header = "PROXY TCP4 192.0.2.7 198.51.100.1 5555 443\r\n";
+    const signature = "\r\n\r\n\0\r\nQUIT\n"; // of version 2
+    const conns: Deno.TcpConn[] = [];
+    const send = async (...parts: readonly (string | Uint8Array)[]) => {
+      const { hostname, port } = proxy.address();
+      const conn = await Deno.connect({ hostname, port });
+      conns.push(conn);
+      for (const part of parts) await writeAll(conn, typeof part === "string" ? new TextEncoder().encode(part) : part);
+    };
+    await send();
+    await send(header.slice(0, 20));
+    await send(signature);
+    await send(header);
+    await send(header, HELLO.subarray(0, HELLO.length / 2));
+    await send(header, HELLO); // accepted behind them
+    using served = await backend.accept();
+    await readExactly(served, HELLO.length);
+    proxy.signal("SIGTERM");
+    await proxy.event("draining");
+    served.close();
+    for (const conn of conns) await endSeen(conn);
+    for (const conn of conns) conn.close();
+    assert.equal((await proxy.exit()).code, 0);
+    const ends = proxy.log.seen.filter(({ event }) => event === "connection").map(({ end }) => end);
+    const late = [
+      "hello_timeout",
+      "hello_timeout",
+      "proxy_header_timeout",
+      "proxy_header_timeout",
+      "proxy_header_timeout",
+    ];
+    assert.deepEqual(ends.filter((end) => String(end).endsWith("_timeout")).sort(), late);
+    assert.equal(ends.length, 6);
+  },
+);
+
 testEachEngine("what is not over by shutdown_timeout is ended", async () => {
   using backend = new Backend();
   await using proxy = await Proxy.start({ listeners: listening(backend), proxy: { shutdown_timeout: "200ms" } });

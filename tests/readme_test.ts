@@ -249,7 +249,7 @@ Deno.test("every end of a connection is in the README", async () => {
     ["counters.ts", "engine.ts"].map((name) => Deno.readTextFile(new URL(`../lib/edge/${name}`, import.meta.url))),
   );
   const reasons = /REJECT_REASONS = \[(.*?)\]/s.exec(sources[0] ?? "")?.[1] ?? "";
-  const served = /type ServedEnd = (.*?);/s.exec(sources[1] ?? "")?.[1] ?? "";
+  const served = /type ServedEnd =\s(.*?);/s.exec(sources[1] ?? "")?.[1] ?? "";
   const names = Array.from(`${reasons}${served}`.matchAll(/"(\w+)"/g), ([, name]) => name);
   assert.ok(names.length > 20);
   for (const name of names) assert.ok(README.includes(`\`${name}\``), `${name} is missing in the README`);

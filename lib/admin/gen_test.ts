@@ -15,6 +15,7 @@ import {
 import { loadSync } from "@grpc/proto-loader";
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts";
 import { file_google_rpc_status } from "./gen/google/rpc/status_pb.ts";
+import { file_grpc_health_v1_health } from "./gen/grpc/health/v1/health_pb.ts";
 import { file_mc_proxy_v1_admin } from "./gen/mc_proxy/v1/admin_pb.ts";
 
 const PROTO = fileURLToPath(new URL("../../proto", import.meta.url));
@@ -24,6 +25,7 @@ const GEN = fileURLToPath(new URL("gen", import.meta.url));
 const FILES = {
   "google/rpc/error_details": file_google_rpc_error_details,
   "google/rpc/status": file_google_rpc_status,
+  "grpc/health/v1/health": file_grpc_health_v1_health,
   "mc_proxy/v1/admin": file_mc_proxy_v1_admin,
 } as const;
 

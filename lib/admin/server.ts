@@ -18,8 +18,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
-import { protoPath as healthProtoPath } from "grpc-health-check";
-import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
+import type { PackageDefinition } from "@grpc/proto-loader";
 import { Buffer } from "node:buffer";
 import type { AcceptEvents } from "../control/accept_loop.ts";
 import { isUnwritable } from "../control/file_access.ts";
@@ -29,11 +28,12 @@ import { Connections } from "./connections.ts";
 import { statusOf } from "./errors.ts";
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts";
 import { file_google_rpc_status } from "./gen/google/rpc/status_pb.ts";
+import { file_grpc_health_v1_health } from "./gen/grpc/health/v1/health_pb.ts";
 import { file_mc_proxy_v1_admin, ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { type ServedMethod, servedMethods, serviceDefinition } from "./grpc.ts";
 import { HealthService } from "./health_service.ts";
 import { type Administered, makeHandlers } from "./service.ts";
-import { AdminSocket } from "./socket.ts";
+import { AdminSocket, type SocketRights } from "./socket.ts";
 
 /** A request may hold every route, which the documentation says a limit of; answers have none. */
 const MAX_REQUEST = 32 * 1024 * 1024;
@@ -60,6 +60,7 @@ export interface AdminServerEvents extends AcceptEvents {
 /** See the module. */
 export class AdminServer {
   readonly path: string;
+  readonly #rights: SocketRights | undefined;
   readonly #server: Server;
   readonly #connections: Connections;
   readonly #events: AdminServerEvents;
@@ -73,9 +74,13 @@ export class AdminServer {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #socket: AdminSocket | undefined;
 
-  /** @param path Of the Unix socket, which {@linkcode AdminServer.open} makes. */
-  constructor(path: string, administered: Administered, events: AdminServerEvents) {
+  /**
+   * @param path Of the Unix socket, which {@linkcode AdminServer.open} makes.
+   * @param rights Who may connect to it; by default this user alone.
+   */
+  constructor(path: string, administered: Administered, events: AdminServerEvents, rights?: SocketRights) {
     this.path = path;
+    this.#rights = rights;
     this.#events = events;
     setLogVerbosity(logVerbosity.NONE); // its own lines on standard error are none of our log's; errors are returned too
     this.#server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST });
@@ -93,7 +98,10 @@ export class AdminServer {
    * @throws {AdminSocketError} If it cannot be had.
    */
   async open({ replaces = false }: { readonly replaces?: boolean } = {}): Promise<void> {
-    this.#socket = await AdminSocket.open(this.path, (made) => this.#connections.listen(made), { replaces });
+    this.#socket = await AdminSocket.open(this.path, (made) => this.#connections.listen(made), {
+      replaces,
+      ...this.#rights && { rights: this.#rights },
+    });
   }
 
   /**
@@ -248,14 +256,23 @@ function write(call: ServerWritableStream<unknown, unknown>, message: unknown, s
   return orAborted(written, signal);
 }
 
-/** Every service and message, as the reflection service wants them: in the shape in which proto-loader gives them. */
+/**
+ * Every service and message, as the reflection service wants them: in the shape in which proto-loader gives them. They are
+ * as protoc describes them; proto-loader itself misnames the entries of maps, and descriptors with such are refused by
+ * every other implementation.
+ */
 function reflectedPackage(): PackageDefinition {
-  const files = [file_mc_proxy_v1_admin, file_google_rpc_status, file_google_rpc_error_details];
+  const files = [
+    file_mc_proxy_v1_admin,
+    file_grpc_health_v1_health,
+    file_google_rpc_status,
+    file_google_rpc_error_details,
+  ];
   const fileDescriptorProtos = [...withDependencies(files)].map(({ proto }) =>
     Buffer.from(toBinary(FileDescriptorProtoSchema, proto))
   );
   const format = "Protocol Buffer 3 EnumDescriptorProto"; // of these entries, only the files are looked at
-  return { ...loadSync(healthProtoPath), [ProxyAdminService.typeName]: { format, type: {}, fileDescriptorProtos } };
+  return { [ProxyAdminService.typeName]: { format, type: {}, fileDescriptorProtos } };
 }
 
 function withDependencies(files: readonly DescFile[], found = new Set<DescFile>()): Set<DescFile> {

@@ -6,6 +6,7 @@
 
 import { dirname, join } from "node:path";
 import { fileErrorReason } from "../control/file_access.ts";
+import { readGroup } from "../control/group.ts";
 import { printable } from "../control/quote.ts";
 
 const MAX_PATH = 107; // octets; unix(7): sun_path holds 108 with the NUL at its end
@@ -18,6 +19,17 @@ export class AdminSocketError extends Error {
     super(`grpc.addr ${printable(path)}: ${reason}`, options);
   }
 }
+
+/** Who may use a socket. */
+export interface SocketRights {
+  /** As chmod(2) takes it. */
+  readonly mode: number;
+  /** The group that it is to have, by name or number; `""`: that of the process. */
+  readonly group: string;
+}
+
+/** For the server's own user alone. */
+const PRIVATE: SocketRights = { mode: 0o600, group: "" };
 
 /** A socket of this process at its path. */
 export class AdminSocket {
@@ -32,18 +44,19 @@ export class AdminSocket {
   /**
    * Puts a listening socket at `path`. One that a dead process left is replaced.
    *
-   * The socket is made in a folder that nobody else may enter, and moved to its path when it has mode 0600: so at no
-   * moment can another user connect, nor is there a moment without a socket where there was one. (umask(2) would do it
+   * The socket is made in a folder that nobody else may enter, and moved to its path when it has its group and mode: so
+   * at no moment can another user connect than is to, nor is there a moment without a socket where there was one. (umask(2) would do it
    * too, but Deno allows it only to a program that may ask the system anything.)
    *
    * @param listen Listens on a Unix socket at the path that it is given.
+   * @param rights Who may connect; by default this user alone.
    * @param replaces Whether to take the path from a server that runs, which is to be replaced.
    * @throws {AdminSocketError} If a server that runs has it, or it cannot be made.
    */
   static async open(
     path: string,
     listen: (path: string) => void | Promise<void>,
-    { replaces = false }: { readonly replaces?: boolean } = {},
+    { replaces = false, rights = PRIVATE }: { readonly replaces?: boolean; readonly rights?: SocketRights } = {},
   ): Promise<AdminSocket> {
     if (!replaces && await isServed(path)) {
       throw new AdminSocketError(path, "a server that runs has it; stop that one, or use another path");
@@ -57,7 +70,8 @@ export class AdminSocket {
         throw new AdminSocketError(path, `its folder's path is too long; use one that is ${shorter} octets shorter`);
       }
       await listen(made);
-      Deno.chmodSync(made, 0o600);
+      giveTo(made, path, rights);
+      Deno.chmodSync(made, rights.mode);
       const identity = identityOf(made);
       Deno.renameSync(made, path);
       return new AdminSocket(path, identity);
@@ -82,6 +96,23 @@ export class AdminSocket {
   /** Removes the socket from its path, unless another one is there by now. */
   remove(): void {
     if (this.isInPlace) Deno.removeSync(this.path);
+  }
+}
+
+/**
+ * Gives a socket to the group that may use it.
+ *
+ * @throws {AdminSocketError} If there is no such group, or this user may not: it takes to be a member, or root (chown(2)).
+ */
+function giveTo(made: string, path: string, { group }: SocketRights): void {
+  if (group === "") return;
+  const reading = readGroup(group);
+  if (reading.kind === "wrong") throw new AdminSocketError(path, `group: ${reading.message}`);
+  try {
+    Deno.chownSync(made, null, reading.gid);
+  } catch (error) {
+    const reason = `may not be given to group ${printable(group)}; make the server's user a member of it`;
+    throw new AdminSocketError(path, reason, { cause: error });
   }
 }
 

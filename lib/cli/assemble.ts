@@ -134,7 +134,7 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
       ...acceptEvents(log, "admin"),
       openFailed: (error) => log.error("admin_socket_unavailable", { error }),
       openRecovered: () => log.info("admin_listening", { addr: config.grpc?.addr ?? "" }),
-    });
+    }, { mode: parseInt(config.grpc.mode, 8), group: config.grpc.group });
   if (predecessor === undefined) {
     await admin?.openEventually().catch((error) => {
       metrics?.close();
@@ -172,13 +172,14 @@ function logTls({ config: { proxy }, log, engine }: Foundation, { listeners }: S
 
 /** Makes the endpoint of scrapers. */
 function makeMetrics(
-  { addr, path, dashboard }: NonNullable<Config["metrics"]>,
+  { addr, path, dashboard, hosts }: NonNullable<Config["metrics"]>,
   sources: MetricSources & StatsSources & { readonly health: Health; readonly log: Log },
 ): MetricsEndpoint {
   return new MetricsEndpoint({
     addr,
     path,
     dashboard,
+    hosts,
     metrics: new Metrics(sources),
     stats: () => readStats(sources),
     notReady: () => sources.health.problems(),

@@ -6,7 +6,7 @@
 
 import { dirname } from "node:path";
 import { ConfigError, formatProblem, loadConfig } from "../control/config.ts";
-import { databaseProblems } from "../control/config_files.ts";
+import { databaseProblems, groupProblems } from "../control/config_files.ts";
 import type { ConfigPlaces } from "../control/config_places.ts";
 import type { Config, ConfigProblem, StoredState } from "../control/config_types.ts";
 import type { EngineChoice } from "../control/engine_choice.ts";
@@ -34,6 +34,7 @@ export function runCheck(file: string, output: Output): void {
   const notes = [...warnings, ...findings.warnings];
   const problems = [
     ...databaseProblems(config),
+    ...groupProblems(config),
     ...listenConflicts(listenAddressesOf(config)),
     ...routeLoops(config.listeners),
   ];

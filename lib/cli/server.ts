@@ -5,7 +5,7 @@
  */
 
 import { ConfigError, loadConfig } from "../control/config.ts";
-import { databaseProblems } from "../control/config_files.ts";
+import { databaseProblems, groupProblems } from "../control/config_files.ts";
 import { examineEngine } from "../control/examination.ts";
 import { isJournal } from "../control/journal.ts";
 import { prepareStacks, reportUnhandled } from "../control/last_resort.ts";
@@ -47,7 +47,7 @@ export async function runServer(file: string, { takeover = false, drainMs = 0 }:
   prepareStacks();
   const { config, warnings, places } = loadConfig(file);
   const { engine, findings } = examineEngine(config);
-  const problems = [...findings.problems, ...databaseProblems(config)];
+  const problems = [...findings.problems, ...databaseProblems(config), ...groupProblems(config)];
   if (engine === undefined || problems.length > 0) throw new ConfigError(file, problems, places);
   const log = new Log(config.log.level, config.log.format, Deno.stderr, isJournal(readVariable("JOURNAL_STREAM")));
   if (engine.obstacle !== undefined) log.info("engine_portable", { reason: engine.obstacle.message });
@@ -115,7 +115,7 @@ async function serve(
   };
   const onReload = () => {
     manager?.reloading();
-    Promise.all([administration.reloadGeoip(), certificates.check()])
+    reload(parts)
       .catch((error) => log.error("reload_failed", { error: String(error) }))
       .finally(() => manager?.reloaded());
   };
@@ -152,6 +152,19 @@ async function serve(
   await Promise.race([mayLeave, aborted.promise]);
   for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
   manager?.close();
+}
+
+/** Reads the files again that are read while the server runs, and tells what became of that. */
+async function reload({ log, administration, certificates }: Parts): Promise<void> {
+  const { reloads } = certificates.counts;
+  const [geoip] = await Promise.all([administration.reloadGeoip(), certificates.check()]);
+  const all = certificates.status();
+  log.info("reloaded", {
+    geoip,
+    certificates: all.length,
+    renewed: certificates.counts.reloads - reloads,
+    broken: all.filter(({ problem }) => problem !== undefined).length,
+  });
 }
 
 async function start(parts: Parts, manager: ServiceManager | undefined, isNewMain: boolean): Promise<void> {

@@ -15,7 +15,7 @@ import { type CertificateFiles, certificateName, type ServedCertificate } from "
 import type { Certificate } from "./certificates.ts";
 import { readListenAddress } from "./config_values.ts";
 import type { Config, L7PolicyConfig, RouteConfig, StoredState } from "./config_types.ts";
-import type { GeoipFile, GeoipStatus } from "./geoip_file.ts";
+import type { GeoipFile, GeoipReload, GeoipStatus } from "./geoip_file.ts";
 import type { Log } from "./log.ts";
 import type { LogFieldsOf } from "./log_events.ts";
 import { formatConfig } from "./config_format.ts";
@@ -734,10 +734,13 @@ export class Administration {
   }
 
   /** Reads the GeoIP file anew, where there is one; a file that cannot be used leaves the one before in use. */
-  reloadGeoip(): Promise<void> {
+  reloadGeoip(): Promise<GeoipReload> {
     return this.#inTurn(async () => {
-      const geoip = this.#geoip?.reload(this.#log);
-      if (geoip !== undefined) await this.#served.apply([{ kind: "set_geoip", geoip }]);
+      if (this.#geoip === undefined) return "none";
+      const geoip = this.#geoip.reload(this.#log);
+      if (geoip === undefined) return "failed";
+      await this.#served.apply([{ kind: "set_geoip", geoip }]);
+      return "loaded";
     });
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ChainFindings } from "./certificate_chain.ts";
 import type { Certificate } from "./certificates.ts";
 import { quote } from "./quote.ts";
 
@@ -14,7 +15,7 @@ const MAX_NAMES = 5;
 
 /**
  * Warns where the certificate does not cover the host names of the route, where it is not valid at the moment or not for
- * 14 days more, and where its chain is out of order.
+ * 14 days more, and where its chain is out of order, incomplete or expired.
  *
  * @param pattern The host name of the route: exact, `*.suffix` or `*`.
  * @returns One sentence each, to follow the name of the file.
@@ -28,7 +29,7 @@ const MAX_NAMES = 5;
  *   notBefore: new Date("2026-01-01T00:00:00Z"),
  *   notAfter: new Date("2026-04-01T00:00:00Z"),
  *   names: ["*.example.com"],
- *   isChainInOrder: true,
+ *   chain: { isInOrder: true, unrelated: [], signers: [], missing: undefined },
  *   keyKind: "ec prime256v1",
  * };
  * assert.deepEqual(certificateWarnings("www.example.com", certificate, new Date("2026-02-01T00:00:00Z")), []);
@@ -57,8 +58,27 @@ export function certificateWarnings(pattern: string, certificate: Certificate, n
       break;
     case "later":
   }
-  if (!certificate.isChainInOrder) {
+  return [...warnings, ...chainWarnings(certificate.chain, now)];
+}
+
+function chainWarnings({ isInOrder, unrelated, signers, missing }: ChainFindings, now: Date): string[] {
+  const warnings: string[] = [];
+  if (unrelated.length > 0) {
+    warnings.push(`holds certificates that have no part in its chain: ${listOf(unrelated.map(quote))}; take them out`);
+  } else if (!isInOrder) {
     warnings.push("is out of order: each certificate should be followed by the one that signs it");
+  }
+  for (const { name, notAfter } of signers) {
+    if (notAfter >= now) continue;
+    warnings.push(
+      `the certificate of ${quote(name)} behind it expired at ${formatTime(notAfter)}; put the new one there`,
+    );
+  }
+  if (missing !== undefined) {
+    warnings.push(
+      `its chain is incomplete: the file lacks the intermediate certificate of ${quote(missing)}, and clients ` +
+        "refuse it (unknown_ca); use the full chain, such as fullchain.pem",
+    );
   }
   return warnings;
 }

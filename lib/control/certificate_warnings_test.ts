@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { certificateWarnings } from "./certificate_warnings.ts";
+import type { ChainFindings } from "./certificate_chain.ts";
 import type { Certificate } from "./certificates.ts";
 
 const NOW = new Date("2026-02-01T00:00:00Z");
 const DAY_MS = 86_400_000;
+
+const CHAIN: ChainFindings = { isInOrder: true, unrelated: [], signers: [], missing: undefined };
 
 function certificate(changes: Partial<Certificate> = {}): Certificate {
   const dates = { notBefore: new Date("2026-01-01T00:00:00Z"), notAfter: new Date("2026-04-01T00:00:00Z") };
@@ -11,7 +14,7 @@ function certificate(changes: Partial<Certificate> = {}): Certificate {
     cert: "",
     key: "",
     names: ["a.example"],
-    isChainInOrder: true,
+    chain: CHAIN,
     keyKind: "ec prime256v1",
     ...dates,
     ...changes,
@@ -68,9 +71,30 @@ Deno.test("the end of a certificate is told from 14 days before it", () => {
 
 Deno.test("a certificate that is not valid yet, and a chain out of order, are told", () => {
   const notBefore = new Date(NOW.getTime() + 1000);
-  assert.deepEqual(certificateWarnings("a.example", certificate({ notBefore, isChainInOrder: false }), NOW), [
-    "is not valid before 2026-02-01T00:00:01Z; look at this machine's clock too",
-    "is out of order: each certificate should be followed by the one that signs it",
-  ]);
+  assert.deepEqual(
+    certificateWarnings("a.example", certificate({ notBefore, chain: { ...CHAIN, isInOrder: false } }), NOW),
+    [
+      "is not valid before 2026-02-01T00:00:01Z; look at this machine's clock too",
+      "is out of order: each certificate should be followed by the one that signs it",
+    ],
+  );
   assert.deepEqual(certificateWarnings("a.example", certificate({ notBefore: NOW }), NOW), []);
+});
+
+Deno.test("certificates without a part in the chain, expired ones and a missing one are told by their names", () => {
+  const chain: ChainFindings = {
+    isInOrder: false,
+    unrelated: ["Old CA", "Other"],
+    signers: [
+      { name: "Intermediate", notAfter: new Date("2026-01-15T00:00:00Z") },
+      { name: "Upper", notAfter: NOW },
+    ],
+    missing: "Root",
+  };
+  assert.deepEqual(certificateWarnings("a.example", certificate({ chain }), NOW), [
+    'holds certificates that have no part in its chain: "Old CA", "Other"; take them out',
+    'the certificate of "Intermediate" behind it expired at 2026-01-15T00:00:00Z; put the new one there',
+    'its chain is incomplete: the file lacks the intermediate certificate of "Root", and clients refuse it ' +
+    "(unknown_ca); use the full chain, such as fullchain.pem",
+  ]);
 });

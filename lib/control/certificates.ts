@@ -6,6 +6,7 @@
 
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import type { CertificateProblem, TlsLibrary } from "../edge/tls_library.ts";
+import { type ChainFindings, examineChain } from "./certificate_chain.ts";
 import type { ConfigProblem } from "./config_types.ts";
 import { type PemBlock, readPemFile } from "./pem.ts";
 import { printable } from "./quote.ts";
@@ -21,8 +22,8 @@ export interface Certificate {
   readonly notAfter: Date;
   /** Its subject alternative names that are host names, in lower case, or IP addresses. */
   readonly names: readonly string[];
-  /** Whether each certificate of the chain is signed by the one behind it. */
-  readonly isChainInOrder: boolean;
+  /** What is behind it in the file. */
+  readonly chain: ChainFindings;
   /** The kind of the key: `rsa 2048`, `ec prime256v1`, `ed25519`. */
   readonly keyKind: string;
 }
@@ -66,7 +67,7 @@ export function readCertificate(certFile: string, keyFile: string, trial: Certif
     notBefore: leaf.validFromDate,
     notAfter: leaf.validToDate,
     names: namesOf(leaf),
-    isChainInOrder: chain.every((each, i) => i === 0 || (chain[i - 1]?.checkIssued(each) ?? false)),
+    chain: examineChain(chain),
     keyKind: kindOf(key.object),
   };
   const refused = trial(certificate);

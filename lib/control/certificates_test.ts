@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
 import { createServer } from "node:tls";
 import { once } from "node:events";
 import { createAuthority } from "../../scripts/dev/certificates.ts";
@@ -46,7 +46,12 @@ Deno.test("a certificate is read with its chain, key, names and dates", async ()
     key,
     ...validity,
     names: ["a.example"],
-    isChainInOrder: true,
+    chain: {
+      isInOrder: true,
+      unrelated: [],
+      signers: [{ name: "Test authority", notAfter: new X509Certificate(authority.cert).validToDate }],
+      missing: undefined,
+    },
     keyKind: "ec prime256v1",
   });
   assert.deepEqual(soundly(sound.cert, sound.key).names, ["a.example", "*.b.example", "192.0.2.1", "2001:db8::1"]);
@@ -132,9 +137,9 @@ Deno.test("the key of another certificate is refused, and so is a chain that beg
 });
 
 Deno.test("a chain that is out of order behind the server's own certificate is read, and known as such", () => {
-  assert.equal(soundly(sound.cert + other.cert + authority.cert, sound.key).isChainInOrder, false);
-  assert.equal(soundly(sound.cert + authority.cert, sound.key).isChainInOrder, true);
-  assert.equal(soundly(sound.cert, sound.key).isChainInOrder, true);
+  assert.equal(soundly(sound.cert + other.cert + authority.cert, sound.key).chain.isInOrder, false);
+  assert.equal(soundly(sound.cert + authority.cert, sound.key).chain.isInOrder, true);
+  assert.equal(soundly(sound.cert, sound.key).chain.isInOrder, true);
 });
 
 Deno.test("an encrypted key is refused, with the way to decrypt it", () => {

@@ -32,8 +32,8 @@ const KINDS: {
     rate_limit: "number",
     rate_window: "string",
   },
-  grpc: { addr: "string" },
-  metrics: { addr: "string", path: "string", dashboard: "boolean" },
+  grpc: { addr: "string", mode: "string", group: "string" },
+  metrics: { addr: "string", path: "string", dashboard: "boolean", hosts: "array" },
   proxy: {
     engine: "string",
     workers: "number",

@@ -9,6 +9,7 @@ import type { CertificateTrial } from "./certificates.ts";
 import type { Findings } from "./config_rules.ts";
 import type { Config, ConfigProblem } from "./config_types.ts";
 import { fileErrorReason, fileExists } from "./file_access.ts";
+import { readGroup } from "./group.ts";
 import { printable } from "./quote.ts";
 import { RouteFiles, type RsaKey } from "./route_files.ts";
 import { folderProblem } from "./store/store_error.ts";
@@ -25,6 +26,13 @@ export interface RouteFileFindings extends Findings {
 export function databaseProblems({ database }: Config): ConfigProblem[] {
   const message = databaseProblem(database.path);
   return message === undefined ? [] : [{ path: "database.path", message }];
+}
+
+/** Whether there is the group that the admin socket is to have. */
+export function groupProblems({ grpc }: Pick<Config, "grpc">): ConfigProblem[] {
+  if (grpc === undefined || grpc.group === "") return [];
+  const reading = readGroup(grpc.group);
+  return reading.kind === "ok" ? [] : [{ path: "grpc.group", message: reading.message }];
 }
 
 /** Whether the GeoIP file, where there is to be one, is sound. */

@@ -43,6 +43,7 @@ export function checkRules(document: Table): Findings {
   listeners.forEach((listener, i) => isTable(listener) && checkListener(listener, `listeners[${i}]`, findings));
   checkMetrics(document, findings);
   if (isTable(document.firewall)) checkFirewall(document.firewall, findings);
+  checkSocket(document.grpc, findings);
   if (isTable(document.proxy)) checkTls(document.proxy, findings);
   return findings;
 }
@@ -108,6 +109,12 @@ function checkFirewall(firewall: Table, { problems, warnings }: Findings): void 
     const message = 'needs firewall.geoip_db; write for example geoip_db = "/srv/mc-proxy/GeoLite2-Country.mmdb"';
     problems.push({ path: "firewall.blocked_countries", message });
   }
+}
+
+/** A group that may not use the socket is mostly meant to. */
+function checkSocket(grpc: unknown, { warnings }: Findings): void {
+  if (!isTable(grpc) || !isSet(grpc.group) || (grpc.mode !== undefined && grpc.mode !== "0600")) return;
+  warnings.push({ path: "grpc.group", message: 'has no effect where mode is "0600"; write mode = "0660"' });
 }
 
 function checkTls(proxy: Table, { problems }: Findings): void {

@@ -7,7 +7,15 @@
  */
 
 import * as v from "valibot";
-import { BACKEND_PROTOCOLS, ENGINES, L7_POLICY_TYPES, LOG_FORMATS, LOG_LEVELS, ROUTE_MODES } from "./config_types.ts";
+import {
+  BACKEND_PROTOCOLS,
+  ENGINES,
+  L7_POLICY_TYPES,
+  LOG_FORMATS,
+  LOG_LEVELS,
+  ROUTE_MODES,
+  SOCKET_MODES,
+} from "./config_types.ts";
 import * as values from "./config_values.ts";
 import { nearest } from "./nearest.ts";
 import { describe, quote } from "./quote.ts";
@@ -154,11 +162,16 @@ export const SECTIONS = {
     rate_limit: v.optional(wholeNumber(MAX_RATE), 0),
     rate_window: v.optional(duration, "10s"),
   },
-  grpc: { addr: text(values.readSocketPath) },
+  grpc: {
+    addr: text(values.readSocketPath),
+    mode: v.optional(oneOf(SOCKET_MODES), "0600"),
+    group: v.optional(text(values.readGroupName), ""),
+  },
   metrics: {
     addr: text(values.readListenAddress),
     path: v.optional(text(values.readUrlPath), "/metrics"),
     dashboard: v.optional(boolean, false),
+    hosts: v.optional(texts(values.readHostname), []),
   },
   proxy: {
     engine: v.optional(oneOf(ENGINES), "auto"),

@@ -106,6 +106,7 @@ Deno.test("every key of every table arrives, in canonical form", () => {
     addr = ":9090"
     path = "/m"
     dashboard = true
+    hosts = ["Proxy.example.net."]
     [proxy]
     engine = "portable"
     workers = 1024
@@ -164,8 +165,8 @@ Deno.test("every key of every table arrives, in canonical form", () => {
       rateLimit: 65535,
       rateWindowMs: 60_000,
     },
-    grpc: { addr: "/run/x.sock" },
-    metrics: { addr: ":9090", path: "/m", dashboard: true },
+    grpc: { addr: "/run/x.sock", mode: "0600", group: "" },
+    metrics: { addr: ":9090", path: "/m", dashboard: true, hosts: ["proxy.example.net"] },
     proxy: {
       engine: "portable",
       workers: 1024,
@@ -297,6 +298,15 @@ Deno.test("a value that is wrong by itself is named by its path, with what would
     [DATABASE + 'firewall.blocked_ips = "::1"', 'firewall.blocked_ips: expected an array of strings, got "::1"'],
     [DATABASE + "[grpc]", 'grpc.addr: is missing; write for example addr = "/srv/mc-proxy/mc-proxy.sock"'],
     [
+      DATABASE + 'grpc = { addr = "/x", mode = "0777" }',
+      'grpc.mode: expected "0600" or "0660", got "0777"',
+    ],
+    [DATABASE + 'grpc = { addr = "/x", mode = 600 }', 'grpc.mode: expected "0600" or "0660", got 600'],
+    [
+      DATABASE + 'grpc = { addr = "/x", group = "a b" }',
+      'grpc.group: "a b" is no group; write a name or a number, for example "mc-proxy-admin" or "1001"',
+    ],
+    [
       DATABASE + 'grpc.addr = "x.sock"',
       'grpc.addr: "x.sock" is no path of a Unix socket; write an absolute one, for example "/run/mc-proxy.sock"',
     ],
@@ -339,6 +349,10 @@ Deno.test("a value that is wrong by itself is named by its path, with what would
     [
       DATABASE + 'metrics = { addr = ":9", dashboard = "yes" }',
       'metrics.dashboard: expected true or false, got "yes"',
+    ],
+    [
+      DATABASE + 'metrics = { addr = ":9", hosts = ["a.example:9"] }',
+      'metrics.hosts[0]: "a.example:9" is no host name; write it without a port, for example "metrics.example.net"',
     ],
     [
       DATABASE + 'metrics.addr = ":443"\nlisteners = [{ addr = ":442" }, { addr = "[::]:443" }]',

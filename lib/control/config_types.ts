@@ -22,6 +22,8 @@ export const BACKEND_PROTOCOLS = ["", "h2", "http1"] as const;
 export const ROUTE_MODES = ["l4", "l7"] as const;
 /** The data planes that there are. */
 export const ENGINES = ["auto", "epoll", "portable"] as const;
+/** Which rights the admin socket may have: chmod(2). To connect takes the right to write. */
+export const SOCKET_MODES = ["0600", "0660"] as const;
 /** The log levels, most talkative first. */
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 /** How a log line is written. */
@@ -93,13 +95,21 @@ export interface Config {
   readonly listeners: readonly ListenerConfig[];
   readonly firewall: FirewallConfig;
   /** The admin API; `undefined`: none. */
-  readonly grpc: { readonly addr: string } | undefined;
+  readonly grpc: {
+    readonly addr: string;
+    /** Of the socket: `0660` for its group too. */
+    readonly mode: typeof SOCKET_MODES[number];
+    /** Its group, by name or number; `""`: that of the process. */
+    readonly group: string;
+  } | undefined;
   /** The scrape endpoint; `undefined`: none. */
   readonly metrics: {
     readonly addr: string;
     readonly path: string;
     /** Whether a page for people is served beside it, at `/`. */
     readonly dashboard: boolean;
+    /** Names by which it may be asked beside `localhost` and IP addresses, as `normalizeHostname` spells them. */
+    readonly hosts: readonly string[];
   } | undefined;
   readonly proxy: {
     /** What moves the bytes: `auto` is `epoll` where that can run, and `portable` elsewhere. */

@@ -63,6 +63,13 @@ export function readServerName(text: string): Reading<string> {
   return wrong(`${quote(text)} is no host name; write for example "backend.example.net"`);
 }
 
+/** A host name without a port. */
+export function readHostname(text: string): Reading<string> {
+  const name = normalizeHostname(text);
+  if (name !== undefined) return ok(name);
+  return wrong(`${quote(text)} is no host name; write it without a port, for example "metrics.example.net"`);
+}
+
 /** The name of a group of TLS. Whether there is such a group, the library says. */
 export function readTlsGroup(text: string): Reading<string> {
   if (/^[A-Za-z0-9_-]{1,64}$/.test(text)) return ok(text);
@@ -146,6 +153,15 @@ export function readSocketPath(text: string): Reading<string> {
   const length = new TextEncoder().encode(text).length;
   if (length <= MAX_SOCKET_PATH) return ok(text);
   return wrong(`${quote(text)} is ${length} octets long; the path of a Unix socket has at most ${MAX_SOCKET_PATH}`);
+}
+
+const MAX_GID = 2 ** 32 - 2; // the highest number says "leave it" to chown(2)
+
+/** A group of the system, by its name or number; `""` is none. Whether there is such a group is looked up later. */
+export function readGroupName(text: string): Reading<string> {
+  const isNumber = /^\d+$/.test(text) && Number(text) <= MAX_GID;
+  if (text === "" || isNumber || /^[a-z_][a-z0-9._-]*\$?$/i.test(text)) return ok(text);
+  return wrong(`${quote(text)} is no group; write a name or a number, for example "mc-proxy-admin" or "1001"`);
 }
 
 /** Paths of the scrape endpoint that are taken. */

@@ -18,6 +18,9 @@ export interface GeoipStatus {
   readonly reloadFailures: number;
 }
 
+/** What became of a reload: there may be no file that is to be read. */
+export type GeoipReload = "none" | "loaded" | "failed";
+
 /** See the module. */
 export class GeoipFile {
   readonly path: string;

@@ -7,7 +7,7 @@ const listeners = (...addrs: string[]) =>
 function conflicts(addrs: readonly string[], metrics?: string): string[] {
   const config = {
     listeners: listeners(...addrs),
-    metrics: metrics === undefined ? undefined : { addr: metrics, path: "/metrics", dashboard: false },
+    metrics: metrics === undefined ? undefined : { addr: metrics, path: "/metrics", dashboard: false, hosts: [] },
   };
   return listenConflicts(listenAddressesOf(config)).map(({ path, message }) => `${path}: ${message.split(";")[0]}`);
 }

@@ -95,7 +95,10 @@ export const LOG_EVENTS = {
       method: field("text", "`-` where the request could not be read, and so for host and path"),
       host: field("text", "what the client asked for"),
       path: field("text", "its first 1,024 characters, without the query"),
-      status: field("integer", "what the client was answered; 499 where it left before"),
+      status: field(
+        "integer",
+        "what the client was answered; 499 where it left before, and 503 where a shutdown cut it off",
+      ),
       grpc_status: optional("integer", "the outcome of a gRPC call"),
       bytes_in: bytesIn,
       bytes_out: bytesOut,
@@ -256,6 +259,22 @@ export const LOG_EVENTS = {
     meaning: "SIGHUP found a GeoIP database that is of no use.",
     remedy: "Fetch the file again, and send SIGHUP.",
     fields: { path, error },
+  },
+  reloaded: {
+    level: "info",
+    message: "looked at the GeoIP database and the certificates; the configuration file is not read anew (ctl apply)",
+    meaning: "SIGHUP had the server look at its files. What changed, and what is of no use, has a line of its own " +
+      "before this one, unless that was told already; where a file is of no use, the one before stays in use.",
+    fields: {
+      geoip: field("text", "`loaded`, `failed`, or `none` where no file is configured"),
+      certificates: field("integer", "how many certificates of L7 routes were looked at"),
+      renewed: field("integer", "how many of them new connections get anew"),
+      broken: field(
+        "integer",
+        "how many of them were found to have files of no use; of files that have just been written, " +
+          "`certificate_reload_failed` tells that some seconds later",
+      ),
+    },
   },
   reload_failed: {
     level: "error",
@@ -502,8 +521,9 @@ export const LOG_EVENTS = {
   worker_failed: {
     level: "error",
     message: "a worker thread died; another takes its place",
-    meaning: "A worker thread died, and with it its connections and its lines that were not written; another takes " +
-      "its place.",
+    meaning:
+      "A worker thread died, and with it its connections and its lines of the last 20 ms that were not written; " +
+      "another takes its place. What libssl had allocated for its TLS connections stays allocated until the program ends.",
     remedy: "Report it with its stack.",
     fields: { worker: field("integer", "its number, from 0"), stack },
   },

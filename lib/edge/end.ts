@@ -22,6 +22,12 @@ export const BLOCKED: Readonly<Record<BlockReason, RejectReason>> = {
   rate_limit: "rate_limited",
 };
 
+/** How a relayed connection ended where a side has reset it. @param hadEnded Whether that side had sent FIN before. */
+export function brokenOff(isClient: boolean, hadEnded: boolean): EndReason {
+  if (isClient) return hadEnded ? "client_left" : "client_reset";
+  return hadEnded ? "backend_left" : "backend_reset";
+}
+
 /** What is told of the route of a connection; no backend where L7 sent nothing to one in the connection's name. */
 export interface ReportedRoute {
   readonly hostname: string;

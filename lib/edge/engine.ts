@@ -15,12 +15,23 @@ export type EndReason = RejectReason | ServedEnd;
  * How a served connection ended.
  *
  * - `closed`: both sides sent all they had.
+ * - `client_left`, `backend_left`: L4: that side had ended in order, and did not wait for all that the other had for it.
  * - `client_reset`, `backend_reset`: that side broke off.
+ * - `protocol_error`: L7: the client broke the rules of HTTP/2, or flooded the connection, and was thrown out.
  * - `idle_timeout`: no byte in either direction for too long.
  * - `shutdown`: the program stopped before it was done.
  * - `internal_error`: a fault of ours; the log has its stack.
  */
-export type ServedEnd = "closed" | "client_reset" | "backend_reset" | "idle_timeout" | "shutdown" | "internal_error";
+export type ServedEnd =
+  | "closed"
+  | "client_left"
+  | "backend_left"
+  | "client_reset"
+  | "backend_reset"
+  | "protocol_error"
+  | "idle_timeout"
+  | "shutdown"
+  | "internal_error";
 
 /** A connection that is over. Text in it came from configuration or passed a parser; only `serverName` is a client's. */
 export interface ConnectionEnd {
@@ -63,7 +74,7 @@ export interface RequestEnd {
   /** Without the query, which may hold secrets; its first 1,024 characters. */
   readonly path: string;
   readonly userAgent: string | undefined;
-  /** What the client was answered; 499 where it left before. */
+  /** What the client was answered; 499 where it left before; of one that we cut, 503 on a shutdown, else 408 or 500. */
   readonly status: number;
   /** The outcome of a gRPC call, where one is told. */
   readonly grpcStatus: number | undefined;

@@ -176,9 +176,20 @@ export const TEXTS: { readonly [Table in keyof Tables]: TableText<Extract<keyof 
     about: "The admin API, which [`ctl`](CTL.md) speaks to. Without this table there is none.",
     keys: {
       addr: {
-        does: "The Unix socket, made with mode 0600 in a folder that must be there.",
+        does: "The Unix socket, made in a folder that must be there.",
         example: '"/srv/mc-proxy/mc-proxy.sock"',
         text: "an absolute path of at most 107 octets",
+      },
+      mode: {
+        does: 'Who may connect: the server\'s own user and root, or with `"0660"` the members of its group too. ' +
+          "Whoever may can change everything that is served. The folder has to let them through.",
+        example: '"0660"',
+      },
+      group: {
+        does: 'The group of the socket, with `mode = "0660"`; by default that of the server. The server\'s user must ' +
+          "be a member of it. Under systemd it takes a drop-in: [INSTALL.md](INSTALL.md#administrators).",
+        example: '"mc-proxy-admin"',
+        text: "the name of a group in `/etc/group`, or a number",
       },
     },
   },
@@ -198,6 +209,14 @@ export const TEXTS: { readonly [Table in keyof Tables]: TableText<Extract<keyof 
       dashboard: {
         does: "Whether there is a page for people at `/`.",
         example: "true",
+      },
+      hosts: {
+        does:
+          "Names by which the endpoint may be asked. The page for people is answered by these, by IP addresses, by " +
+          "`localhost` and by the host in `addr` alone, so that no web site can read it through a browser (DNS rebinding); " +
+          "where any are given, so are the metrics, and scrapers that use a name must use one of these. " +
+          "[Why](METRICS.md#by-which-names).",
+        example: '["proxy.example.net"]',
       },
     },
   },
@@ -245,7 +264,8 @@ export const TEXTS: { readonly [Table in keyof Tables]: TableText<Extract<keyof 
         example: '"2s"',
       },
       hello_timeout: {
-        does: "How long a client may take to send its whole ClientHello.",
+        does:
+          "How long a client may take to send its whole ClientHello; once the server stops or was taken over, 1 s at most.",
         example: '"5s"',
       },
       idle_timeout: {
@@ -253,7 +273,9 @@ export const TEXTS: { readonly [Table in keyof Tables]: TableText<Extract<keyof 
         example: '"1h"',
       },
       shutdown_timeout: {
-        does: "How long open connections may go on after SIGTERM; then they are ended.",
+        does:
+          "How long open connections may go on after SIGTERM; then they are ended. One that has not said yet which host " +
+          "it wants, for want of a PROXY header or a whole ClientHello, has 1 s.",
         example: '"2m"',
       },
     },

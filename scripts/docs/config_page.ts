@@ -27,7 +27,7 @@ keys are "stored".
 
 **SIGHUP** does not read this file. It loads the GeoIP database anew, and looks at once at the certificates and keys of
 L7 routes, which are otherwise looked at every few seconds. A file that cannot be used is logged, and the one before
-stays in use. All else takes a restart, or where it is stored, \`ctl\`.
+stays in use; the line \`reloaded\` says that all were looked at. All else takes a restart, or where it is stored, \`ctl\`.
 
 **The environment** overrides single values, those that name a variable below: \`MCPROXY_LOG_LEVEL=debug\`. It does not
 override lists, nor what is in tables of which there may be many.

@@ -7,6 +7,7 @@
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import { fileErrorReason, fileExists } from "../../control/file_access.ts";
+import { PRIVATE_MODE } from "../../control/private_file.ts";
 import { printable } from "../../control/quote.ts";
 import { folderProblem } from "../../control/store/store_error.ts";
 import { Failure } from "../failure.ts";
@@ -33,7 +34,8 @@ export function addExport(parent: Command, context: CtlContext): void {
 }
 
 /**
- * Writes a file that is there whole or not at all, by another name first.
+ * Writes a file that is there whole or not at all, by another name first. A new one is its owner's alone; one
+ * that is replaced keeps its rights.
  *
  * @returns Its size in octets.
  * @throws {Failure} If it exists and is not to be replaced, or cannot be written.
@@ -55,7 +57,7 @@ function writeWhole(out: string, text: string, replaces: boolean): number {
     try {
       {
         const mode = exists ? Deno.statSync(target).mode : null;
-        using file = Deno.openSync(temporary, { write: true, createNew: true });
+        using file = Deno.openSync(temporary, { write: true, createNew: true, mode: PRIVATE_MODE });
         for (let rest = octets; rest.length > 0;) rest = rest.subarray(file.writeSync(rest));
         file.syncSync();
         if (mode !== null) Deno.chmodSync(temporary, mode & 0o7777);

@@ -9,6 +9,7 @@ import { formatHostPort, parseListenAddress } from "../../wire/socket_address.ts
 import type { AcceptEvents } from "../accept_loop.ts";
 import { type Page, page, STATS_PATH } from "./dashboard/dashboard.ts";
 import { negotiate } from "./exposition.ts";
+import { HostCheck } from "./host_check.ts";
 import { type Answer, HttpServer, type Question } from "./http_server.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Stats } from "./stats.ts";
@@ -26,6 +27,8 @@ export interface EndpointOptions extends AcceptEvents {
   readonly metrics: Pick<Metrics, "contentType" | "render">;
   /** Whether there is a page for people, too. */
   readonly dashboard: boolean;
+  /** Names by which it may be asked, as `normalizeHostname` spells them; see {@linkcode HostCheck}. */
+  readonly hosts: readonly string[];
   /** What the page shows. */
   stats(): Stats;
   /** Why the program is not ready; none where it is. */
@@ -39,11 +42,13 @@ export class MetricsEndpoint {
   readonly #server: HttpServer;
   readonly #options: EndpointOptions;
   readonly #page: Page | undefined;
+  readonly #hosts: HostCheck;
   #boundAddr: string | undefined;
 
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.#page = options.dashboard ? page() : undefined;
+    this.#hosts = new HostCheck(options.addr, options.hosts);
     this.#server = new HttpServer({
       answer: (question) => this.#answer(question),
       acceptFailed: (reason) => options.acceptFailed(reason),
@@ -97,11 +102,12 @@ export class MetricsEndpoint {
     }
   }
 
-  async #answerPath({ method, path: asked, accept }: Question): Promise<Answer> {
+  async #answerPath({ method, path: asked, accept, host }: Question): Promise<Answer> {
     if (method !== "GET" && method !== "HEAD") return answer(405, "only GET is answered\n", { allow: "GET, HEAD" });
     const { path, metrics } = this.#options;
     switch (asked) {
       case path: {
+        if (this.#options.hosts.length > 0 && !this.#hosts.takes(host)) return misdirected();
         const format = negotiate(accept ?? null);
         return answer(200, await metrics.render(format), {
           "content-type": metrics.contentType(format),
@@ -117,22 +123,30 @@ export class MetricsEndpoint {
           : answer(503, reasons.map((reason) => `${reason}\n`).join(""));
       }
       default:
-        return this.#answerPerson(asked) ??
+        return this.#answerPerson(asked, host) ??
           answer(404, `there are ${path}, ${HEALTH_PATHS.alive} and ${HEALTH_PATHS.ready}\n`);
     }
   }
 
   /** What belongs to the page for people, where there is one. */
-  #answerPerson(path: string): Answer | undefined {
-    if (this.#page === undefined) return undefined;
+  #answerPerson(path: string, host: string | undefined): Answer | undefined {
+    if (this.#page === undefined || (path !== "/" && path !== STATS_PATH)) return undefined;
+    if (!this.#hosts.takes(host)) return misdirected();
     if (path === "/") return answer(200, this.#page.body, this.#page.headers);
-    if (path !== STATS_PATH) return undefined;
     return answer(200, `${JSON.stringify(statsJson(this.#options.stats()))}\n`, {
       "content-type": "application/json",
       "x-content-type-options": "nosniff",
       "cross-origin-resource-policy": "same-origin",
     });
   }
+}
+
+/** RFC 9110 §15.5.20. */
+function misdirected(): Answer {
+  return answer(
+    421,
+    "this host name is not one of the endpoint's: ask by IP address, or add the name to metrics.hosts\n",
+  );
 }
 
 function answer(

@@ -85,7 +85,8 @@ export const FAMILIES = {
   // ---- By host name of L7 routes -------------------------------------------------------------------------------------
   l7_responses_total: {
     type: "counter",
-    help: "Requests by the status that they were answered with; 499: the client left before.",
+    help:
+      "Requests by the status that they were answered with; 499: the client left before; 503: or a shutdown cut it off.",
     labels: ["hostname", "code"],
   },
   l7_request_duration_seconds: {

@@ -32,6 +32,8 @@ export interface Question {
   /** Without the query. */
   readonly path: string;
   readonly accept: string | undefined;
+  /** The Host field as it was sent. */
+  readonly host: string | undefined;
 }
 
 /** What answers. */
@@ -122,7 +124,12 @@ export class HttpServer {
       if (this.#isClosed) open.stream.destroy();
     });
     const [path = ""] = url.replace(/^[a-z]+:\/\/[^/?#]*/i, "").split("?", 1);
-    const answer = await this.#options.answer({ method, path: path || "/", accept: headers.accept });
+    const answer = await this.#options.answer({
+      method,
+      path: path || "/",
+      accept: headers.accept,
+      host: headers.host,
+    });
     const body = typeof answer.body === "string" ? new TextEncoder().encode(answer.body) : answer.body;
     response.writeHead(answer.status, { ...answer.headers, "content-length": body.length });
     // RFC 9110 §8.6: the length is that of the body which GET would get.

@@ -5,6 +5,7 @@
  */
 
 import { fileExists, isUnwritable } from "../file_access.ts";
+import { PRIVATE_MODE, restrictToOwner } from "../private_file.ts";
 import { folderProblem, StoreError, withStoreErrors } from "./store_error.ts";
 
 const SERVED = "is served by another mc-proxy; stop that one, or use another database.path";
@@ -110,7 +111,8 @@ function tryLock(database: string): LockedFile | undefined {
 /** Opens a lock file, or makes it; one that is there can be locked on a disk that is mounted read-only, too, flock(2). */
 function openToLock(path: string): Deno.FsFile {
   try {
-    return Deno.openSync(path, { create: true, write: true, mode: 0o600 });
+    restrictToOwner(path);
+    return Deno.openSync(path, { create: true, write: true, mode: PRIVATE_MODE });
   } catch (error) {
     if (!isUnwritable(error) || !fileExists(path)) throw error;
     return Deno.openSync(path, { read: true });

@@ -7,6 +7,7 @@
 import { basename, dirname, join } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { fileExists } from "../file_access.ts";
+import { PRIVATE_MODE } from "../private_file.ts";
 import { schemaVersion } from "./migrations.ts";
 import { folderProblem, StoreError, storeErrorOf, withStoreErrors } from "./store_error.ts";
 
@@ -20,7 +21,7 @@ const BUSY_TIMEOUT_MS = 5_000;
  * program with every permission there is only.
  *
  * It works while a server runs on the database and while none does. `out` is made under another name and renamed, so it
- * is never there by half.
+ * is never there by half, and its owner alone may open it.
  *
  * @returns The size of `out` in octets.
  * @throws {StoreError} Where there is no database at `path`, `out` exists, or either cannot be read or written.
@@ -72,7 +73,7 @@ function makeTemporary(out: string): string {
     const folder = folderProblem(out);
     if (folder !== undefined) throw new StoreError(out, folder);
     const temporary = join(dirname(out), `.${basename(out)}.${crypto.randomUUID().slice(0, 8)}`);
-    Deno.openSync(temporary, { write: true, createNew: true }).close();
+    Deno.openSync(temporary, { write: true, createNew: true, mode: PRIVATE_MODE }).close();
     return temporary;
   });
 }

@@ -10,8 +10,9 @@ import type { FirewallRule } from "../../rules/firewall.ts";
 import type { FirewallRules, RouteConfig, StoredState } from "../config_types.ts";
 import { fileExists, fileIdentity } from "../file_access.ts";
 import type { Plan } from "../plan.ts";
+import { ensurePrivate, restrictToOwner } from "../private_file.ts";
 import { migrate, SCHEMA_VERSION, schemaVersion } from "./migrations.ts";
-import { StoreError, storeErrorOf, withStoreErrors } from "./store_error.ts";
+import { folderProblem, StoreError, storeErrorOf, withStoreErrors } from "./store_error.ts";
 import { memoryDatabase, readUnwritable } from "./stored_copy.ts";
 import {
   applyPlan,
@@ -93,7 +94,7 @@ export class Store {
   }
 
   /**
-   * Opens the database at `path`; makes an empty file where there is none.
+   * Opens the database at `path`; makes an empty file where there is none. Either is the owner's alone then.
    *
    * @throws {StoreError} Where it cannot be opened: its folder is missing, or the permission.
    */
@@ -354,7 +355,13 @@ export class Store {
 }
 
 /** Opens a database, of which nothing is read yet. */
+/**
+ * Opens a database that its owner alone may read: it says which hosts there are behind the proxy, and who may not come.
+ * SQLite gives the files that it makes beside it the rights of the database itself.
+ */
 function openDatabase(path: string, timeout: number): DatabaseSync {
+  if (folderProblem(path) === undefined) ensurePrivate(path);
+  for (const suffix of ["-wal", "-shm", "-journal"]) restrictToOwner(path + suffix);
   return new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout });
 }
 

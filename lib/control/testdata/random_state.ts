@@ -17,6 +17,7 @@ import {
   LOG_LEVELS,
   ROUTE_MODES,
   type RouteConfig,
+  SOCKET_MODES,
   type StoredState,
 } from "../config_types.ts";
 
@@ -84,12 +85,20 @@ export const settings: fc.Arbitrary<Omit<Config, "listeners">> = fc.record({
     rateLimit: fc.constantFrom(0, 1, 65_535),
     rateWindowMs: duration,
   }),
-  grpc: fc.option(fc.record({ addr: fc.constantFrom("/run/x.sock", "/a b/x.sock") }), { nil: undefined }),
+  grpc: fc.option(
+    fc.record({
+      addr: fc.constantFrom("/run/x.sock", "/a b/x.sock"),
+      mode: fc.constantFrom(...SOCKET_MODES),
+      group: fc.constantFrom("", "admins", "1001"),
+    }),
+    { nil: undefined },
+  ),
   metrics: fc.option(
     fc.record({
       addr: fc.constantFrom("127.0.0.1:9090", ":9091"),
       path: fc.constantFrom("/metrics", "/m%20"),
       dashboard: fc.boolean(),
+      hosts: fc.constantFrom([], ["a.example", "b.example"]),
     }),
     { nil: undefined },
   ),

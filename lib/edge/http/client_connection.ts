@@ -104,6 +104,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
   /** It was told that it ends, since the program does. */
   #dismissed = false;
   #over = false;
+  #cutFor: EndReason | undefined;
   deadline = 0;
   slot = -1;
 
@@ -144,6 +145,10 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
   /** What is spoken on it, of a connection that brings requests. */
   get protocol(): HttpProtocol {
     return this.#protocol ?? "http/1.1";
+  }
+
+  get cutFor(): EndReason | undefined {
+    return this.#cutFor;
   }
 
   /** The connection's route as it is now, where `hostname` is one of its names (RFC 9110 §7.4). */
@@ -255,9 +260,10 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
     else this.turn.deadlines.set(this, this.timeouts.idleMs);
   }
 
-  closed(error: string | undefined): void {
-    const reason = this.#idle ? "idle_timeout" : "closed";
-    this.#finish(error === undefined ? reason : "client_reset", error);
+  closed(error: string | undefined, isBreach: boolean): void {
+    const inOrder = this.#idle ? "idle_timeout" : "closed";
+    const broken = isBreach ? "protocol_error" : "client_reset";
+    this.#finish(error === undefined ? inOrder : broken, error);
   }
 
   /** No handshake, or no request, for too long. */
@@ -314,7 +320,10 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
     if (this.#over) return;
     this.#over = true;
     this.turn.deadlines.clear(this);
-    if (end !== "closed" && end !== "client_reset") this.#destroy();
+    if (end !== "closed" && end !== "client_reset" && end !== "protocol_error") {
+      this.#cutFor = end;
+      this.#destroy();
+    }
     this.#pools?.close("");
     this.#accepted.ended({
       reason: end,

@@ -8,7 +8,7 @@ import type { FieldList } from "../../wire/field_list.ts";
 import { type HttpPolicy, refusingPolicy } from "../../rules/http_policy.ts";
 import { fieldValue } from "../../wire/http_fields.ts";
 import { type Expirable, Timer } from "../deadlines.ts";
-import type { HttpProtocol, RequestEnd } from "../engine.ts";
+import type { EndReason, HttpProtocol, RequestEnd } from "../engine.ts";
 import type { EdgeTimeouts } from "../snapshot.ts";
 import { readAuthority } from "./authority.ts";
 import type { BackendPool, Requester, Waiter } from "./backend/pool.ts";
@@ -48,6 +48,8 @@ export interface ExchangeClient {
   /** The real client's IP address. */
   readonly address: string;
   readonly protocol: HttpProtocol;
+  /** Why we cut the connection, with the requests that were under way; `undefined` where we did not. */
+  readonly cutFor: EndReason | undefined;
   /** The connection's route as it is now, where `hostname` is one of its names (RFC 9110 §7.4). */
   routeFor(hostname: string | undefined): ServedRoute | undefined;
   /** Where requests of `route` are sent. */
@@ -170,8 +172,9 @@ export class Exchange implements StreamEvents, Expirable {
 
   failed({ kind, detail }: StreamFailure): void {
     this.#answer?.abandon();
-    if (this.#status === 0) this.#status = kind === "malformed" ? 400 : CLIENT_LEFT;
-    this.#finish(detail);
+    const { cutFor } = this.client;
+    if (this.#status === 0) this.#status = kind === "malformed" ? 400 : statusOfCut(cutFor);
+    this.#finish(cutFor === undefined ? detail : `the proxy ended the connection: ${cutFor}`);
   }
 
   /** Bytes of the answer have left. */
@@ -372,6 +375,13 @@ export class Exchange implements StreamEvents, Expirable {
       error,
     };
   }
+}
+
+/** What stands in place of the status of a request that was not answered before its connection ended. */
+function statusOfCut(cutFor: EndReason | undefined): number {
+  if (cutFor === undefined) return CLIENT_LEFT;
+  if (cutFor === "shutdown") return 503;
+  return cutFor === "internal_error" ? 500 : 408;
 }
 
 /** What the backend's stream tells of the answer to one attempt. */

@@ -151,6 +151,11 @@ export interface ServerConnectionEvents {
   headEnded(): void;
   /** A request began or ended: how many are under way. */
   activity(active: number): void;
-  /** It is over. @param error What the system or the peer's breach of the protocol was, if it was not in order. */
-  closed(error: string | undefined): void;
+  /**
+   * It is over.
+   *
+   * @param error What the system or the client's breach of the protocol was, if it was not in order.
+   * @param isBreach Whether it was ended for such a breach.
+   */
+  closed(error: string | undefined, isBreach: boolean): void;
 }

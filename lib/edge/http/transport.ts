@@ -44,8 +44,12 @@ export interface Transport {
   resume(): void;
   /** Sends what waits, and then says that no more comes. */
   end(): void;
-  /** Ends it at once. Nothing is told after it. */
-  destroy(): void;
+  /**
+   * Ends it at once. Nothing is told after it.
+   *
+   * @param isCut What was sent is not whole, and may look so: the peer is told by a reset, where the engine can.
+   */
+  destroy(isCut?: boolean): void;
   /** Ends it for what was thrown outside of an event, by a time-out or at the end of a turn: see {@linkcode FaultReport}. */
   fault(thrown: unknown): void;
 }

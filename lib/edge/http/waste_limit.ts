@@ -4,6 +4,7 @@
  * @module
  */
 
+import { LeakyBucket } from "./leaky_bucket.ts";
 import type { Turn } from "./turn.ts";
 
 /** So many at once: what a client that closes many pages, or has many deadlines pass, may well give up. */
@@ -12,24 +13,18 @@ const BURST = 500;
 const PER_SECOND = 100;
 
 /**
- * See the module: a leaky bucket of one connection. Nothing that the client does beside it makes up for what it wastes,
+ * See the module: a bucket of one connection. Nothing that the client does beside it makes up for what it wastes,
  * and so no mixture of requests, in whatever order, gets more past it (CVE-2023-44487, CVE-2025-8671).
  */
 export class WasteLimit {
-  readonly #turn: Turn;
-  #level = 0;
-  #since: number;
+  readonly #bucket: LeakyBucket;
 
   constructor(turn: Turn) {
-    this.#turn = turn;
-    this.#since = turn.now;
+    this.#bucket = new LeakyBucket(turn, PER_SECOND);
   }
 
   /** Counts a request that came to nothing by the client's doing. @returns Whether there are too many. */
   count(): boolean {
-    const { now } = this.#turn;
-    this.#level = Math.max(0, this.#level - (now - this.#since) * PER_SECOND / 1000) + 1;
-    this.#since = now;
-    return this.#level > BURST;
+    return this.#bucket.add() > BURST;
   }
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { BLOCKED, type End } from "../end.ts";
+import { BLOCKED, brokenOff, type End } from "../end.ts";
 import type { EndReason } from "../engine.ts";
 import type { RouteSnapshot } from "../snapshot.ts";
 import { type ClientHelloProgress, newClientHelloProgress, parseClientHello } from "../../wire/client_hello.ts";
@@ -16,6 +16,7 @@ import { CompactEndpoint } from "./compact_endpoint.ts";
 import { dialFailure, type DialledConnection, dialNext, type DialWorker } from "./dial.ts";
 import {
   EAGAIN,
+  EPIPE,
   EPOLLERR,
   EPOLLET,
   EPOLLHUP,
@@ -348,9 +349,10 @@ export class Connection implements DialledConnection, RelayedConnection {
     }
   }
 
-  /** A socket failed: its peer reset it. */
+  /** A socket failed: its peer reset it. With EPIPE, the kernel says that a FIN had come before, read or not. */
   broken(side: Relaying, errno: number): void {
-    this.finish({ reason: side === this.client ? "client_reset" : "backend_reset", detail: errorName(errno) });
+    const hadEnded = side.eof || errno === EPIPE;
+    this.finish({ reason: brokenOff(side === this.client, hadEnded), detail: errorName(errno) });
   }
 
   // ---- L7: TLS and HTTP ---------------------------------------------------------------------------------------------

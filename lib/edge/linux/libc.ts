@@ -14,6 +14,7 @@ export const EINTR = 4;
 export const EAGAIN = 11;
 export const ENFILE = 23;
 export const EMFILE = 24;
+export const EPIPE = 32;
 export const ENOBUFS = 105;
 export const ENOMEM = 12;
 export const ETIMEDOUT = 110;
@@ -30,7 +31,7 @@ const ERROR_NAMES: ReadonlyMap<number, string> = new Map([
   [13, "EACCES"],
   [ENFILE, "ENFILE"],
   [EMFILE, "EMFILE"],
-  [32, "EPIPE"],
+  [EPIPE, "EPIPE"],
   [97, "EAFNOSUPPORT"],
   [98, "EADDRINUSE"],
   [99, "EADDRNOTAVAIL"],

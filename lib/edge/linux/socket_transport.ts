@@ -108,12 +108,12 @@ export abstract class SocketTransport implements Transport, Handler, TurnTask {
     if (this.#waiting === undefined) this.#shutNow();
   }
 
-  destroy(): void {
+  destroy(isCut = false): void {
     if (this.over) return;
     this.over = true;
     this.#forgetWaiting();
     this.release();
-    this.thread.closeSocket(this, false);
+    this.thread.closeSocket(this, isCut);
   }
 
   fault(thrown: unknown): void {

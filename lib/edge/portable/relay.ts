@@ -6,7 +6,7 @@
 
 import type { BufferPool } from "../buffer_pool.ts";
 import type { Deadlines, Expirable } from "../deadlines.ts";
-import type { End } from "../end.ts";
+import { brokenOff, type End } from "../end.ts";
 import type { EdgeTimeouts } from "../snapshot.ts";
 import { messageOf } from "../thrown.ts";
 
@@ -64,7 +64,7 @@ async function read(connection: RelayedConnection, from: Deno.TcpConn, buffer: U
   try {
     return await from.read(buffer);
   } catch (error) {
-    connection.finish(brokenOff(connection, from, error));
+    connection.finish(endOf(connection, from, error));
     return null;
   }
 }
@@ -81,7 +81,7 @@ export async function writeAll(connection: RelayedConnection, to: Deno.TcpConn, 
     }
     return true;
   } catch (error) {
-    connection.finish(brokenOff(connection, to, error));
+    connection.finish(endOf(connection, to, error));
     return false;
   }
 }
@@ -91,14 +91,15 @@ async function closeWrite(connection: RelayedConnection, to: Deno.TcpConn): Prom
   try {
     await to.closeWrite();
   } catch (error) {
-    connection.finish(brokenOff(connection, to, error));
+    connection.finish(endOf(connection, to, error));
   }
 }
 
-/** A socket of the connection failed: its peer reset it, unless the connection was over before. */
-function brokenOff(connection: RelayedConnection, socket: Deno.TcpConn, error: unknown): End {
-  return {
-    reason: socket === connection.socket ? "client_reset" : "backend_reset",
-    detail: messageOf(error),
-  };
+/**
+ * A socket of the connection failed: its peer reset it, unless the connection was over before. The system says EPIPE
+ * where a FIN had come before.
+ */
+function endOf(connection: RelayedConnection, socket: Deno.TcpConn, error: unknown): End {
+  const hadEnded = error instanceof Deno.errors.BrokenPipe;
+  return { reason: brokenOff(socket === connection.socket, hadEnded), detail: messageOf(error) };
 }

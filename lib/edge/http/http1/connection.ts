@@ -90,10 +90,10 @@ export abstract class Http1Connection implements TransportEvents, Http1InputTake
     return this.incoming.feed(bytes.length <= room ? bytes : bytes.subarray(0, room));
   }
 
-  /** Takes and gives nothing any more. */
-  protected cut(): void {
+  /** Takes and gives nothing any more. @param isCut What was sent is not whole. */
+  protected cut(isCut = false): void {
     this.input.stop();
     this.output.discard();
-    this.transport.destroy();
+    this.transport.destroy(isCut);
   }
 }

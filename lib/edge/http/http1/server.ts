@@ -282,12 +282,13 @@ export class Http1ServerConnection extends Http1Connection implements ServerConn
     this.#reading = "over";
     this.#stream = undefined;
     this.#lingering.stop();
-    this.cut();
+    // Where its end is that of the connection, FIN would make a whole answer of it (RFC 9112 §9.8).
+    this.cut(stream !== undefined && !stream.isWaiting && !isWhole);
     if (stream !== undefined) {
       if (isWhole || failure === undefined) stream.finish();
       else stream.fail(failure);
       this.#events.activity(0);
     }
-    this.#events.closed(error);
+    this.#events.closed(error, false);
   }
 }

@@ -43,7 +43,7 @@ for (const [what, make] of Object.entries(FLOODS)) {
     const many = joined(...Array.from({ length: 100 }, () => one));
     for (let i = 0; i < 200; i++) peer.send(many);
     assert.match((await peer.told()).at(-1) ?? "", /^GOAWAY 5 ENHANCE_YOUR_CALM$/);
-    assert.equal(peer.log.at(-1), "closed ENHANCE_YOUR_CALM: too many frames to no purpose");
+    assert.equal(peer.log.at(-1), "closed for a breach: ENHANCE_YOUR_CALM: too many frames to no purpose");
   });
 }
 

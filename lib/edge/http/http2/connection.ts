@@ -98,7 +98,8 @@ export abstract class Http2Connection implements TransportEvents, StreamOwner {
   /** A stream is over. */
   protected abstract streamClosed(): void;
   /** The connection is over; its streams have failed. */
-  protected abstract connectionClosed(error: string | undefined): void;
+  /** @param isBreach Whether it was ended for a breach of the protocol by the peer. */
+  protected abstract connectionClosed(error: string | undefined, isBreach: boolean): void;
   /** The peer's SETTINGS came. @param first Whether none had come before. */
   protected abstract settingsReceived(settings: ReceivedSettings, first: boolean): void;
   protected pong(): void {}
@@ -193,7 +194,7 @@ export abstract class Http2Connection implements TransportEvents, StreamOwner {
   protected fail(code: ErrorCode, message: string): void {
     if (this.over) return;
     this.output.goAway(this.lastPeerStream, code);
-    this.#end(`${code}: ${message}`, `${code}: ${message}`);
+    this.#end(`${code}: ${message}`, `${code}: ${message}`, true);
   }
 
   /** Ends a connection that has nothing to do any more. */
@@ -201,9 +202,9 @@ export abstract class Http2Connection implements TransportEvents, StreamOwner {
     if (!this.over) this.#end("the connection has ended", undefined);
   }
 
-  #end(detail: string, error: string | undefined): void {
+  #end(detail: string, error: string | undefined, isBreach = false): void {
     this.output.flush();
-    this.#finish(detail, error);
+    this.#finish(detail, error, isBreach);
     this.transport.end();
     // Unread bytes would have the system reset the connection, and what was sent last be lost.
     if (this.#paused) this.transport.resume();
@@ -215,13 +216,13 @@ export abstract class Http2Connection implements TransportEvents, StreamOwner {
     if (this.#linger !== undefined) this.transport.turn.deadlines.clear(this.#linger);
   }
 
-  #finish(detail: string, error: string | undefined): void {
+  #finish(detail: string, error: string | undefined, isBreach = false): void {
     if (this.over) return;
     this.over = true;
     this.output.stop();
     this.#frames.stop();
     for (const stream of [...this.streams.values()]) stream.fail({ kind: "reset", detail });
-    this.connectionClosed(error);
+    this.connectionClosed(error, isBreach);
   }
 
   /** Whether a header block has begun and its end has not come. */

@@ -5,6 +5,7 @@
  */
 
 import { Http2Error } from "../../../wire/http2_frames.ts";
+import { LeakyBucket } from "../leaky_bucket.ts";
 import type { Turn } from "../turn.ts";
 
 /** So many at once, and so many a second, are taken for chatter, more for an attack. */
@@ -15,30 +16,23 @@ const PER_SECOND = 100;
 const PER_USEFUL = 4;
 
 /**
- * See the module: a leaky bucket, of which a connection that also does something is never full (CVE-2019-9512, 9515,
+ * See the module: a bucket that is never full on a connection which also does something (CVE-2019-9512, 9515,
  * 9518).
  */
 export class NoiseLimit {
-  readonly #turn: Turn;
-  #level = 0;
-  #since: number;
+  readonly #bucket: LeakyBucket;
 
   constructor(turn: Turn) {
-    this.#turn = turn;
-    this.#since = turn.now;
+    this.#bucket = new LeakyBucket(turn, PER_SECOND);
   }
 
   /** Counts a frame that does nothing useful by itself. @throws {Http2Error} If there are too many. */
   count(): void {
-    if (++this.#level < BURST) return;
-    const { now } = this.#turn;
-    this.#level = Math.max(0, this.#level - (now - this.#since) * PER_SECOND / 1000);
-    this.#since = now;
-    if (this.#level >= BURST) throw new Http2Error("ENHANCE_YOUR_CALM", "too many frames to no purpose");
+    if (this.#bucket.add() >= BURST) throw new Http2Error("ENHANCE_YOUR_CALM", "too many frames to no purpose");
   }
 
   /** A frame did something useful. */
   useful(): void {
-    this.#level = Math.max(0, this.#level - PER_USEFUL);
+    this.#bucket.take(PER_USEFUL);
   }
 }

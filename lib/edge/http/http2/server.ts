@@ -273,9 +273,9 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
     if (this.#draining && this.streams.size === 0 && this.#refusedAbove !== h2.MAX_WINDOW) this.endInOrder();
   }
 
-  protected connectionClosed(error: string | undefined): void {
+  protected connectionClosed(error: string | undefined, isBreach: boolean): void {
     this.#stopDrainTimer();
     this.#active = 0;
-    this.#events.closed(error);
+    this.#events.closed(error, isBreach);
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import assert from "node:assert/strict";
 import type { FieldList } from "../../../wire/field_list.ts";
 import * as h2 from "../../../wire/http2_frames.ts";
 import { Http2ServerConnection } from "../http2/server.ts";
@@ -56,7 +57,10 @@ export class Http2ServerPeer extends Http2Peer {
       headBegun: () => this.heads.push("begun"),
       headEnded: () => this.heads.push("ended"),
       activity: (active) => this.log.push(`activity ${active}`),
-      closed: (error) => this.log.push(error === undefined ? "closed" : `closed ${error}`),
+      closed: (error, isBreach) => {
+        assert.ok(!isBreach || error !== undefined);
+        this.log.push(error === undefined ? "closed" : `closed ${isBreach ? "for a breach: " : ""}${error}`);
+      },
     });
   }
 

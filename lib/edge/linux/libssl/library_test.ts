@@ -3,10 +3,11 @@ import { createPrivateKey } from "node:crypto";
 import { isInstalled } from "../../../../tests/harness/tools.ts";
 import { DEFAULT_TLS } from "../../tls_settings.ts";
 import { newTicketKey } from "../../ticket_key.ts";
+import { counting, NONE } from "../testdata/counting_libssl.ts";
 import { TestThread } from "../testdata/test_thread.ts";
 import { AUTHORITY, CERTIFICATE, TlsPair, TlsSide } from "../testdata/tls_pair.ts";
 import { ClientContext, sessionOf, type TlsSession } from "./client_context.ts";
-import { type Libssl, LibsslError, type LibsslFunctions, loadLibssl } from "./library.ts";
+import { LibsslError, loadLibssl } from "./library.ts";
 
 const onLinux = Deno.build.os === "linux";
 
@@ -85,37 +86,6 @@ linuxTest("certificates and keys that are not sound are refused, and no error is
   assert.equal(BigInt(loadLibssl().functions.ERR_peek_error()), 0n);
 });
 
-/** What is made with the one function is given up with the other. */
-const PAIRS = {
-  SSL_new: "SSL_free",
-  SSL_CTX_new: "SSL_CTX_free",
-  SSL_get1_session: "SSL_SESSION_free",
-  BIO_new_mem_buf: "BIO_free",
-  PEM_read_bio_X509: "X509_free",
-  PEM_read_bio_PrivateKey: "EVP_PKEY_free",
-} as const;
-
-/** A library that counts what is made and not given up yet; a null is neither. */
-function counting(libssl: Libssl): { readonly libssl: Libssl; readonly held: Record<string, number> } {
-  const held: Record<string, number> = {};
-  const functions: Record<string, unknown> = { ...libssl.functions };
-  for (const [make, free] of Object.entries(PAIRS)) {
-    held[make] = 0;
-    const [made, freed] = [functions[make], functions[free]];
-    if (typeof made !== "function" || typeof freed !== "function") throw new TypeError(make);
-    functions[make] = (...args: unknown[]) => {
-      const result: unknown = Reflect.apply(made, undefined, args);
-      if (result !== null) held[make] = (held[make] ?? 0) + 1;
-      return result;
-    };
-    functions[free] = (...args: unknown[]) => {
-      held[make] = (held[make] ?? 0) - 1;
-      return Reflect.apply(freed, undefined, args);
-    };
-  }
-  return { libssl: { ...libssl, functions: functions as unknown as LibsslFunctions }, held };
-}
-
 linuxTest("thousands of handshakes, good and bad, leave nothing of OpenSSL's behind", () => {
   using thread = new TestThread();
   const { libssl, held } = counting(loadLibssl());
@@ -147,5 +117,5 @@ linuxTest("thousands of handshakes, good and bad, leave nothing of OpenSSL's beh
     }
   };
   round(4_000);
-  assert.deepEqual(held, Object.fromEntries(Object.keys(PAIRS).map((make) => [make, 0])));
+  assert.deepEqual(held, NONE);
 });

@@ -18,6 +18,12 @@ const SSL_TLSEXT_ERR_OK = 0;
 const SSL_TLSEXT_ERR_ALERT_FATAL = 2;
 const OPENSSL_NPN_NEGOTIATED = 1;
 
+/**
+ * A FIN without close_notify is an end as one with it is: HTTP frames its messages itself. Otherwise OpenSSL would take it
+ * for a fault, and send no more of what the client still waits for: SSL_CTX_set_options(3).
+ */
+const SSL_OP_IGNORE_UNEXPECTED_EOF = 1n << 7n;
+
 /** One is enough for a client to come back; more are work that most connections have no use for. */
 const TICKETS = 1n;
 
@@ -76,6 +82,7 @@ export class ServerContext implements ServerTlsContext {
       useCertificates(this.#context, cert);
       useKey(this.#context, key);
       this.#nameSessions(cert);
+      tls.libssl.functions.SSL_CTX_set_options(this.#context.pointer, SSL_OP_IGNORE_UNEXPECTED_EOF);
       tls.libssl.functions.SSL_CTX_set_num_tickets(this.#context.pointer, TICKETS);
       tls.offerProtocols(this.#context.pointer);
       tls.tickets.install(this.#context.pointer);
