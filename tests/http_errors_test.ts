@@ -3,6 +3,7 @@ import { ADDR } from "./harness/admin.ts";
 import { type Answer, backendKeys, bytesOf, HttpBackend, L7, reflect, valuesOf, VERSIONS } from "./harness/http.ts";
 import { Backend, REFUSING } from "./harness/peers.ts";
 import { testEachEngine } from "./harness/proxy.ts";
+import { RecordingBackend } from "./harness/raw_backend.ts";
 import { END_HEADERS, headers, pseudo, RawHttp2Client } from "./harness/raw_http.ts";
 
 /** A page of the proxy's own; the request's line in the log tells the rest. */
@@ -74,6 +75,35 @@ testEachEngine("no spelling and no second User-Agent gets round a policy", async
   }
   const taken = { "user-agent": "curl", "x-key": "1", connection: "keep-alive, x-key" };
   await assertPage(l7, await client.ask({ headers: taken }), 403, /^policy require_header X-Key$/i);
+});
+
+testEachEngine("HTTP/2: a second User-Agent, in whatever order and case, gets round no policy", async () => {
+  await using backend = new RecordingBackend("h2c");
+  const policies = [
+    { type: "block_user_agent", value: "BadBot" },
+    { type: "block_user_agent_any_case", value: "scanner" },
+  ];
+  await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr, l7_policies: policies }]);
+  using client = await RawHttp2Client.connect(l7);
+  const cases: readonly (readonly [agents: readonly string[], policy: string | undefined])[] = [
+    [["curl", "BadBot/1"], "block_user_agent BadBot"],
+    [["BadBot/1", "curl"], "block_user_agent BadBot"],
+    [["", "curl", "a BadBot"], "block_user_agent BadBot"],
+    [["curl", "SCANNER"], "block_user_agent_any_case scanner"],
+    [["Scanner", "curl"], "block_user_agent_any_case scanner"],
+    [["curl", "badbot"], undefined],
+    [["Bad", "Bot"], undefined], // two fields, of which neither has the value
+    [[], undefined],
+  ];
+  for (const [i, [agents, policy]] of cases.entries()) {
+    const id = `case-${i}`;
+    const fields = agents.map((agent) => ["user-agent", agent] as const);
+    await client.send(headers(1 + 2 * i, [...pseudo(), ["x-request-id", id], ...fields]));
+    assert.equal(await client.outcome(1 + 2 * i), policy === undefined ? "200" : "403", agents.join(" | "));
+    const { error } = await l7.proxy.event("request", { request_id: id });
+    assert.equal(error, policy && `policy ${policy}`);
+  }
+  assert.equal(backend.begun, 3, "what a policy refuses does not reach the backend");
 });
 
 testEachEngine("an authority of another route, and one whose route is gone, is misdirected", async () => {

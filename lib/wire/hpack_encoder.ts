@@ -44,6 +44,7 @@ const NEVER_INDEXED = 0x10;
 
 /** All there is to know about a name: found with one look-up. */
 interface Name {
+  readonly name: string;
   readonly secret: boolean;
   readonly varies: boolean;
   readonly staticName: number;
@@ -57,6 +58,9 @@ interface Name {
 
 /** How many names an encoder knows: beyond it, those without an entry are forgotten. */
 const MAX_NAMES = 256;
+
+/** How many names of a block, from its first, are compared with those of the block before. */
+const MAX_RECENT = 32;
 
 /** Encodes the header blocks of one connection, one after the other. */
 export class HpackEncoder {
@@ -73,6 +77,8 @@ export class HpackEncoder {
   #smallest = MAX_TABLE_SIZE;
   #wanted = MAX_TABLE_SIZE;
   readonly #huffman: boolean;
+  /** The names of the last blocks by their places: the next block mostly has the same, and none needs to be looked up. */
+  readonly #recent: Name[] = [];
 
   /** @param huffman Whether strings are Huffman-coded where that is shorter: it costs as much as all the rest. */
   constructor(huffman = true) {
@@ -90,12 +96,15 @@ export class HpackEncoder {
    *
    * @param fields Names in lower case.
    * @param neverIndexed Names that must not enter a table on the way.
+   * @param place How many names and values of the block were in the lists before this one.
    */
-  encode(fields: FieldList, out: ByteWriter, neverIndexed?: ReadonlySet<string>): void {
+  encode(fields: FieldList, out: ByteWriter, neverIndexed?: ReadonlySet<string>, place = 0): void {
     if (this.#wanted !== this.#table.maxSize || this.#smallest < this.#table.maxSize) this.#resize(out);
     for (let i = 0; i < fields.length; i += 2) {
       const name = fields[i] ?? "";
-      this.#field(name, fields[i + 1] ?? "", neverIndexed?.has(name) ?? false, out);
+      let known = this.#recent[(place + i) >> 1];
+      if (known === undefined || known.name !== name) known = this.#lookUp(name, (place + i) >> 1);
+      this.#field(known, fields[i + 1] ?? "", neverIndexed?.has(name) ?? false, out);
     }
   }
 
@@ -108,10 +117,10 @@ export class HpackEncoder {
     this.#smallest = this.#wanted;
   }
 
-  #field(name: string, value: string, never: boolean, out: ByteWriter): void {
-    const known = this.#names.get(name) ?? this.#learn(name);
+  #field(known: Name, value: string, never: boolean, out: ByteWriter): void {
+    const { name } = known;
     if (never || known.secret || (name === "cookie" && value.length < SHORT_COOKIE)) {
-      return this.#literal(NEVER_INDEXED, 4, known, name, value, out);
+      return this.#literal(NEVER_INDEXED, 4, known, value, out);
     }
     if (!known.varies && known.newest >= 0) {
       const serial = known.value === value ? known.newest : known.values?.get(value);
@@ -122,9 +131,9 @@ export class HpackEncoder {
     // A name that is in no table yet enters it with its first value, and saves its octets from then on.
     const named = known.newest >= 0 || known.staticName > 0;
     if ((known.varies && named) || name.length + value.length > this.#table.maxSize / 2) {
-      return this.#literal(NOT_INDEXED, 4, known, name, value, out);
+      return this.#literal(NOT_INDEXED, 4, known, value, out);
     }
-    this.#literal(INDEXED, 6, known, name, value, out);
+    this.#literal(INDEXED, 6, known, value, out);
     if (!this.#table.insert(name, value)) return;
     const serial = this.#table.inserted - 1;
     if (known.newest >= 0) (known.values ??= new Map([[known.value, known.newest]])).set(value, serial);
@@ -132,11 +141,19 @@ export class HpackEncoder {
     known.value = value;
   }
 
+  #lookUp(name: string, place: number): Name {
+    const known = this.#names.get(name) ?? this.#learn(name);
+    if (place <= this.#recent.length && place < MAX_RECENT) this.#recent[place] = known; // never with a hole before it
+    return known;
+  }
+
   #learn(name: string): Name {
     if (this.#names.size >= MAX_NAMES) {
+      this.#recent.length = 0;
       for (const [other, { newest }] of this.#names) if (newest < 0) this.#names.delete(other);
     }
     const known = {
+      name,
       secret: SECRETS.has(name),
       varies: VARYING.has(name),
       staticName: STATIC_NAME_NUMBERS.get(name) ?? 0,
@@ -149,10 +166,10 @@ export class HpackEncoder {
     return known;
   }
 
-  #literal(kind: number, prefix: number, known: Name, name: string, value: string, out: ByteWriter): void {
+  #literal(kind: number, prefix: number, known: Name, value: string, out: ByteWriter): void {
     const index = known.staticName > 0 ? known.staticName : known.newest >= 0 ? this.#index(known.newest) : 0;
     integer(out, kind, prefix, index);
-    if (index === 0) this.#string(name, out);
+    if (index === 0) this.#string(known.name, out);
     this.#string(value, out);
   }
 

@@ -33,6 +33,9 @@ export class RecordingBackend implements AsyncDisposable {
   readonly #conns = new Set<Deno.Conn>();
   readonly #protocol: "h1" | "h2c";
   answer: Answering;
+  /** HTTP/2: what it says to the preface, and to PING; by default what RFC 9113 has it say. */
+  greeting: () => Uint8Array = () => joined(settings(), frame("SETTINGS", 1, 0));
+  pong: () => Uint8Array = () => frame("PING", 1, 0, new Uint8Array(8));
   #changed = Promise.withResolvers<void>();
   readonly #serving: Promise<void>;
 
@@ -83,7 +86,7 @@ export class RecordingBackend implements AsyncDisposable {
     this.#conns.add(conn);
     const heard = new Heard();
     this.heard.push(heard);
-    const reader = this.#protocol === "h1" ? new Http1Reader(heard) : new Http2Reader(heard);
+    const reader = this.#protocol === "h1" ? new Http1Reader(heard) : new Http2Reader(heard, this);
     const buffer = new Uint8Array(64 * 1024);
     try {
       for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
@@ -173,12 +176,14 @@ function bodyLength(head: string, rest: string): number | undefined {
 
 class Http2Reader {
   readonly #heard: Heard;
+  readonly #words: Pick<RecordingBackend, "greeting" | "pong">;
   #rest: Uint8Array = NOTHING;
   #prefaceLeft = 24;
   #lastStream = 0;
 
-  constructor(heard: Heard) {
+  constructor(heard: Heard, words: Pick<RecordingBackend, "greeting" | "pong">) {
     this.#heard = heard;
+    this.#words = words;
   }
 
   read(bytes: Uint8Array): Reading {
@@ -191,7 +196,7 @@ class Http2Reader {
       }
       rest = rest.slice(this.#prefaceLeft);
       this.#prefaceLeft = 0;
-      reply = joined(settings(), frame("SETTINGS", 1, 0));
+      reply = this.#words.greeting();
     }
     const answered: number[] = [];
     while (rest.length >= 9) {
@@ -209,7 +214,7 @@ class Http2Reader {
         this.#heard.whole++;
         answered.push(stream);
       }
-      if (type === TYPES.PING && flags === 0) reply = joined(reply, frame("PING", 1, 0, new Uint8Array(8)));
+      if (type === TYPES.PING && flags === 0) reply = joined(reply, this.#words.pong());
     }
     this.#rest = rest;
     return { reply, answered };

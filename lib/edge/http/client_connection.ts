@@ -114,7 +114,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
     this.#tls = tls;
     this.#startedAt = service.turn.now;
     service.turn.deadlines.set(this, service.timeouts.helloMs);
-    tls.handshake(this, service.counting(accepted.listener), (thrown) => this.#fault(thrown));
+    tls.handshake(this, service.counting(accepted.listener), (thrown) => this.fault(thrown));
   }
 
   secured(protocol: HttpProtocol): void {
@@ -307,11 +307,11 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
     try {
       action();
     } catch (thrown) {
-      this.#fault(thrown);
+      this.fault(thrown);
     }
   }
 
-  #fault(thrown: unknown): void {
+  fault(thrown: unknown): void {
     this.#service.fault(thrown);
     this.#finish("internal_error", undefined);
   }

@@ -60,6 +60,8 @@ export interface ExchangeClient {
   requestEnded(end: Omit<RequestEnd, "listener" | "route" | "client" | "protocol">): void;
   /** Does something that is this connection's alone: a fault in it ends it, and no other. */
   contain(action: () => void): void;
+  /** A fault of ours that {@linkcode contain} would catch: for what is called too often to be given a function. */
+  fault(thrown: unknown): void;
 }
 
 /**
@@ -413,7 +415,11 @@ class Answer implements Requester {
     this.head = this.exchange.head;
     this.stream = stream;
     this.#reused = reused;
-    this.#contain(() => this.exchange.sending(this));
+    try {
+      this.exchange.sending(this);
+    } catch (thrown) {
+      this.exchange.client.fault(thrown);
+    }
   }
 
   unavailable(error: DialError | "overloaded"): void {
@@ -421,23 +427,43 @@ class Answer implements Requester {
   }
 
   informational(head: ResponseHead): void {
-    this.#contain(() => this.exchange.informational(head));
+    try {
+      this.exchange.informational(head);
+    } catch (thrown) {
+      this.exchange.client.fault(thrown);
+    }
   }
 
   response(head: ResponseHead, end: boolean): void {
-    this.#contain(() => this.exchange.response(head, end));
+    try {
+      this.exchange.response(head, end);
+    } catch (thrown) {
+      this.exchange.client.fault(thrown);
+    }
   }
 
   data(bytes: Uint8Array): void {
-    this.#contain(() => this.exchange.answerData(bytes));
+    try {
+      this.exchange.answerData(bytes);
+    } catch (thrown) {
+      this.exchange.client.fault(thrown);
+    }
   }
 
   trailers(fields: FieldList): void {
-    this.#contain(() => this.exchange.answerEnd(fields));
+    try {
+      this.exchange.answerEnd(fields);
+    } catch (thrown) {
+      this.exchange.client.fault(thrown);
+    }
   }
 
   end(): void {
-    this.#contain(() => this.exchange.answerEnd(undefined));
+    try {
+      this.exchange.answerEnd(undefined);
+    } catch (thrown) {
+      this.exchange.client.fault(thrown);
+    }
   }
 
   failed(failure: StreamFailure): void {
@@ -445,7 +471,11 @@ class Answer implements Requester {
   }
 
   sent(bytes: number): void {
-    this.#contain(() => this.exchange.requestSent(bytes));
+    try {
+      this.exchange.requestSent(bytes);
+    } catch (thrown) {
+      this.exchange.client.fault(thrown);
+    }
   }
 
   /** A fault ends the client's connection: that to the backend may carry the requests of others. */

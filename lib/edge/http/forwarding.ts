@@ -43,11 +43,18 @@ const MAX_OWN_LENGTH = 31;
 /** What CGI and its successors make `_` of, so that the backend cannot tell it from `-` any more (RFC 3875 §4.1.18). */
 const FOLDED = /[^a-z0-9-]/;
 
+/** Names of such a length that are not: most requests have one or two, and always the same. Begun anew when full. */
+const OTHERS = new Set<string>();
+const MAX_OTHERS = 256;
+
 /** Whether a backend may take a name, in lower case, for one of {@linkcode OWN}. */
 function isOwn(name: string): boolean {
   const { length } = name;
-  if (length > MAX_OWN_LENGTH || (OWN_LENGTHS & (1 << length)) === 0) return false;
-  return OWN.has(name) || (FOLDED.test(name) && OWN.has(unfolded(name)));
+  if (length > MAX_OWN_LENGTH || (OWN_LENGTHS & (1 << length)) === 0 || OTHERS.has(name)) return false;
+  if (OWN.has(name) || (FOLDED.test(name) && OWN.has(unfolded(name)))) return true;
+  if (OTHERS.size >= MAX_OTHERS) OTHERS.clear();
+  OTHERS.add(name);
+  return false;
 }
 
 function unfolded(name: string): string {
@@ -74,7 +81,8 @@ export function forwardedRequest(head: RequestHead, { address, requestId }: Forw
   if (elements !== undefined) fields.push("forwarded", withElement(elements, address, head.authority));
   fields.push("x-forwarded-for", chain + address, "x-forwarded-proto", "https", "x-forwarded-host", head.authority);
   fields.push("x-real-ip", address, "x-request-id", requestId);
-  return { ...head, fields };
+  const { method, authority, path, protocol, neverIndexed, contentLength } = head;
+  return { method, authority, path, protocol, fields, neverIndexed, contentLength };
 }
 
 // RFC 7239 §4, with the spaces around ";" that many senders write.

@@ -179,7 +179,7 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
     const id = this.#nextId;
     this.#nextId += 2;
     const stream = new Http2ClientStream(this, id, events, head);
-    this.streams.set(id, stream);
+    this.streams.add(stream);
     this.output.headers(id, [pseudoFields(head, this.#scheme), head.fields], end, head.neverIndexed);
     if (end) stream.endWithHead();
     return stream;
@@ -266,7 +266,7 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   /** RFC 9113 §6.8: requests above the number were not looked at, and those below are answered yet. */
   protected goAway(lastStream: number, code: number): void {
     this.#draining = true;
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.values()) {
       if (stream.id > lastStream) {
         stream.fail({ kind: "refused", detail: `the backend is going away: ${h2.errorCodeName(code)}` });
       }

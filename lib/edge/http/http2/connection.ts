@@ -22,6 +22,7 @@ import { ResetStreams } from "./reset_streams.ts";
 import { SendFlow } from "./send_flow.ts";
 import { readSettings, type ReceivedSettings } from "./settings.ts";
 import { type Http2Stream, MAX_RECEIVE_WINDOW, type StreamOwner } from "./stream.ts";
+import { StreamTable } from "./stream_table.ts";
 import { HIGH_WATER, type Transport, type TransportEvents } from "../transport.ts";
 
 /** How long a peer may take to read the GOAWAY that ends its connection. */
@@ -53,7 +54,7 @@ export abstract class Http2Connection implements TransportEvents, StreamOwner {
   readonly output: Http2Output;
   readonly sendFlow: SendFlow;
   protected readonly transport: Transport;
-  protected readonly streams: Map<number, Http2Stream> = new Map();
+  protected readonly streams: StreamTable<Http2Stream> = new StreamTable();
   protected readonly noise: NoiseLimit;
   readonly #frames = new FrameReader((type, flags, id, payload) => this.#frame(type, flags, id, payload));
   readonly #blocks = new HeaderBlocks();
@@ -135,7 +136,7 @@ export abstract class Http2Connection implements TransportEvents, StreamOwner {
 
   /** A stream is over. */
   forget(stream: Http2Stream): void {
-    this.streams.delete(stream.id);
+    this.streams.delete(stream);
     this.sendFlow.forget(stream);
     if (!this.over) this.streamClosed();
   }
@@ -221,7 +222,7 @@ export abstract class Http2Connection implements TransportEvents, StreamOwner {
     this.over = true;
     this.output.stop();
     this.#frames.stop();
-    for (const stream of [...this.streams.values()]) stream.fail({ kind: "reset", detail });
+    for (const stream of this.streams.values()) stream.fail({ kind: "reset", detail });
     this.connectionClosed(error, isBreach);
   }
 

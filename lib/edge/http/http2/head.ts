@@ -26,24 +26,30 @@ type NameKind = "ordinary" | "host" | "te" | "expect" | "connection" | "";
  * that belong to a single connection of HTTP/1.1 are known from the start (RFC 9113 §8.2.2).
  */
 interface KnownName {
+  readonly name: string;
   readonly kind: NameKind;
   /** The last value of it that was found sound: most come again and again, as the very same string of a table. */
   sound: string;
 }
-const known = (kind: NameKind): KnownName => ({ kind, sound: "" });
+const known = (name: string, kind: NameKind): KnownName => ({ name, kind, sound: "" });
 const KNOWN_NAMES = new Map<string, KnownName>([
-  ["connection", known("connection")],
-  ["keep-alive", known("connection")],
-  ["proxy-connection", known("connection")],
-  ["transfer-encoding", known("connection")],
-  ["upgrade", known("connection")],
-  ["te", known("te")],
-  ["expect", known("expect")],
-  ["host", known("host")],
-]);
-const NO_NAME = known("");
+  known("connection", "connection"),
+  known("keep-alive", "connection"),
+  known("proxy-connection", "connection"),
+  known("transfer-encoding", "connection"),
+  known("upgrade", "connection"),
+  known("te", "te"),
+  known("expect", "expect"),
+  known("host", "host"),
+].map((name) => [name.name, name]));
+const NO_NAME = known("", "");
 const MAX_KNOWN_NAMES = 1024;
 const MAX_KNOWN_LENGTH = 40;
+
+/** Names by their places in the last heads: the next one mostly has the same, and none needs to be looked up. */
+const REQUEST_NAMES: KnownName[] = [];
+const RESPONSE_NAMES: KnownName[] = [];
+const MAX_PLACES = 32;
 
 /** The pseudo-header fields that were there (RFC 9113 §8.3). */
 interface Pseudo {
@@ -73,7 +79,7 @@ export function readRequestHead(block: HeaderBlock): RequestHead | MalformedHead
   }
   if (scheme !== undefined && !isScheme(scheme)) return { malformed: "bad_scheme" };
   if (path !== undefined && !isPath(path, method)) return { malformed: "bad_path" };
-  const fields = readFields(block.fields, pseudo.end);
+  const fields = readFields(block.fields, pseudo.end, REQUEST_NAMES);
   if ("malformed" in fields) return fields;
   if (fields.isExpectationUnmet) return { malformed: "expectation", status: 417 };
   const authority = pseudo.authority ?? fields.host;
@@ -94,14 +100,14 @@ export function readResponseHead(block: HeaderBlock): ResponseHead | MalformedHe
   const { status = "" } = pseudo;
   // It is the only one of an answer, and thus what the list begins with.
   if (pseudo.end !== 2 || !/^[1-5]\d\d$/.test(status)) return { malformed: "bad_status" };
-  const fields = readFields(block.fields, pseudo.end);
+  const fields = readFields(block.fields, pseudo.end, RESPONSE_NAMES);
   if ("malformed" in fields) return fields;
   return { status: Number(status), fields: fields.list, neverIndexed: block.neverIndexed };
 }
 
 /** The fields behind a body: no pseudo-header fields, and those left out that may not be there. */
 export function readTrailers({ fields }: HeaderBlock): FieldList | MalformedHead {
-  const read = readFields(fields, 0);
+  const read = readFields(fields, 0, []);
   return "malformed" in read ? read : permittedTrailers(read.list);
 }
 
@@ -120,8 +126,9 @@ function readPseudo(fields: FieldList): Pseudo | MalformedHead {
     const name = fields[pseudo.end] ?? "";
     const value = fields[pseudo.end + 1] ?? "";
     if (name.charCodeAt(0) !== 0x3a) break;
-    if (!isFieldValue(value)) return { malformed: "bad_field_value" };
     const key = PSEUDO_KEYS.get(name);
+    // The others have rules of their own, which allow less.
+    if ((key === undefined || key === "protocol") && !isFieldValue(value)) return { malformed: "bad_field_value" };
     if (key === undefined) pseudo.unknown = true;
     else if (pseudo[key] !== undefined) return { malformed: "pseudo_field_twice" };
     else pseudo[key] = value;
@@ -147,7 +154,7 @@ interface ReadFields {
 }
 
 /** Checks fields. */
-function readFields(fields: FieldList, start: number): ReadFields | MalformedHead {
+function readFields(fields: FieldList, start: number, recent: KnownName[]): ReadFields | MalformedHead {
   if (fields.length - start > HEAD_LIMITS.maxFields * 2 && countFields(fields, start) > HEAD_LIMITS.maxFields) {
     return { malformed: "too_many_fields", status: 431 };
   }
@@ -157,7 +164,8 @@ function readFields(fields: FieldList, start: number): ReadFields | MalformedHea
   for (let i = start; i < fields.length; i += 2) {
     const name = fields[i] ?? "";
     const value = fields[i + 1] ?? "";
-    const known = KNOWN_NAMES.get(name) ?? newName(name);
+    let known = recent[(i - start) >> 1];
+    if (known === undefined || known.name !== name) known = lookUp(name, (i - start) >> 1, recent);
     const { kind } = known;
     if (kind === "") return { malformed: "bad_field_name" };
     if (value !== known.sound) {
@@ -186,10 +194,16 @@ function countFields(fields: FieldList, start: number): number {
   return count + crumbs;
 }
 
+function lookUp(name: string, place: number, recent: KnownName[]): KnownName {
+  const known = KNOWN_NAMES.get(name) ?? newName(name);
+  if (place <= recent.length && place < MAX_PLACES && known.name === name) recent[place] = known;
+  return known;
+}
+
 /** A token without upper-case letters. */
 function newName(name: string): KnownName {
   if (!isToken(name) || /[A-Z]/.test(name)) return NO_NAME;
-  const ordinary = known("ordinary");
+  const ordinary = known(name, "ordinary");
   if (KNOWN_NAMES.size < MAX_KNOWN_NAMES && name.length <= MAX_KNOWN_LENGTH) KNOWN_NAMES.set(name, ordinary);
   return ordinary;
 }

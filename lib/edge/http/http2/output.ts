@@ -155,7 +155,11 @@ export class Http2Output implements TurnTask {
     const out = this.#out;
     const at = out.length;
     h2.writeFrameHeader(out, 0, h2.HEADERS, 0, id);
-    for (const fields of lists) this.#encoder.encode(fields, out, neverIndexed);
+    let place = 0;
+    for (const fields of lists) {
+      this.#encoder.encode(fields, out, neverIndexed, place);
+      place += fields.length;
+    }
     const length = out.length - at - h2.FRAME_HEADER_LENGTH;
     const endStream = end ? h2.END_STREAM : 0;
     if (length <= h2.MAX_FRAME_LENGTH) {

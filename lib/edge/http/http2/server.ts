@@ -218,7 +218,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
     const stream = new Http2ServerStream(this, id, head.protocol !== undefined);
     stream.expect(head.contentLength);
     stream.remoteEnded = end;
-    this.streams.set(id, stream);
+    this.streams.add(stream);
     this.noise.useful();
     this.#active++;
     this.#events.activity(this.#active);
