@@ -101,6 +101,10 @@ Deno.test("a client that knows only admin.proto adds a route and reads it back",
     backendProtocol: "BACKEND_PROTOCOL_UNSPECIFIED",
     backendCa: "",
     backendServerName: "",
+    backendPins: [],
+    backendTimeoutMs: 60_000,
+    backendMaxConnections: 1_024,
+    allowTrace: false,
     l7Policies: [],
   }]);
   assert.ok(client.localAddr);

@@ -47,6 +47,10 @@ Deno.test("routes are added, replaced, listed and removed, and serve at once", a
     backend_protocol: "",
     backend_ca: "",
     backend_server_name: "",
+    backend_pins: [],
+    backend_timeout: "1m",
+    backend_max_connections: 1_024,
+    allow_trace: false,
     l7_policies: [],
   };
   assert.deepEqual(added, done(JSON.stringify({ result: "added", route, replaced: null, warnings: [] })));

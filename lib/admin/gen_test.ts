@@ -142,7 +142,7 @@ Deno.test("whatever changes in a .proto file is noticed", () => {
     for (
       const [file, before, after] of [
         ["mc_proxy/v1/admin", "string tls_cert = 5;", "string tls_certificate = 5;"],
-        ["mc_proxy/v1/admin", "string tls_cert = 5;", "string tls_cert = 15;"],
+        ["mc_proxy/v1/admin", "string tls_cert = 5;", "string tls_cert = 99;"],
         ["mc_proxy/v1/admin", "string tls_cert = 5;", "bytes tls_cert = 5;"],
         ["mc_proxy/v1/admin", "string tls_cert = 5;", "optional string tls_cert = 5;"],
         ["mc_proxy/v1/admin", "string tls_cert = 5;", "repeated string tls_cert = 5;"],

@@ -9,7 +9,7 @@ import * as v from "valibot";
 import type { FirewallRule } from "../rules/firewall.ts";
 import type { CertificateTrial } from "./certificates.ts";
 import { problemOf, routeConfigOf } from "./config.ts";
-import { checkRoute, type Findings } from "./config_rules.ts";
+import { checkRoute, type Findings, namelessBackend } from "./config_rules.ts";
 import { l7PolicySchema, MAX_CONNECTIONS, routeSchema } from "./config_schema.ts";
 import type { ConfigProblem, L7PolicyConfig, RouteConfig } from "./config_types.ts";
 import { isHeaderName, readBlockedCidr, readBlockedIp, readCountry, readHostnamePattern } from "./config_values.ts";
@@ -30,6 +30,10 @@ export interface RouteInput {
   readonly backend_protocol: string;
   readonly backend_ca: string;
   readonly backend_server_name: string;
+  readonly backend_pins: readonly string[];
+  readonly backend_timeout: string;
+  readonly backend_max_connections: number;
+  readonly allow_trace: boolean;
   readonly l7_policies: readonly PolicyInput[];
 }
 
@@ -69,7 +73,8 @@ export function readRoute(input: RouteInput, trial: CertificateTrial, now = new 
   const files: Findings = { problems: [], warnings: [] };
   new RouteFiles(trial, now).check(route, "route", files);
   refuse(files.problems);
-  return { route, warnings: files.warnings.map(({ path, message }) => `${path}: ${message}`) };
+  const warnings = [...namelessBackend({ ...input }, "route"), ...files.warnings];
+  return { route, warnings: warnings.map(({ path, message }) => `${path}: ${message}`) };
 }
 
 /**

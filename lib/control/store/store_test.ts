@@ -21,6 +21,10 @@ function route(hostname: string, rest: Partial<RouteConfig> = {}): RouteConfig {
     backendProtocol: "",
     backendCa: "",
     backendServerName: "",
+    backendPins: [],
+    backendTimeoutMs: 60_000,
+    backendMaxConnections: 1_024,
+    allowTrace: false,
     l7Policies: [],
     ...rest,
   };
@@ -47,6 +51,10 @@ const FULL: StoredState = {
           backendProtocol: "http1",
           backendCa: "/ca",
           backendServerName: "n",
+          backendPins: [],
+          backendTimeoutMs: 60_000,
+          backendMaxConnections: 1_024,
+          allowTrace: false,
           l7Policies: [{ type: "require_header", value: "X" }, { type: "block_user_agent", value: "B" }, {
             type: "block_user_agent",
             value: "A",
