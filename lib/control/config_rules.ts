@@ -151,7 +151,7 @@ function checkFirewall(firewall: Table, { problems, warnings }: Findings): void 
 
 /** A group that may not use the socket is mostly meant to. */
 function checkSocket(grpc: unknown, { warnings }: Findings): void {
-  if (!isTable(grpc) || !isSet(grpc.group) || (grpc.mode !== undefined && grpc.mode !== "0600")) return;
+  if (!isTable(grpc) || !isSet("group", grpc.group) || (grpc.mode !== undefined && grpc.mode !== "0600")) return;
   warnings.push({ path: "grpc.group", message: 'has no effect where mode is "0600"; write mode = "0660"' });
 }
 

@@ -99,6 +99,9 @@ export class Exchange implements StreamEvents, Expirable {
   #isContentless = false;
   #isTunnel = false;
   #over = false;
+  #backendTimeoutMs = 0;
+  /** The request has come whole, and the head of its answer has not. */
+  #awaitsAnswer = false;
   deadline = 0;
   slot = -1;
 
@@ -120,16 +123,20 @@ export class Exchange implements StreamEvents, Expirable {
       if (head.protocol === undefined) return this.#refuse(405, "CONNECT");
       return this.#refuse(501, "CONNECT with a protocol other than websocket"); // RFC 9220 §3
     }
-    // The backend would send back what it got: cookies, and what proxies add (RFC 9110 §9.3.8).
-    if (head.method === "TRACE") return this.#refuse(405, "TRACE");
     const route = this.#route();
     if (route === undefined) return this.#refuse(421, "the authority is not of the connection's route");
+    // The backend would send back what it got: cookies, and what proxies add (RFC 9110 §9.3.8).
+    if (head.method === "TRACE" && !route.http.allowTrace) return this.#refuse(405, "TRACE");
     const policy = refusingPolicy(route.http.policies, head.fields);
     if (policy !== undefined) {
       this.client.policyBlocked(route, policy);
       return this.#refuse(403, `policy ${policy.type} ${policy.value}`);
     }
-    if (head.method === "OPTIONS" && !countForward(head.fields)) return this.#answerOptions();
+    if ((head.method === "OPTIONS" || head.method === "TRACE") && !countForward(head.fields)) {
+      return head.method === "OPTIONS" ? this.#answerOptions() : this.#refuse(405, "TRACE");
+    }
+    this.#backendTimeoutMs = route.http.backendTimeoutMs;
+    if (this.#requestEnded || head.protocol !== undefined) this.#awaitAnswer();
     this.#send(route);
   }
 
@@ -139,6 +146,13 @@ export class Exchange implements StreamEvents, Expirable {
     const fields = ["allow", ALLOWED_METHODS, "content-length", "0", "x-request-id", this.#requestId];
     this.stream.respond({ status: 200, fields, neverIndexed: undefined }, true);
     this.#finish(undefined);
+  }
+
+  /** The request is whole, or asks for a tunnel: its answer is the backend's turn. */
+  #awaitAnswer(): void {
+    if (this.#status !== 0 || this.#over) return;
+    this.#awaitsAnswer = true;
+    this.client.turn.deadlines.set(this, this.#backendTimeoutMs);
   }
 
   #route(): ServedRoute | undefined {
@@ -163,11 +177,13 @@ export class Exchange implements StreamEvents, Expirable {
   trailers(fields: FieldList): void {
     this.#requestEnded = true;
     this.#trailers = forwardedTrailers(fields);
+    this.#awaitAnswer();
     this.#bodyStream?.sendTrailers(this.#trailers);
   }
 
   end(): void {
     this.#requestEnded = true;
+    this.#awaitAnswer();
     this.#bodyStream?.sendEnd();
     this.#finishIfDone();
   }
@@ -215,6 +231,7 @@ export class Exchange implements StreamEvents, Expirable {
   }
 
   response(head: ResponseHead, end: boolean): void {
+    this.#awaitsAnswer = false;
     this.#progress();
     this.#backendMs = this.client.turn.now - this.#sentAt;
     if (head.upgradeIgnored && this.client.protocol !== "http/1.1") { // in HTTP/2 it would open a tunnel (RFC 8441 §5)
@@ -268,7 +285,7 @@ export class Exchange implements StreamEvents, Expirable {
 
   #expire(): void {
     if (this.#isContentless) return this.#leaveRest();
-    const error = "nothing has moved for idle_timeout";
+    const error = this.#awaitsAnswer ? "no answer came within backend_timeout" : "nothing has moved for idle_timeout";
     this.#answer?.abandon();
     if (this.#status === 0) return this.#refuse(this.#requestEnded ? 504 : 408, error);
     this.stream.reset("cancelled");
@@ -345,7 +362,8 @@ export class Exchange implements StreamEvents, Expirable {
   }
 
   #progress(): void {
-    this.client.turn.deadlines.extend(this, this.client.timeouts.idleMs);
+    const ms = this.#awaitsAnswer ? this.#backendTimeoutMs : this.client.timeouts.idleMs;
+    this.client.turn.deadlines.extend(this, ms);
   }
 
   #finish(error: string | undefined): void {

@@ -176,7 +176,8 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
     let key = this.#keys.get(route);
     if (key === undefined) {
       const { backendTls, backendProtocol, backendCa, backendServerName, backendPins } = route.http;
-      key = JSON.stringify([route.backend, backendTls, backendProtocol, backendCa, backendServerName, backendPins]);
+      const tls = [backendTls, backendProtocol, backendCa, backendServerName, backendPins];
+      key = JSON.stringify([route.backend, ...tls, route.http.backendMaxConnections]);
       this.#keys.set(route, key);
     }
     return key;
@@ -219,6 +220,7 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
       ...unused !== undefined && { unused },
       dial: this.#options.dial,
       connectMs: this.timeouts.connectMs,
+      maxConnections: route.http.backendMaxConnections,
       turn: this.turn,
       addresses: () => this.#backends.get(name) ?? [],
       dialled: (seconds) => counters.dialled(rows.backend, seconds),

@@ -14,9 +14,6 @@ import { Http2ClientConnection, type Http2ClientOptions } from "../http2/client.
 import type { Turn } from "../turn.ts";
 import type { ClientConnectionEvents, ClientStreamEvents, HttpStream, RequestHead } from "../message.ts";
 
-/** Connections of one pool at once, those that are being dialled included. */
-const MAX_CONNECTIONS = 256;
-
 /** Requests of one pool that wait for a connection: more are answered with 503. */
 const MAX_WAITING = 1_024;
 
@@ -43,6 +40,8 @@ export interface PoolOptions {
   /** What goes before everything else on a connection: a PROXY header. */
   readonly prefix: Uint8Array<ArrayBuffer> | undefined;
   readonly connectMs: number;
+  /** Connections at once, those that are being dialled included. */
+  readonly maxConnections: number;
   readonly turn: Turn;
   readonly addresses: () => readonly Endpoint[];
   /** A connection was made, after so many seconds. */
@@ -204,7 +203,7 @@ export class BackendPool {
       this.#refuseWaiting(new DialError("unreachable", message), isWebSocket);
     }
     const wanted = http1 || websocket ? this.#waiting.size : 1;
-    const room = MAX_CONNECTIONS - this.#connections.length - this.#dialling;
+    const room = this.#options.maxConnections - this.#connections.length - this.#dialling;
     const more = Math.min(wanted - this.#pending, room);
     for (let i = 0; i < more; i++) this.#dial(websocket && (backendTls || backendProtocol === ""));
   }
