@@ -4,7 +4,7 @@
 
 FROM --platform=$BUILDPLATFORM denoland/deno:2.9.6 AS build
 WORKDIR /src
-COPY deno.json deno.lock main.ts ./
+COPY deno.json deno.lock package.json main.ts ./
 COPY lib lib
 COPY scripts/program.ts scripts/program.ts
 COPY scripts/compile scripts/compile

@@ -1,74 +1,90 @@
 /** The admin API as a gRPC client sees it that knows only the .proto files, and those that it finds by reflection. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
+import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import {
-  Client,
-  type ClientReadableStream,
-  credentials,
-  makeGenericClientConstructor,
-  Metadata,
-  type ServiceClientConstructor,
-  type ServiceError,
-  status,
-} from "@grpc/grpc-js";
-import { loadSync, type Options, type ServiceDefinition } from "@grpc/proto-loader";
-import { createFileRegistry, fromBinary } from "@bufbuild/protobuf";
+  create,
+  createFileRegistry,
+  type DescMessage,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  fromBinary,
+  type JsonValue,
+  type MessageInitShape,
+  type MessageShape,
+  toJson,
+} from "@bufbuild/protobuf";
 import {
   anyUnpack,
   type DescriptorProto,
   type FileDescriptorProto,
   FileDescriptorProtoSchema,
 } from "@bufbuild/protobuf/wkt";
-import { protoPath as healthProtoPath } from "grpc-health-check";
 import { BadRequestSchema } from "../lib/admin/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../lib/admin/gen/google/rpc/status_pb.ts";
+import { Health } from "../lib/admin/gen/grpc/health/v1/health_pb.ts";
+import {
+  ServerReflection,
+  ServerReflectionRequestSchema,
+  type ServerReflectionResponse,
+} from "../lib/admin/gen/grpc/reflection/v1/reflection_pb.ts";
+import { ProxyAdminService, type RouteMode } from "../lib/admin/gen/mc_proxy/v1/admin_pb.ts";
+import { methodDefinition } from "../lib/admin/grpc.ts";
 import { ADDR, administered } from "./harness/admin.ts";
 import { Backend, readExactly, sayHello } from "./harness/peers.ts";
+import { isInstalled, runTool } from "./harness/tools.ts";
 
-const PROTO = fileURLToPath(new URL("../proto", import.meta.url));
-const OPTIONS: Options = { enums: String, defaults: true, includeDirs: [PROTO] };
+const { method: admin } = ProxyAdminService;
+const { method: health } = Health;
 
-/** A client of one service, made from its .proto file. */
-function clientOf(protoFile: string, service: string, socket: string) {
-  const definition = loadSync(protoFile, OPTIONS)[service] as ServiceDefinition;
-  const Constructor: ServiceClientConstructor = makeGenericClientConstructor(definition, service);
-  const client = new Constructor(`unix:${socket}`, credentials.createInsecure());
-  return {
-    /** A unary call. */
-    call(method: string, request: object): Promise<Record<string, unknown>> {
-      const { path, requestSerialize, responseDeserialize } = methodOf(definition, method);
-      const { promise, resolve, reject } = Promise.withResolvers<Record<string, unknown>>();
-      client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, (error, answer) => {
-        if (error === null) resolve(answer as Record<string, unknown>);
-        else reject(error);
-      });
-      return promise;
-    },
-    /** A call whose answers stream. */
-    stream(method: string, request: object): ClientReadableStream<Record<string, unknown>> {
-      const { path, requestSerialize, responseDeserialize } = methodOf(definition, method);
-      return client.makeServerStreamRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        request,
-      ) as ClientReadableStream<
-        Record<string, unknown>
-      >;
-    },
-    [Symbol.dispose]: () => client.close(),
-  };
-}
+/** A client that has nothing of `AdminClient`; answers are as protobuf writes them in JSON, fields at their defaults too. */
+class RawClient extends Client {
+  constructor(socket: string) {
+    super(`unix:${socket}`, credentials.createInsecure());
+  }
 
-function methodOf(definition: ServiceDefinition, name: string) {
-  const method = definition[name];
-  assert.ok(method, name);
-  return method;
-}
+  /** A unary call. */
+  async call<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+  ): Promise<JsonValue> {
+    const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
+    const { promise, resolve, reject } = Promise.withResolvers<MessageShape<O>>();
+    this.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      create(method.input, request),
+      (error, answer) => {
+        if (error !== null) reject(error);
+        else if (answer !== undefined) resolve(answer);
+      },
+    );
+    return toJson(method.output, await promise, { alwaysEmitImplicit: true });
+  }
 
-function adminOf(socket: string) {
-  return clientOf("mc_proxy/v1/admin.proto", "mc_proxy.v1.ProxyAdminService", socket);
+  /** A call whose answers stream. */
+  stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+  ) {
+    const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
+    const call = this.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      create(method.input, request),
+    );
+    call.on("error", () => {}); // that it is cancelled, or that the program ends
+    return {
+      next: async (): Promise<JsonValue> => toJson(method.output, (await once(call, "data"))[0]),
+      cancel: () => call.cancel(),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
 }
 
 /** The code and the fields at fault of a call that fails. */
@@ -83,15 +99,10 @@ async function refusal(call: Promise<unknown>): Promise<{ code: string; fields: 
 Deno.test("a client that knows only admin.proto adds a route and reads it back", async () => {
   using backend = new Backend();
   await using test = await administered();
-  using admin = adminOf(test.socket);
+  using client = new RawClient(test.socket);
   const route = { hostname: "a.test", backend: backend.addr };
-  const { replaced, warnings } = await admin.call("AddRoute", { listenerAddr: ADDR, route });
-  assert.deepEqual([replaced, warnings], [undefined, []]);
-  using client = await sayHello(test.proxy.address(), "a.test");
-  using served = await backend.accept();
-  await readExactly(served, 1);
-  const { routes } = await admin.call("ListRoutes", { listenerAddr: ADDR });
-  assert.deepEqual(routes, [{
+  const added = await client.call(admin.addRoute, { listenerAddr: ADDR, route });
+  const stored = {
     ...route,
     mode: "ROUTE_MODE_L4",
     sendProxyProtocol: false,
@@ -102,43 +113,53 @@ Deno.test("a client that knows only admin.proto adds a route and reads it back",
     backendCa: "",
     backendServerName: "",
     backendPins: [],
-    backendTimeoutMs: 60_000,
+    backendTimeout: "60s",
     backendMaxConnections: 1_024,
     allowTrace: false,
     l7Policies: [],
-  }]);
-  assert.ok(client.localAddr);
+  };
+  assert.deepEqual(added, { route: stored, warnings: [] }); // and nothing is replaced
+  using connected = await sayHello(test.proxy.address(), "a.test");
+  using served = await backend.accept();
+  await readExactly(served, 1);
+  assert.deepEqual(await client.call(admin.listRoutes, { listenerAddr: ADDR }), { routes: [stored] });
+  assert.ok(connected.localAddr);
 });
 
 Deno.test("the fields at fault come as a google.rpc.BadRequest, which every gRPC tool can read", async () => {
   await using test = await administered();
-  using admin = adminOf(test.socket);
-  const found = await refusal(admin.call("AddRoute", { listenerAddr: ADDR, route: { mode: 99 } }));
+  using client = new RawClient(test.socket);
+  const found = await refusal(client.call(admin.addRoute, { listenerAddr: ADDR, route: { mode: 99 as RouteMode } }));
   assert.deepEqual(found, { code: "INVALID_ARGUMENT", fields: ["route.hostname", "route.backend", "route.mode"] });
 });
 
 Deno.test("health is watched: serving, then not serving while the proxy drains", async () => {
   using backend = new Backend();
   await using test = await administered([{ hostname: "a.test", backend: backend.addr }]);
-  using health = clientOf(healthProtoPath, "grpc.health.v1.Health", test.socket);
+  using client = new RawClient(test.socket);
   const service = "mc_proxy.v1.ProxyAdminService";
-  assert.deepEqual(await health.call("Check", { service }), { status: "SERVING" });
-  assert.deepEqual(await health.call("Check", { service: "" }), { status: "SERVING" });
-  assert.equal((await refusal(health.call("Check", { service: "none" }))).code, "NOT_FOUND");
-  const unknown = health.stream("Watch", { service: "none" });
-  unknown.on("error", () => {}); // that it is cancelled
-  assert.deepEqual(await once(unknown, "data"), [{ status: "SERVICE_UNKNOWN" }]);
-  unknown.cancel();
+  const serving = { status: "SERVING" };
+  assert.deepEqual(await client.call(health.check, { service }), serving);
+  assert.deepEqual(await client.call(health.check, { service: "" }), serving);
+  assert.deepEqual(await client.call(health.list, {}), { statuses: { "": serving, [service]: serving } });
+  const unknown = await client.call(health.check, { service: "none" }).catch((error: ServiceError) => error);
+  assert.ok(unknown instanceof Error && "code" in unknown);
+  assert.deepEqual([unknown.code, unknown.details], [status.NOT_FOUND, "Health status unknown for service none"]);
+  const unknownWatch = client.stream(health.watch, { service: "none" });
+  assert.deepEqual(await unknownWatch.next(), { status: "SERVICE_UNKNOWN" });
+  unknownWatch.cancel();
 
-  const watch = health.stream("Watch", { service });
-  watch.on("error", () => {}); // the end of the program ends it
-  assert.deepEqual(await once(watch, "data"), [{ status: "SERVING" }]);
-  const client = await sayHello(test.proxy.address(), "a.test");
+  const watches = [service, ""].map((service) => client.stream(health.watch, { service }));
+  for (const watch of watches) assert.deepEqual(await watch.next(), serving);
+  const left = client.stream(health.watch, { service });
+  assert.deepEqual(await left.next(), serving);
+  left.cancel();
+  const connected = await sayHello(test.proxy.address(), "a.test");
   const served = await backend.accept();
   await readExactly(served, 1);
-  const changed = once(watch, "data");
+  const changed = Promise.all(watches.map((watch) => watch.next()));
   test.proxy.signal("SIGTERM");
-  assert.deepEqual(await changed, [{ status: "NOT_SERVING" }]);
+  assert.deepEqual(await changed, watches.map(() => ({ status: "NOT_SERVING" })));
   await test.proxy.event("draining");
   assert.equal((await test.admin.getStatus()).draining, true);
   assert.equal(await test.admin.isServing(), false);
@@ -146,37 +167,45 @@ Deno.test("health is watched: serving, then not serving while the proxy drains",
     code: "UNAVAILABLE",
     message: "the server is shutting down",
   });
-  client.close();
+  connected.close();
   served.close();
   assert.equal((await test.proxy.exit()).code, 0);
   assert.throws(() => Deno.lstatSync(test.socket), Deno.errors.NotFound);
 });
 
-Deno.test("a tool without .proto files finds every service and message by reflection", async () => {
+for (const version of ["v1", "v1alpha"]) {
+  Deno.test(`a tool without .proto files finds every service and message by reflection, ${version}`, () =>
+    findByReflection(version));
+}
+
+async function findByReflection(version: string): Promise<void> {
   await using test = await administered();
-  const reflection = loadSync("grpc/reflection/v1/reflection.proto", {
-    ...OPTIONS,
-    includeDirs: [fileURLToPath(new URL("testdata", import.meta.url))],
-  });
-  const definition = reflection["grpc.reflection.v1.ServerReflection"] as ServiceDefinition;
-  const { path, requestSerialize, responseDeserialize } = methodOf(definition, "ServerReflectionInfo");
-  const client = new Client(`unix:${test.socket}`, credentials.createInsecure());
-  const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata());
+  using client = new RawClient(test.socket);
+  const { path, requestSerialize, responseDeserialize } = methodDefinition(
+    ServerReflection.method.serverReflectionInfo,
+  );
+  const call = client.makeBidiStreamRequest(
+    path.replace("grpc.reflection.v1.", `grpc.reflection.${version}.`),
+    requestSerialize,
+    responseDeserialize,
+    new Metadata(),
+  );
   call.on("error", () => {}); // of an assertion that fails below
-  const ask = async (request: object): Promise<Record<string, Record<string, unknown>>> => {
+  const ask = async (messageRequest: Question): Promise<ServerReflectionResponse["messageResponse"]> => {
     const answer = once(call, "data");
-    call.write(request);
-    return (await answer)[0];
+    call.write(create(ServerReflectionRequestSchema, { messageRequest }));
+    return (await answer)[0].messageResponse;
   };
-  const { listServicesResponse } = await ask({ listServices: "" });
-  const services = (listServicesResponse?.["service"] as { name: string }[]).map(({ name }) => name).sort();
+  const listed = await ask({ case: "listServices", value: "" });
+  assert.ok(listed.case === "listServicesResponse");
+  const services = listed.value.service.map(({ name }) => name).sort();
   assert.deepEqual(services, ["grpc.health.v1.Health", "mc_proxy.v1.ProxyAdminService"]);
   const messages = ["mc_proxy.v1.Route", "google.rpc.BadRequest"];
   const entries = new Set<string>();
   for (const symbol of [...services, ...messages]) {
-    const { fileDescriptorResponse } = await ask({ fileContainingSymbol: symbol });
-    const files = (fileDescriptorResponse?.["fileDescriptorProto"] as Uint8Array[])
-      .map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
+    const found = await ask({ case: "fileContainingSymbol", value: symbol });
+    assert.ok(found.case === "fileDescriptorResponse", symbol);
+    const files = found.value.fileDescriptorProto.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
     const names = files.map((file) => file.package);
     assert.ok(names.includes(symbol.slice(0, symbol.lastIndexOf("."))), `${symbol}: ${names}`);
     const [file] = files;
@@ -197,8 +226,28 @@ Deno.test("a tool without .proto files finds every service and message by reflec
   const ended = once(call, "status");
   call.end();
   assert.equal((await ended)[0].code, status.OK);
-  client.close();
+}
+
+Deno.test({
+  name: "grpcurl lists, describes and calls what the server speaks (needs grpcurl)",
+  ignore: !isInstalled("grpcurl"),
+  async fn() {
+    await using test = await administered();
+    const grpcurl = async (args: readonly string[], ...what: readonly string[]) => {
+      const own = ["-plaintext", "-authority", "localhost", ...args];
+      const { code, stdout, stderr } = await runTool("grpcurl", [...own, `unix://${test.socket}`, ...what]);
+      assert.deepEqual([code, stderr], [0, ""]);
+      return stdout;
+    };
+    assert.equal(await grpcurl([], "list"), "grpc.health.v1.Health\nmc_proxy.v1.ProxyAdminService\n");
+    assert.match(await grpcurl([], "describe", "grpc.health.v1.Health"), /^ {2}rpc Watch \(/m);
+    assert.match(await grpcurl([], "describe", "mc_proxy.v1.Route.hostname"), /^string hostname = 1;$/m);
+    const asked = ["-d", '{"service":"mc_proxy.v1.ProxyAdminService"}'];
+    assert.deepEqual(JSON.parse(await grpcurl(asked, "grpc.health.v1.Health/Check")), { status: "SERVING" });
+  },
 });
+
+type Question = NonNullable<MessageInitShape<typeof ServerReflectionRequestSchema>["messageRequest"]>;
 
 /**
  * That the entries of maps are named as descriptor.proto has it: the field's name in CamelCase, and `Entry`. Readers

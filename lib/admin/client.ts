@@ -20,7 +20,6 @@ import {
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
-import { service as healthService } from "grpc-health-check";
 import type { Applied, ApplyOptions } from "../control/administration.ts";
 import type { L7PolicyConfig, RouteConfig, StoredState } from "../control/config_types.ts";
 import { printable } from "../control/quote.ts";
@@ -42,6 +41,7 @@ import { appliedOf, applyRequest } from "./convert_apply.ts";
 import { durationOf, statsOfMessage } from "./convert_stats.ts";
 import { violationsOf } from "./errors.ts";
 import type { HandoverRequest } from "../control/handover.ts";
+import { Health, HealthCheckResponse_ServingStatus } from "./gen/grpc/health/v1/health_pb.ts";
 import { type BeginHandoverResponse, ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { methodDefinition } from "./grpc.ts";
 
@@ -348,9 +348,8 @@ export class AdminClient implements Disposable {
 
   /** Whether the server serves as it should; not while it shuts down. By `grpc.health.v1.Health`. */
   async isServing(): Promise<boolean> {
-    const check = healthService["Check"] as MethodDefinition<{ service: string }, { status: string }>;
-    const { status } = await this.#unary(check, { service: ProxyAdminService.typeName });
-    return status === "SERVING";
+    const { status } = await this.#call(Health.method.check, { service: ProxyAdminService.typeName });
+    return status === HealthCheckResponse_ServingStatus.SERVING;
   }
 
   /** Whether the server serves, and why not; of a server of an older version, no reason is told. */

@@ -17,7 +17,6 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import type { GenService } from "@bufbuild/protobuf/codegenv2";
 import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 
 /** A method that takes one message, and answers with one or with a stream of them. */
@@ -55,12 +54,13 @@ export type Handlers<Methods extends ServedMethods> = {
 
 /** A method as grpc-js knows it. */
 export function methodDefinition<I extends DescMessage, O extends DescMessage>(
-  method: ServedMethod<I, O>,
+  method: DescMethod & { readonly input: I; readonly output: O },
 ): MethodDefinition<MessageShape<I>, MessageShape<O>> {
+  const { methodKind } = method;
   return {
     path: pathOf(method),
-    requestStream: false,
-    responseStream: method.methodKind === "server_streaming",
+    requestStream: methodKind === "client_streaming" || methodKind === "bidi_streaming",
+    responseStream: methodKind === "server_streaming" || methodKind === "bidi_streaming",
     requestSerialize: (message) => encode(method.input, message),
     requestDeserialize: (bytes) => fromBinary(method.input, bytes),
     responseSerialize: (message) => encode(method.output, message),
@@ -69,11 +69,15 @@ export function methodDefinition<I extends DescMessage, O extends DescMessage>(
 }
 
 /** A service as grpc-js knows it, under the names of its methods in TypeScript. */
-export function serviceDefinition<Methods extends ServedMethods>(service: GenService<Methods>): ServiceDefinition {
-  return Object.fromEntries(servedMethods(service).map((method) => [method.localName, methodDefinition(method)]));
+export function serviceDefinition({ methods }: DescService): ServiceDefinition {
+  return Object.fromEntries(methods.map((method) => [method.localName, methodDefinition(method)]));
 }
 
-/** The methods of a service. */
+/**
+ * The methods of a service, each of which takes one message.
+ *
+ * @throws {TypeError} If one takes a stream.
+ */
 export function servedMethods(service: DescService): ServedMethod[] {
   return service.methods.map((method) => {
     if (isServed(method)) return method;

@@ -4,8 +4,6 @@
  * @module
  */
 
-import { type DescFile, toBinary } from "@bufbuild/protobuf";
-import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import {
   type handleServerStreamingCall,
   type handleUnaryCall,
@@ -17,9 +15,6 @@ import {
   setLogVerbosity,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { ReflectionService } from "@grpc/reflection";
-import type { PackageDefinition } from "@grpc/proto-loader";
-import { Buffer } from "node:buffer";
 import type { AcceptEvents } from "../control/accept_loop.ts";
 import { isUnwritable } from "../control/file_access.ts";
 import { orAborted } from "../control/metrics/intervals.ts";
@@ -32,6 +27,7 @@ import { file_grpc_health_v1_health } from "./gen/grpc/health/v1/health_pb.ts";
 import { file_mc_proxy_v1_admin, ProxyAdminService } from "./gen/mc_proxy/v1/admin_pb.ts";
 import { type ServedMethod, servedMethods, serviceDefinition } from "./grpc.ts";
 import { HealthService } from "./health_service.ts";
+import { Reflection } from "./reflection.ts";
 import { type Administered, makeHandlers } from "./service.ts";
 import { AdminSocket, type SocketRights } from "./socket.ts";
 
@@ -43,6 +39,14 @@ const MAX_REQUEST = 32 * 1024 * 1024;
  * it closes is not told by GOAWAY, over which a client on Deno may fail as a server does: see `goaway_filter.ts`.
  */
 const CLOSE_MS = 100;
+
+/** What reflection tells of: the API, and what its errors and health are made of. */
+const REFLECTED = [
+  file_mc_proxy_v1_admin,
+  file_grpc_health_v1_health,
+  file_google_rpc_status,
+  file_google_rpc_error_details,
+];
 
 /** How soon to try again to make the socket. */
 const RETRY_OPEN_MS = 2_000;
@@ -86,7 +90,7 @@ export class AdminServer {
     this.#server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST });
     this.#server.addService(serviceDefinition(ProxyAdminService), this.#implementation(administered, events));
     this.#health = new HealthService(administered.health, this.#server);
-    new ReflectionService(reflectedPackage()).addToServer(this.#server);
+    new Reflection(REFLECTED).addTo(this.#server);
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     this.#connections = new Connections((connection) => injector.injectConnection(connection), events);
   }
@@ -254,31 +258,4 @@ function write(call: ServerWritableStream<unknown, unknown>, message: unknown, s
   const { promise: written, resolve } = Promise.withResolvers<void>();
   call.write(message, () => resolve()); // that it failed is told as a cancellation
   return orAborted(written, signal);
-}
-
-/**
- * Every service and message, as the reflection service wants them: in the shape in which proto-loader gives them. They are
- * as protoc describes them; proto-loader itself misnames the entries of maps, and descriptors with such are refused by
- * every other implementation.
- */
-function reflectedPackage(): PackageDefinition {
-  const files = [
-    file_mc_proxy_v1_admin,
-    file_grpc_health_v1_health,
-    file_google_rpc_status,
-    file_google_rpc_error_details,
-  ];
-  const fileDescriptorProtos = [...withDependencies(files)].map(({ proto }) =>
-    Buffer.from(toBinary(FileDescriptorProtoSchema, proto))
-  );
-  const format = "Protocol Buffer 3 EnumDescriptorProto"; // of these entries, only the files are looked at
-  return { [ProxyAdminService.typeName]: { format, type: {}, fileDescriptorProtos } };
-}
-
-function withDependencies(files: readonly DescFile[], found = new Set<DescFile>()): Set<DescFile> {
-  for (const file of files) {
-    withDependencies(file.dependencies, found);
-    found.add(file);
-  }
-  return found;
 }

@@ -81,13 +81,14 @@ const L7_ONLY = [
 
 /**
  * Warns of a route whose backend gets no server name with its ClientHello; `at` is the route's own path. Nothing is
- * wrong about it: a backend may have a certificate for its address.
+ * wrong about it: a backend may have a certificate for its address, or be known by its key.
  */
 export function namelessBackend(route: Table, at: string): ConfigProblem[] {
+  if (route.mode !== "l7" || route.backend_tls !== true) return [];
+  if (isSet("backend_server_name", route.backend_server_name)) return [];
+  // Of pins alone, the key decides: whoever writes them has seen what the backend shows.
+  if (isSet("backend_pins", route.backend_pins) && !isSet("backend_ca", route.backend_ca)) return [];
   const { host = "" } = parseHostPort(read(route, "backend", readBackend) ?? "") ?? {};
-  if (route.mode !== "l7" || route.backend_tls !== true || isSet("backend_server_name", route.backend_server_name)) {
-    return [];
-  }
   if (parseIpAddress(host) === undefined) return [];
   const message = `is not there and backend is an IP address, so no server name (SNI) is sent, and a backend with ` +
     `virtual hosts refuses; write its name, or "{host}" for the one that the client asks for`;

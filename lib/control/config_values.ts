@@ -4,6 +4,7 @@
  * @module
  */
 
+import { REQUEST_HOST } from "../edge/snapshot.ts";
 import { TLS12_CIPHERS, TLS13_CIPHERS } from "../edge/tls_settings.ts";
 import { formatCidr, parseCidr } from "../rules/cidr_set.ts";
 import { isCountryCode } from "../rules/country_codes.ts";
@@ -56,18 +57,13 @@ export function readHostnamePattern(text: string): Reading<string> {
   );
 }
 
-/** The `backend_server_name` that stands for the name that the client asks for. */
-export const CLIENT_HOST = "{host}";
-
-/** The name that a backend's certificate must carry, `""` or {@linkcode CLIENT_HOST}. */
+/** The name that a backend's certificate must carry, `""` or {@linkcode REQUEST_HOST}. */
 export function readServerName(text: string): Reading<string> {
-  if (text === CLIENT_HOST) return ok(text);
+  if (text === REQUEST_HOST) return ok(text);
   if (/[{}]/.test(text)) {
     return wrong(
-      `${quote(text)} is no host name: braces are known in ${
-        quote(CLIENT_HOST)
-      } alone, the name that the client asks ` +
-        `for; write that, or for example "backend.example.net"`,
+      `${quote(text)} is not a host name; write ${quote(REQUEST_HOST)} for the name that the client asks for, or for ` +
+        'example "backend.example.net"',
     );
   }
   const name = text === "" ? "" : normalizeHostname(text);
@@ -93,7 +89,7 @@ export function readPin(text: string): Reading<string> {
     // What is not base64 is told below.
   }
   return wrong(
-    `${quote(text)} is no pin; write the SHA-256 of the public key, 32 bytes in base64, for example ` +
+    `${quote(text)} is not a pin; write the SHA-256 of the public key, 32 bytes in base64, for example ` +
       '"sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="',
   );
 }

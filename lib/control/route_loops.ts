@@ -9,7 +9,7 @@ import { RouteTable } from "../rules/route_table.ts";
 import { formatIpAddress, type IpAddress, isIpv4, parseIpAddress } from "../wire/ip_address.ts";
 import { parseHostPort } from "../wire/socket_address.ts";
 import type { ConfigProblem, ListenerConfig, RouteConfig } from "./config_types.ts";
-import { CLIENT_HOST } from "./config_values.ts";
+import { REQUEST_HOST } from "../edge/snapshot.ts";
 import { bindingOf } from "./listen_conflicts.ts";
 import { quote } from "./quote.ts";
 
@@ -138,7 +138,7 @@ function wayBack(start: RouteConfig, own: Listener, listeners: OwnListeners<List
 
 /** What a backend of an L7 route is asked for: no name, where it is given as an address. */
 function serverNameOf({ backend, backendServerName }: RouteConfig, asked: string | undefined): string | undefined {
-  if (backendServerName === CLIENT_HOST) return asked;
+  if (backendServerName === REQUEST_HOST) return asked;
   if (backendServerName !== "") return backendServerName;
   const host = parseHostPort(backend)?.host ?? "";
   return parseIpAddress(host) === undefined ? host : undefined;

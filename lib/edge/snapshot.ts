@@ -58,6 +58,9 @@ export interface ListenerSnapshot {
   readonly routes: readonly RouteSnapshot[];
 }
 
+/** The {@linkcode HttpRoute.backendServerName} that stands for the host of each request. */
+export const REQUEST_HOST = "{host}";
+
 /** One route. */
 export interface RouteSnapshot {
   /** An exact host name, `*.suffix` or `*`, normalised. */
@@ -86,7 +89,7 @@ export interface HttpRoute {
   readonly backendPins: readonly string[];
   /** From the end of a request to the head of its answer, in milliseconds. */
   readonly backendTimeoutMs: number;
-  /** Connections of one worker to the backend, at least 1. */
+  /** Connections of one worker to the backend, at least 1; as many again that are taken up for long. */
   readonly backendMaxConnections: number;
   /** Whether TRACE reaches the backend. */
   readonly allowTrace: boolean;

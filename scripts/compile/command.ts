@@ -11,17 +11,12 @@ import type { Target } from "./base.ts";
 export const WORKER_MODULE = "lib/edge/linux/worker.ts";
 
 /**
- * Folders of npm packages that stay out: `deno compile` takes whole packages, optional peers and tests included.
+ * Folders of npm packages that stay out: `deno compile` takes whole packages, tests included.
  *
- * `typescript` is a peer of valibot's for its types, and two thirds of the size. The numbers in bintrees' tests are taken
- * for a program, over which the parser of Deno 2.9 overflows its stack, and that ends the compiling.
+ * The numbers in bintrees' tests are taken for a program, over which the parser of Deno 2.9 overflows its stack, and that
+ * ends the compiling.
  */
-const LEFT_OUT: readonly (readonly [name: string, folder: string])[] = [
-  ["typescript", ""],
-  ["@types/node", ""],
-  ["undici-types", ""],
-  ["bintrees", "/test"],
-];
+const LEFT_OUT: readonly (readonly [name: string, folder: string])[] = [["bintrees", "/test"]];
 
 /** What to compile. */
 export interface Compilation {

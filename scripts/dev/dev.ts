@@ -16,7 +16,8 @@ import type { Backend } from "./backend.ts";
 import { startEchoBackend, startPageBackend } from "./backends.ts";
 import { keepAuthority, keepCertificate } from "./certificate_folder.ts";
 import { callerFolder, DEFAULT_PORT, folderOf } from "./folder.ts";
-import { ECHO_SERVICE, startGrpcBackend } from "./grpc/grpc_backend.ts";
+import { Echo } from "./grpc/gen/echo_pb.ts";
+import { startGrpcBackend } from "./grpc/grpc_backend.ts";
 import { ROOT } from "../program.ts";
 import { startProxy } from "./proxy_process.ts";
 
@@ -194,7 +195,7 @@ These hosts' TLS ends at the proxy, which forwards HTTP (L7): HTTP/2, HTTP/1.1, 
   curl --cacert ${ca} --http1.1 ${app}api/request
   curl --cacert ${ca} -N ${app}events
   ${say} hello
-  grpcurl -cacert ${ca} -authority ${HOSTNAMES.grpc} -d '{"text":"hello"}' 127.0.0.1:${port} ${ECHO_SERVICE}/Say
+  grpcurl -cacert ${ca} -authority ${HOSTNAMES.grpc} -d '{"text":"hello"}' 127.0.0.1:${port} ${Echo.typeName}/Say
 
 In a browser, which warns unless it trusts ${ca}, with a WebSocket too:
 

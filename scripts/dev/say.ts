@@ -7,14 +7,16 @@
  * @module
  */
 
-import { Client, credentials, type ServiceDefinition, type ServiceError } from "@grpc/grpc-js";
+import { create, toJson } from "@bufbuild/protobuf";
+import { Client, credentials } from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { methodDefinition } from "../../lib/admin/grpc.ts";
 import { parsePort } from "../../lib/wire/socket_address.ts";
 import { DEFAULT_PORT, folderOf } from "./folder.ts";
-import { echoService } from "./grpc/grpc_backend.ts";
+import { Echo, SayRequestSchema, type SayResponse, SayResponseSchema } from "./grpc/gen/echo_pb.ts";
 
 const HELP = `Usage: deno task dev:say [options] TEXT...
 
@@ -57,7 +59,7 @@ function usage(message: string): number {
   return 2;
 }
 
-/** @throws {ServiceError} If a call fails. */
+/** @throws {Error} If a call fails. */
 async function say(texts: readonly string[], port: number, ca: string): Promise<void> {
   const client = new Client(`127.0.0.1:${port}`, credentials.createSsl(Buffer.from(ca)), {
     "grpc.ssl_target_name_override": "grpc.localhost",
@@ -65,42 +67,42 @@ async function say(texts: readonly string[], port: number, ca: string): Promise<
   });
   try {
     const [text] = texts;
-    if (texts.length === 1) await sayOne(client, echoService, { text });
-    else await sayAll(client, echoService, texts);
+    if (text !== undefined && texts.length === 1) await sayOne(client, text);
+    else await sayAll(client, texts);
   } finally {
     client.close();
   }
 }
 
-async function sayOne(client: Client, { Say }: ServiceDefinition, request: unknown): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  const { path, requestSerialize, responseDeserialize } = methodOf(Say);
-  const done = (error: ServiceError | null, answer?: unknown) => error === null ? resolve(answer) : reject(error);
+async function sayOne(client: Client, text: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<SayResponse | undefined>();
+  const { path, requestSerialize, responseDeserialize } = methodDefinition(Echo.method.say);
   client.makeUnaryRequest(
     path,
     requestSerialize,
     responseDeserialize,
-    request,
+    create(SayRequestSchema, { text }),
     { deadline: Date.now() + TIMEOUT_MS },
-    done,
+    (error, answer) => error === null ? resolve(answer) : reject(error),
   );
-  console.log(JSON.stringify(await promise));
+  print(await promise);
 }
 
-async function sayAll(client: Client, { Chat }: ServiceDefinition, texts: readonly string[]): Promise<void> {
-  const { path, requestSerialize, responseDeserialize } = methodOf(Chat);
+async function sayAll(client: Client, texts: readonly string[]): Promise<void> {
+  const { path, requestSerialize, responseDeserialize } = methodDefinition(Echo.method.chat);
   const options = { deadline: Date.now() + TIMEOUT_MS };
   const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, options);
   for (const text of texts) {
-    call.write({ text });
+    call.write(create(SayRequestSchema, { text }));
     const [answer] = await once(call, "data");
-    console.log(JSON.stringify(answer));
+    print(answer);
   }
   call.end();
   await once(call, "end");
 }
 
-function methodOf(method: ServiceDefinition[string] | undefined): ServiceDefinition[string] {
-  if (method === undefined) throw new Error("echo.proto lacks a method");
-  return method;
+function print(answer: SayResponse | undefined): void {
+  if (answer !== undefined) {
+    console.log(JSON.stringify(toJson(SayResponseSchema, answer, { alwaysEmitImplicit: true })));
+  }
 }

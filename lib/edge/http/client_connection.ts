@@ -7,7 +7,7 @@
 import type { HttpPolicy } from "../../rules/http_policy.ts";
 import { encodeProxyHeaderV2 } from "../../wire/proxy_protocol.ts";
 import { randomUuid } from "../../wire/uuid.ts";
-import { formatIpAddress } from "../../wire/ip_address.ts";
+import { formatIpAddress, type IpAddress, isIpv4 } from "../../wire/ip_address.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
 import type { Expirable } from "../deadlines.ts";
 import type { EndReason, HttpProtocol, RequestEnd } from "../engine.ts";
@@ -91,6 +91,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
   readonly #tls: ClientTls;
   readonly #startedAt: number;
   #address: string | undefined;
+  #network: string | undefined;
   #protocol: HttpProtocol | undefined;
   #connection: ServerConnection | undefined;
   /** Connections to backends that tell this client's address, where there are any. */
@@ -132,6 +133,10 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
   /** The real client's IP address. */
   get address(): string {
     return this.#address ??= formatIpAddress(this.#accepted.client.address);
+  }
+
+  get network(): string {
+    return this.#network ??= networkOf(this.#accepted.client.address, this.address);
   }
 
   get #name(): string {
@@ -344,4 +349,12 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
     }
     this.#tls.destroy();
   }
+}
+
+/** An IPv4 address, or the first 64 bits of an IPv6 address: what one subscriber has at the least. */
+function networkOf(ip: IpAddress, text: string): string {
+  if (isIpv4(ip)) return text;
+  const network = new Uint8Array(16);
+  network.set(ip.subarray(0, 8));
+  return formatIpAddress(network);
 }

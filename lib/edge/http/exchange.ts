@@ -12,6 +12,7 @@ import type { EndReason, HttpProtocol, RequestEnd } from "../engine.ts";
 import type { EdgeTimeouts } from "../snapshot.ts";
 import { readAuthority } from "./authority.ts";
 import type { BackendPool, Requester, Waiter } from "./backend/pool.ts";
+import type { ClientShare } from "./backend/room.ts";
 import type { NoPool } from "./backend/pool_table.ts";
 import type { DialError } from "./backend/dial_error.ts";
 import { ALLOWED_METHODS, answerWithError, type ErrorStatus, grpcStatusOf, isGrpc } from "./error_page.ts";
@@ -47,6 +48,8 @@ export interface ExchangeClient {
   readonly timeouts: EdgeTimeouts;
   /** The real client's IP address. */
   readonly address: string;
+  /** What tells the client from others: its IPv4 address, or the /64 of its IPv6 address. */
+  readonly network: string;
   readonly protocol: HttpProtocol;
   /** Why we cut the connection, with the requests that were under way; `undefined` where we did not. */
   readonly cutFor: EndReason | undefined;
@@ -76,6 +79,9 @@ export class Exchange implements StreamEvents, Expirable {
   readonly #requestId: string;
   readonly #startedAt: number;
   #answer: Answer | undefined;
+  /** Of the backend, where the request was sent. */
+  #pool: BackendPool | undefined;
+  #share: ClientShare | undefined;
   /** What came of the body before there was a stream to send it on, or while what had come before was sent. */
   #kept: Uint8Array[] = [];
   /** Where the body goes as it comes: set once all that was kept has gone there. */
@@ -100,7 +106,7 @@ export class Exchange implements StreamEvents, Expirable {
   #isTunnel = false;
   #over = false;
   #backendTimeoutMs = 0;
-  /** The request has come whole, and the head of its answer has not. */
+  /** The request has come whole, and the head of its answer has not: `backend_timeout` runs, unless `idle_timeout` is less. */
   #awaitsAnswer = false;
   deadline = 0;
   slot = -1;
@@ -150,7 +156,7 @@ export class Exchange implements StreamEvents, Expirable {
 
   /** The request is whole, or asks for a tunnel: its answer is the backend's turn. */
   #awaitAnswer(): void {
-    if (this.#status !== 0 || this.#over) return;
+    if (this.#status !== 0 || this.#over || this.#backendTimeoutMs >= this.client.timeouts.idleMs) return;
     this.#awaitsAnswer = true;
     this.client.turn.deadlines.set(this, this.#backendTimeoutMs);
   }
@@ -207,7 +213,8 @@ export class Exchange implements StreamEvents, Expirable {
   // ---- From the backend ----------------------------------------------------------------------------------------------
 
   /** The request is on its way. */
-  sending(answer: Answer): void {
+  sending(answer: Answer, share: ClientShare): void {
+    this.#share = share;
     this.#sentAt = this.client.turn.now;
     const stream = answer.stream;
     if (stream === undefined) return;
@@ -298,6 +305,8 @@ export class Exchange implements StreamEvents, Expirable {
     if (pool === "nameless") return this.#refuse(421, 'backend_server_name = "{host}" needs a host name to ask for');
     if (pool === "full") return this.#refuse(503, "too many names are asked for at once of one backend or another");
     this.#attempts++;
+    this.#releaseShare();
+    this.#pool = pool;
     this.#bodyStream = undefined;
     const bodiless = this.#requestEnded && this.#kept.length === 0 && this.#trailers === undefined;
     const forwarded = forwardedRequest(this.head, { address: this.client.address, requestId: this.#requestId });
@@ -369,10 +378,18 @@ export class Exchange implements StreamEvents, Expirable {
   #finish(error: string | undefined): void {
     if (this.#over) return;
     this.#over = true;
+    this.#releaseShare();
     this.client.turn.deadlines.clear(this);
     if (this.#pause !== undefined) this.client.turn.deadlines.clear(this.#pause);
     if (!this.#isTunnel && this.client.onlyCounted(this.#status, this.client.turn.now - this.#startedAt)) return;
     this.client.requestEnded(this.#report(error));
+  }
+
+  /** The backend has nothing more to do for this attempt. */
+  #releaseShare(): void {
+    const share = this.#share;
+    this.#share = undefined;
+    if (share !== undefined) this.#pool?.release(share);
   }
 
   #report(error: string | undefined): Omit<RequestEnd, "listener" | "route" | "client" | "protocol"> {
@@ -428,13 +445,17 @@ class Answer implements Requester {
     this.stream?.reset("cancelled");
   }
 
-  sending(stream: HttpStream, reused: boolean): void {
+  get client(): string {
+    return this.exchange.client.network;
+  }
+
+  sending(stream: HttpStream, reused: boolean, share: ClientShare): void {
     this.waiter = undefined;
     this.head = this.exchange.head;
     this.stream = stream;
     this.#reused = reused;
     try {
-      this.exchange.sending(this);
+      this.exchange.sending(this, share);
     } catch (thrown) {
       this.exchange.client.fault(thrown);
     }

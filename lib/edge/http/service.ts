@@ -10,12 +10,19 @@ import type { Endpoint } from "../../wire/socket_address.ts";
 import type { EdgeChange } from "../change.ts";
 import type { CounterWriter } from "../counters.ts";
 import type { RequestEnd } from "../engine.ts";
-import type { CertificateSnapshot, EdgeSnapshot, EdgeTimeouts, RouteSnapshot } from "../snapshot.ts";
+import {
+  type CertificateSnapshot,
+  type EdgeSnapshot,
+  type EdgeTimeouts,
+  REQUEST_HOST,
+  type RouteSnapshot,
+} from "../snapshot.ts";
 import type { Suppression } from "../suppression.ts";
 import { messageOf, stackOf } from "../thrown.ts";
-import { type Dial, REQUEST_HOST } from "./backend/dial.ts";
+import type { Dial } from "./backend/dial.ts";
 import { BackendPool } from "./backend/pool.ts";
 import { type NoPool, PoolTable } from "./backend/pool_table.ts";
+import { BackendRoom } from "./backend/room.ts";
 import { type Accepted, type ClientService, HttpClient, type HttpEnd, refusedEnd } from "./client_connection.ts";
 import type { ByteCounting, ClientTls, ServerTlsContext } from "./client_tls.ts";
 import { isServed, type ServedRoute } from "./served_route.ts";
@@ -51,9 +58,12 @@ interface Certificate<Context> {
   context: Context | undefined;
 }
 
-interface SharedPool {
-  /** `undefined` where each name that is asked for has one of its own. */
-  readonly pool: BackendPool | undefined;
+/** What routes with the same backend and settings have in common. */
+interface SharedBackend {
+  readonly room: BackendRoom;
+  /** Made when it is first used; never where each name that is asked for, or each client, has one of its own. */
+  pool: BackendPool | undefined;
+  /** Routes. */
   users: number;
 }
 
@@ -62,6 +72,7 @@ const MAX_NAMED_POOLS = 1_024;
 
 /** What goes before every connection of a pool, and what is done when it is not used any more. */
 interface PoolOwner {
+  readonly room: BackendRoom;
   readonly prefix?: Uint8Array<ArrayBuffer>;
   readonly unused?: () => void;
 }
@@ -76,9 +87,9 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
   readonly #listeners: readonly { readonly addr: string; readonly routes: RouteTable<RouteSnapshot> }[];
   readonly #countings: readonly ByteCounting[];
   readonly #backends: Map<string, readonly Endpoint[]>;
-  /** Connections to backends, by what they have in common. */
-  readonly #pools = new Map<string, SharedPool>();
-  /** The same, by the name that was asked for as well: those of `backend_server_name = "{host}"`. */
+  /** Backends, by what their connections have in common. */
+  readonly #shared = new Map<string, SharedBackend>();
+  /** Connections to them by the name that is asked for as well: those of `backend_server_name = "{host}"`. */
   readonly #named = new PoolTable<BackendPool>(MAX_NAMED_POOLS);
   readonly #keys = new WeakMap<RouteSnapshot, string>();
   readonly #certificates = new Map<string, Certificate<Context>>();
@@ -184,14 +195,18 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
   }
 
   sharedPool(route: ServedRoute, hostname: string | undefined): BackendPool | NoPool {
-    const shared = this.#pools.get(this.#poolKey(route));
-    if (shared === undefined) throw new TypeError(`no pool for ${route.backend}`);
-    if (shared.pool !== undefined) return shared.pool;
+    const shared = this.#sharedOf(route);
+    const { room } = shared;
+    if (!asksForHost(route)) return shared.pool ??= this.#makePool(route, { room });
     if (hostname === undefined) return "nameless";
-    return this.#named.get(
-      this.#namedKey(route, hostname),
-      (unused) => this.#makePool(named(route, hostname), { unused }),
-    );
+    const make = (unused: () => void) => this.#makePool(named(route, hostname), { room, unused });
+    return this.#named.get(this.#namedKey(route, hostname), make);
+  }
+
+  #sharedOf(route: ServedRoute): SharedBackend {
+    const shared = this.#shared.get(this.#poolKey(route));
+    if (shared === undefined) throw new TypeError(`no pool for ${route.backend}`);
+    return shared;
   }
 
   ownPool(
@@ -199,19 +214,19 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
     hostname: string | undefined,
     { pools, prefix }: { readonly pools: PoolTable<BackendPool>; prefix(): Uint8Array<ArrayBuffer> },
   ): BackendPool | NoPool {
-    if (!asksForHost(route)) {
-      return pools.get(this.#poolKey(route), (unused) => this.#makePool(route, { prefix: prefix(), unused }));
-    }
+    const { room } = this.#sharedOf(route);
+    const makeFor = (asked: ServedRoute) => (unused: () => void) =>
+      this.#makePool(asked, { room, prefix: prefix(), unused });
+    if (!asksForHost(route)) return pools.get(this.#poolKey(route), makeFor(route));
     if (hostname === undefined) return "nameless";
-    const make = (unused: () => void) => this.#makePool(named(route, hostname), { prefix: prefix(), unused });
-    return pools.get(this.#namedKey(route, hostname), make);
+    return pools.get(this.#namedKey(route, hostname), makeFor(named(route, hostname)));
   }
 
   #namedKey(route: ServedRoute, hostname: string): string {
     return `${this.#poolKey(route)}${hostname}`;
   }
 
-  #makePool(route: ServedRoute, { prefix, unused }: PoolOwner = {}): BackendPool {
+  #makePool(route: ServedRoute, { room, prefix, unused }: PoolOwner): BackendPool {
     const { backend: name, rows } = route;
     const { routes: counters } = this.#options.counters;
     return new BackendPool({
@@ -220,7 +235,7 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
       ...unused !== undefined && { unused },
       dial: this.#options.dial,
       connectMs: this.timeouts.connectMs,
-      maxConnections: route.http.backendMaxConnections,
+      room,
       turn: this.turn,
       addresses: () => this.#backends.get(name) ?? [],
       dialled: (seconds) => counters.dialled(rows.backend, seconds),
@@ -307,7 +322,7 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
 
   #addressesChanged(backend: string): void {
     for (const pool of this.#named) if (pool.settings.name === backend) pool.addressesChanged();
-    for (const { pool } of this.#pools.values()) if (pool?.settings.name === backend) pool.addressesChanged();
+    for (const { pool } of this.#shared.values()) if (pool?.settings.name === backend) pool.addressesChanged();
   }
 
   #forgetCertificate(name: string): void {
@@ -321,32 +336,35 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
     const old = routes.get(route.hostname);
     // Routes of L4 too: a name that has one of its own is not served by a wildcard of L7.
     routes.set(route.hostname, route);
-    if (isServed(route) && !route.sendProxyProtocol) this.#usePool(route);
-    if (old !== undefined) this.#releasePool(old);
+    if (isServed(route)) this.#useBackend(route);
+    if (old !== undefined) this.#releaseBackend(old);
   }
 
   #removeRoute(listener: number, hostname: string): void {
     const routes = this.#listeners[listener]?.routes;
     const old = routes?.get(hostname);
     routes?.delete(hostname);
-    if (old !== undefined) this.#releasePool(old);
+    if (old !== undefined) this.#releaseBackend(old);
   }
 
-  #usePool(route: ServedRoute): void {
+  #useBackend(route: ServedRoute): void {
     const key = this.#poolKey(route);
-    const shared = this.#pools.get(key);
+    const shared = this.#shared.get(key);
     if (shared !== undefined) shared.users++;
-    else this.#pools.set(key, { pool: asksForHost(route) ? undefined : this.#makePool(route), users: 1 });
+    else {
+      const room = new BackendRoom(route.http.backendMaxConnections, this.turn);
+      this.#shared.set(key, { room, pool: undefined, users: 1 });
+    }
   }
 
-  #releasePool(route: RouteSnapshot): void {
-    if (!isServed(route) || route.sendProxyProtocol) return;
+  #releaseBackend(route: RouteSnapshot): void {
+    if (!isServed(route)) return;
     const key = this.#poolKey(route);
-    const shared = this.#pools.get(key);
+    const shared = this.#shared.get(key);
     if (shared === undefined || --shared.users > 0) return;
-    this.#pools.delete(key);
-    if (shared.pool === undefined) this.#named.close(key);
-    else shared.pool.close();
+    this.#shared.delete(key);
+    shared.pool?.close();
+    this.#named.close(key);
   }
 }
 

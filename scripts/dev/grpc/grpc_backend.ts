@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   type Metadata,
   type sendUnaryData,
@@ -11,37 +12,18 @@ import {
   ServerCredentials,
   type ServerDuplexStream,
   type ServerUnaryCall,
-  type ServiceDefinition,
 } from "@grpc/grpc-js";
-import { loadSync } from "@grpc/proto-loader";
-import { ReflectionService } from "@grpc/reflection";
-import { fileURLToPath } from "node:url";
+import { serviceDefinition } from "../../../lib/admin/grpc.ts";
+import { Reflection } from "../../../lib/admin/reflection.ts";
 import type { Backend } from "../backend.ts";
+import { Echo, file_echo, type SayRequest, type SayResponseSchema } from "./gen/echo_pb.ts";
 
-/** See echo.proto. */
-interface SayRequest {
-  readonly text: string;
-}
-
-/** See echo.proto. */
-interface SayResponse extends SayRequest {
-  readonly client: string;
-  readonly count: number;
-}
-
-/** What the server speaks. */
-export const ECHO_SERVICE = "demo.v1.Echo";
-
-/** The files' definitions, as `@grpc/grpc-js` and the reflection service take them. */
-const definitions = loadSync(fileURLToPath(new URL("echo.proto", import.meta.url)));
-
-/** How its methods are called. */
-export const echoService = definitions[ECHO_SERVICE] as ServiceDefinition;
+type SayResponse = MessageInitShape<typeof SayResponseSchema>;
 
 /** Starts the server on a free port of 127.0.0.1, without TLS. */
 export async function startGrpcBackend(): Promise<Backend> {
   const server = new Server();
-  server.addService(echoService, {
+  server.addService(serviceDefinition(Echo), {
     say({ request, metadata }: ServerUnaryCall<SayRequest, SayResponse>, done: sendUnaryData<SayResponse>) {
       done(null, { text: request.text, client: clientOf(metadata), count: 1 });
     },
@@ -55,7 +37,7 @@ export async function startGrpcBackend(): Promise<Backend> {
       call.on("end", () => call.end());
     },
   });
-  new ReflectionService(definitions).addToServer(server);
+  new Reflection([file_echo]).addTo(server);
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) => {
     if (error === null) resolve(port);

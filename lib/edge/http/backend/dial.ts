@@ -46,9 +46,6 @@ export interface DialOptions {
  */
 export type Dial = (options: DialOptions, done: (result: Dialled | Error) => void) => void;
 
-/** The `backend_server_name` that stands for the host of each request: a pool has that in its place. */
-export const REQUEST_HOST = "{host}";
-
 /** What tells an address from others. */
 export function addressKey({ address, port }: Endpoint): string {
   return `${formatIpAddress(address)} ${port}`;
