@@ -79,7 +79,7 @@ const PINS = ["x", "sha256/", "a".repeat(42), "a".repeat(45), `sha1/${"a".repeat
   .map((pin): Wrong => [pin, /^".*" is not a pin; write the SHA-256 of the public key, 32 bytes in base64/]);
 const TIMEOUTS = [{ seconds: 0n }, { seconds: -1n }, { seconds: 86_401n }, { seconds: 1n, nanos: 1 }, {
   seconds: 2n ** 62n,
-}].map((timeout): Wrong => [timeout, /^".*" is no duration; write/]);
+}].map((timeout): Wrong => [timeout, /^".*" is no duration from 1 ms to 24 h; write/]);
 const CONNECTIONS = [65_536, 4_294_967_295].map((
   n,
 ): Wrong => [n, /^expected a whole number from 1 to 65535, got \d+$/]);
@@ -438,7 +438,7 @@ Deno.test("a wrong field of a request is told by its name, whichever it is, and 
   for (const { method, path, request, wrong } of fields) {
     for (const [value, description] of wrong) {
       const error = await refusal(client, method, request(value));
-      const what = `${method.name} ${path} = ${JSON.stringify(value).slice(0, 100)}: ${error.message}`;
+      const what = `${method.name} ${path} = ${Deno.inspect(value).slice(0, 100)}: ${error.message}`;
       const violations = violationsOf(error);
       assert.deepEqual([status[error.code], violations.map(({ field }) => field)], ["INVALID_ARGUMENT", [path]], what);
       assert.match(violations[0]?.description ?? "", description, what);

@@ -109,9 +109,9 @@ const NUMBERS = [
   ["10,000 at once, 100 a second", "edge/http/http2/noise.ts", "BURST = 10_000;\nconst PER_SECOND = 100;"],
   ["`backend_max_connections`, 1,024 by default", "control/config_types.ts", "BACKEND_MAX_CONNECTIONS = 1_024;"],
   ["taken up by WebSockets or for 10 s or more", "edge/http/backend/room.ts", "LONG_MS = 10_000;"],
-  ["1,024, of one client 512, for `connect_timeout`", "edge/http/backend/pool.ts", "MAX_WAITING = 1_024;"],
+  ["2,048, of one client 1,024, for `connect_timeout`", "edge/http/backend/pool.ts", "MAX_WAITING = 2_048;"],
   [
-    "1,024, of one client 512, for `connect_timeout`",
+    "2,048, of one client 1,024, for `connect_timeout`",
     "edge/http/backend/pool.ts",
     "MAX_WAITING_OF_CLIENT = MAX_WAITING / 2;",
   ],

@@ -16,7 +16,7 @@ import { type BackendRoom, type ClientShare, LONG_MS, type Tenant, type Waiting 
 import type { ClientConnectionEvents, ClientStreamEvents, HttpStream, RequestHead } from "../message.ts";
 
 /** Requests of one pool that wait for a connection: more are answered with 503. */
-const MAX_WAITING = 1_024;
+const MAX_WAITING = 2_048;
 
 /** Of these, those of one client. */
 const MAX_WAITING_OF_CLIENT = MAX_WAITING / 2;
