@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Authority, createAuthority } from "../scripts/dev/certificates.ts";
+import { ADDR } from "./harness/admin.ts";
 import { authority, HttpBackend, L7, type L7Route, reflect, VERSIONS } from "./harness/http.ts";
 import { testEachEngine } from "./harness/proxy.ts";
 
@@ -18,6 +19,7 @@ async function tlsBackends() {
   const h2 = await HttpBackend.start("h2s", reflect, { tls });
   const h1 = await HttpBackend.start("h1s", reflect, { tls });
   return {
+    folder,
     h1,
     h2,
     ca: pemFile(folder, await authority()),
@@ -96,4 +98,33 @@ testEachEngine("without backend_ca the machine's authorities count, and with it 
     using client = await l7.connect("h2", hostname);
     assert.equal((await client.ask()).status, expected, hostname);
   }
+});
+
+Deno.test({
+  name: "the authorities of the system are read at the start or with the first route, and no connection waits for that",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using test = await tlsBackends();
+    const { h2 } = test;
+    const tls = { backend: h2.addr, backend_tls: true };
+    for (const isThereAtStart of [true, false]) {
+      const file = pemFile(test.folder, await authority());
+      const routes = isThereAtStart ? [{ hostname: "a.test", ...tls }] : [{ hostname: "b.test", backend: h2.addr }];
+      await using l7 = await L7.start(routes, { proxy: { engine: "epoll" } }, {}, { SSL_CERT_FILE: file });
+      if (!isThereAtStart) {
+        const files = await l7.certificate("a.test");
+        await l7.admin.addRoute(ADDR, {
+          hostname: "a.test",
+          backend: h2.addr,
+          mode: "l7",
+          tlsCert: files.tls_cert,
+          tlsKey: files.tls_key,
+          backendTls: true,
+        });
+      }
+      await Deno.remove(file);
+      using client = await l7.connect("h2", "a.test");
+      assert.equal((await client.ask()).status, 200);
+    }
+  },
 });

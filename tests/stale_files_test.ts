@@ -63,6 +63,12 @@ class Installed implements Disposable {
   }
 }
 
+/** What check says of a file that says other than the database. */
+function differing(counts: string): string {
+  return "warning: the database mc-proxy.db has other listeners, routes or firewall rules, and those are used; " +
+    `the file has ${counts}: "mc-proxy apply -c mc-proxy.toml --prune --dry-run" shows them`;
+}
+
 const SEEDED: ProxyConfig = { listeners: [{ addr: ADDR, routes: [SEED, L4] }], firewall: { geoip_db: "geo.mmdb" } };
 
 Deno.test("files that only the seed names are of no use to a server with a database, and need not be there", async () => {
@@ -79,6 +85,7 @@ Deno.test("files that only the seed names are of no use to a server with a datab
       `line 11: listeners[0].routes[0].tls_cert (a.test): warning: a.pem: does not exist ${unused}`,
       `line 12: listeners[0].routes[0].tls_key (a.test): warning: a.key: does not exist ${unused}`,
       `line 14: listeners[0].routes[0].backend_ca (a.test): warning: ca.pem: does not exist ${unused}`,
+      differing("1 more, 0 fewer and 0 that differ"),
     ].map((line) => `mc-proxy.toml: ${line}\n`).join(""),
   });
   const proxy = await installed.start(SEEDED);
@@ -108,6 +115,7 @@ Deno.test("files that a route of the database names are missed aloud, and other 
   const told = checked.stderr.replaceAll(/^mc-proxy\.toml: proxy\..*\n/gm, "");
   assert.deepEqual([checked.code, told], [
     0,
+    `mc-proxy.toml: ${differing("0 more, 1 fewer and 0 that differ")}\n` +
     ["tls_cert: warning: a.pem", "tls_key: warning: a.key", "backend_ca: warning: ca.pem"]
       .map((line) => `mc-proxy.db: route a.test on ${ADDR}.${line}: does not exist\n`).join(""),
   ]);

@@ -88,7 +88,9 @@ export async function assemble(foundation: Foundation): Promise<Parts> {
       },
     },
   });
-  for (const { addr, routes } of state.listeners) for (const route of routes) certificates.add(route, addr);
+  for (const { addr, routes } of state.listeners) {
+    for (const route of routes) certificates.add(route, addr, files.readings);
+  }
   const served = { geoip: geoip?.bytes, certificates };
   const supervisor = explainListening(
     foundation,

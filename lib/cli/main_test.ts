@@ -78,6 +78,7 @@ Deno.test("check prints every problem on a line of its own and nothing else", as
     err: [
       "DIR/bad.toml: line 6: proxy.workers: expected a whole number from 0 to 1024, got -1",
       'DIR/bad.toml: line 4: log.level: expected "debug", "info", "warn" or "error", got "loud"',
+      "DIR/bad.toml: listeners: there is none, in the file or the database; add at least one",
       "",
     ].join("\n"),
   });
@@ -148,12 +149,30 @@ Deno.test("check looks at what the database holds, which counts where there is o
     const before = [names(), Deno.readFileSync(`${folder}/${name}.db`)];
     const { code, err } = await run("check", "-c", file);
     assert.deepEqual([names(), Deno.readFileSync(`${folder}/${name}.db`)], before);
-    assert.equal(code, err === "" ? 0 : 1);
+    assert.equal(code, err === "" || /^\S+: (?:.*: )?warning: [^\n]*\n$/.test(err) ? 0 : 1, err);
     return err.replaceAll(`DIR/${name}`, "DIR/x");
   };
+  const differs = (counts: string) =>
+    "DIR/x.toml: warning: the database DIR/x.db has other listeners, routes or firewall rules, and those are used; " +
+    `the file has ${counts}: "mc-proxy apply -c DIR/x.toml --prune --dry-run" shows them\n`;
   make("sound");
-  assert.equal(await errorsOf("sound"), "");
-  assert.equal(await errorsOf("sound", "", ""), "", "the listeners of the database are enough");
+  assert.equal(await errorsOf("sound", "", '[[listeners]]\naddr = ":8443"'), "");
+  assert.equal(await errorsOf("sound"), differs("1 more, 1 fewer and 0 that differ"));
+  assert.equal(
+    await errorsOf(
+      "sound",
+      "firewall.blocked_ips = ['192.0.2.1']",
+      "listeners = [{ addr = ':8443', max_connections = 5 }]",
+    ),
+    differs("1 more, 0 fewer and 1 that differ"),
+  );
+  assert.equal(
+    await errorsOf("sound", 'grpc.addr = "/x.sock"', ""), // the listeners of the database are enough
+    differs("0 more, 1 fewer and 0 that differ").replace(
+      '"mc',
+      '"mc-proxy ctl diff DIR/x.toml" or, while no server runs, "mc',
+    ),
+  );
   assert.equal(
     await errorsOf("sound", 'metrics.addr = "127.0.0.1:8443"', ""),
     'DIR/x.toml: line 3: metrics.addr: "127.0.0.1:8443" cannot be bound together with ":8443" of the database DIR/x.db: ' +
@@ -196,6 +215,143 @@ Deno.test("check looks at what the database holds, which counts where there is o
   }
   Deno.writeFileSync(`${folder}/corrupt.db`, octets.subarray(0, 5000));
   assert.match(await errorsOf("corrupt"), /is corrupt; restore a snapshot\n$/);
+});
+
+Deno.test("check says of a database that lost a part what to do, not what SQLite says", async () => {
+  const lacks = "lacks a part of its schema, which another program must have removed; restore a snapshot";
+  const page =
+    "is not a SQLite database, or its first page is damaged; set database.path to another file, or restore a " +
+    "snapshot";
+  const overwrite = (at: number, ...bytes: number[]) => (path: string) => {
+    const octets = Deno.readFileSync(path);
+    octets.set(bytes, at);
+    Deno.writeFileSync(path, octets);
+  };
+  const execute = (sql: string) => (path: string) => {
+    using db = new DatabaseSync(path);
+    db.exec(sql);
+  };
+  const cases: readonly (readonly [name: string, spoil: (path: string) => void, reason: string])[] = [
+    [
+      "no version",
+      execute("DELETE FROM schema_migrations"),
+      "does not say which version its schema has; restore a snapshot",
+    ],
+    ["no versions", execute("DROP TABLE schema_migrations"), lacks],
+    ["no routes", execute("DROP TABLE routes"), lacks],
+    [
+      "no column",
+      execute("DROP TABLE firewall_rules; CREATE TABLE firewall_rules (type TEXT)"),
+      lacks,
+    ],
+    ["text", (path) => Deno.writeTextFileSync(path, "hello"), page],
+    ["magic alone", (path) => Deno.writeTextFileSync(path, "SQLite format 3\0garbage"), page],
+    ["page size", overwrite(16, 0, 3), page],
+    ["format version", overwrite(18, 9, 9), page],
+    ["schema page", overwrite(100, ...new Array(3000).fill(0xff)), "is corrupt; restore a snapshot"],
+    ["cut short", (path) => Deno.truncateSync(path, 5000), "is corrupt; restore a snapshot"],
+  ];
+  for (const [name, spoil, reason] of cases) {
+    const path = `${folder}/spoilt.db`;
+    const file = writeConfig("spoilt.toml", 'database.path = "spoilt.db"\n[[listeners]]\naddr = ":443"');
+    const store = Store.open(path);
+    store.prepare(parseConfig(Deno.readTextFileSync(file), { file }).config);
+    store.commit();
+    store.close();
+    spoil(path);
+    const expected = `DIR/spoilt.toml: line 1: database.path: DIR/spoilt.db: ${reason}\n`;
+    assert.deepEqual(await run("check", "-c", file), { code: 1, out: "", err: expected }, name);
+    const started = await run("server", "-c", file);
+    assert.equal(started.code, 1, name);
+    assert.ok(started.err.endsWith(`DIR/spoilt.db: ${reason}\n`), `${name}: ${started.err}`);
+    Deno.removeSync(path);
+  }
+});
+
+Deno.test("check says of a database that was removed, or emptied, that a start makes a new one", async () => {
+  const file = writeConfig("gone.toml", 'database.path = "gone.db"\n[[listeners]]\naddr = ":443"');
+  const path = `${folder}/gone.db`;
+  const warned = (remains: string) => ({
+    code: 0,
+    out: "DIR/gone.toml: OK (1 listener, 0 routes)\n",
+    err:
+      `DIR/gone.toml: line 1: database.path: warning: DIR/gone.db: is missing or empty, though DIR/gone.db${remains} ` +
+      "says that a server had one; put it back, or a snapshot of it: a start without it makes a new one from the file\n",
+  });
+  Deno.writeTextFileSync(`${path}.lock`, "");
+  assert.deepEqual(await run("check", "-c", file), warned(".lock"));
+  Deno.writeTextFileSync(`${path}-wal`, "changes");
+  assert.deepEqual(await run("check", "-c", file), warned("-wal"));
+  Deno.writeTextFileSync(path, "");
+  assert.deepEqual(await run("check", "-c", file), warned("-wal"));
+  assert.equal(Deno.readTextFileSync(`${path}-wal`), "changes");
+});
+
+Deno.test("check and a start refuse what is no file, and do not wait for it", async () => {
+  const path = `${folder}/special.db`;
+  const file = writeConfig("special.toml", 'database.path = "special.db"\n[[listeners]]\naddr = ":443"');
+  const make = {
+    link: () => Deno.symlinkSync("nowhere.db", path),
+    folder: () => Deno.mkdirSync(path),
+    pipe: () => assert.ok(new Deno.Command("mkfifo", { args: [path] }).outputSync().success),
+  };
+  const reasons = {
+    link: "is a symbolic link to nowhere.db, which does not exist; put that back, or remove the link",
+    folder: "is a folder, not a file",
+    pipe: "is no regular file",
+  };
+  for (const kind of ["link", "folder", "pipe"] as const) {
+    make[kind]();
+    const err = `DIR/special.toml: line 1: database.path: DIR/special.db: ${reasons[kind]}\n`;
+    for (const command of ["check", "server"]) {
+      assert.deepEqual(await run(command, "-c", file), { code: 1, out: "", err }, `${command}: ${kind}`);
+    }
+    Deno.removeSync(path);
+  }
+});
+
+Deno.test("check tells mistakes in the file and what is wrong with the files that it names in one run", async () => {
+  const file = writeConfig(
+    "both.toml",
+    `database.path = "none/x.db"
+    firewall.geoip_db = "none.mmdb"
+    firewall.rate_limit = -1
+    grpc = { addr = "x.sock", group = "no-such-group", mode = "0660" }
+    listeners = [
+      { addr = "nowhere", routes = [
+        { hostname = "a", backend = "b", mode = "l7", tls_cert = "none.pem", tls_key = "none.key", backnd_tls = true },
+        { hostname = "b", backend = "b:1", mode = "l7", tls_key = "none.key" },
+        7,
+        { hostname = "c", backend = "c:1", mode = "l7", tls_cert = "c.pem", tls_key = "c.key", backend_ca = "ca.pem", backend_tls = true },
+      ] },
+    ]`,
+  );
+  const { code, out, err } = await run("check", "-c", file);
+  assert.deepEqual([code, out], [1, ""]);
+  const lines = err.trimEnd().split("\n").map((line) => line.replace(/^DIR\/both\.toml: (?:line \d+: )?/, ""));
+  const pathsOf = (some: readonly string[]) => some.map((line) => line.split(/[: ]/, 1)[0]).sort();
+  const isOfFile = (line: string) => /does not exist|is no group/.test(line);
+  assert.deepEqual(pathsOf(lines.filter((line) => !isOfFile(line))), [
+    "firewall.rate_limit",
+    "grpc.addr",
+    "listeners[0].addr",
+    "listeners[0].routes[0].backend",
+    "listeners[0].routes[0].backnd_tls",
+    "listeners[0].routes[1].tls_cert",
+    "listeners[0].routes[2]",
+  ]);
+  assert.deepEqual(pathsOf(lines.filter(isOfFile)), [
+    "database.path",
+    "firewall.geoip_db",
+    "grpc.group",
+    "listeners[0].routes[0].tls_cert",
+    "listeners[0].routes[0].tls_key",
+    "listeners[0].routes[1].tls_key",
+    "listeners[0].routes[3].backend_ca",
+    "listeners[0].routes[3].tls_cert",
+    "listeners[0].routes[3].tls_key",
+  ]);
+  assert.ok(!err.includes("missing."), "nothing is said of what stands in for what is missing");
 });
 
 Deno.test("check makes no database", async () => {

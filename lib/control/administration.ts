@@ -259,7 +259,7 @@ export class Administration {
    */
   async addRoute(addr: string, input: RouteInput): Promise<AddedRoute> {
     this.#listener(addr); // so that a wrong one is told at once
-    const { route, warnings } = readRoute(input, this.#served.tls.certificateProblem);
+    const { route, readings, warnings } = readRoute(input, this.#served.tls.certificateProblem);
     // Before its turn comes: a name that is slow to be looked up holds up no other change.
     const addresses = (await this.#served.useBackends([route.backend])).get(route.backend) ?? [];
     let isServed = false;
@@ -271,7 +271,7 @@ export class Administration {
         const now = keeps ? { ...route, l7Policies: old.l7Policies } : route;
         if (old !== undefined && isSame(old, now)) return { route: now, replaced: old, warnings };
         this.#refuseLoop(listener, now, addresses);
-        this.#certificates.add(now, listener.addr);
+        this.#certificates.add(now, listener.addr, readings);
         this.#served.routeCounts.add(now);
         try {
           await this.#putRoute(listener, now, old, addresses);
@@ -542,7 +542,8 @@ export class Administration {
         const all = planOf(before, wanted);
         const { plan, kept } = prune ? { plan: all, kept: 0 } : withoutRemovals(all);
         for (const { after } of plan.rules) if (after !== undefined) this.#checkRule(after);
-        const found = [...warnings, ...await checkPlannedFiles(wanted, plan, this.#served.tls.certificateProblem)];
+        const files = await checkPlannedFiles(wanted, plan, this.#served.tls.certificateProblem);
+        const found = [...warnings, ...files.warnings];
         this.#checkNewListeners(wanted, plan, prune ? [] : before.listeners);
         const addressesOf = (backend: string) =>
           addresses.get(backend)?.map(({ address }) => address) ?? addressesGiven(backend);
@@ -556,7 +557,7 @@ export class Administration {
           unused = routes.filter((route) => !users.has(route)).map(({ backend }) => backend);
         };
         for (const { addr, route } of added) {
-          this.#certificates.add(route, addr);
+          this.#certificates.add(route, addr, files.readings);
           this.#served.routeCounts.add(route);
         }
         try {

@@ -6,7 +6,8 @@
 
 import { stackOf } from "../edge/thrown.ts";
 import { CertificatePair } from "./certificate_pair.ts";
-import { daysLeft, formatTime, listOf } from "./certificate_warnings.ts";
+import type { CertificateReadings } from "./certificate_readings.ts";
+import { daysLeft, formatTime, listOf, renewalWarnings } from "./certificate_warnings.ts";
 import type { Certificate, CertificateTrial } from "./certificates.ts";
 import type { RouteConfig } from "./config_types.ts";
 import { type FilesState, stateOf, stateOfSync } from "./file_state.ts";
@@ -82,6 +83,14 @@ interface Entry {
   readonly routes: Map<string, { readonly route: CertifiedRoute; users: number }>;
 }
 
+interface LookOptions {
+  /** Whether not to wait until the files stand still. */
+  readonly atOnce: boolean;
+  /** Whether the certificate is not in use yet, so that nobody need be told of it. */
+  readonly isNew?: boolean;
+  readonly known?: CertificateReadings | undefined;
+}
+
 /** The certificate of an L7 route, among all others: routes with the same two files have the same. */
 export function certificateName({ tlsCert, tlsKey }: Pick<RouteConfig, "tlsCert" | "tlsKey">): string {
   return JSON.stringify([tlsCert, tlsKey]);
@@ -126,18 +135,20 @@ export class CertificateFiles {
    * Adds a route; others than of L7 are passed over. The files are read here and now where they are not known, or not as
    * they are; {@linkcode CertificateFiles.current} then has the certificate, of which no event tells. That they are of no
    * use is logged: the route then has none until they are.
+   *
+   * @param known Certificates that have just been read: one whose files have not changed since is taken from there.
    */
-  add(route: CertificateUser, listener: string): void {
+  add(route: CertificateUser, listener: string, known?: CertificateReadings): void {
     if (route.mode !== "l7") return;
     const name = certificateName(route);
-    const known = this.#entries.get(name);
-    const entry = known ?? this.#newEntry(name, route);
+    const existing = this.#entries.get(name);
+    const entry = existing ?? this.#newEntry(name, route);
     const { hostname } = route;
     const key = routeKey(listener, hostname);
     const user = entry.routes.get(key);
     if (user === undefined) entry.routes.set(key, { route: { listener, hostname }, users: 1 });
     else user.users++;
-    this.#look(entry, stateOfSync(entry.pair.paths), true, known === undefined);
+    this.#look(entry, stateOfSync(entry.pair.paths), { atOnce: true, isNew: existing === undefined, known });
   }
 
   /** Takes a route away, as it was added; with the last one of its certificate that is forgotten: returns whether it was. */
@@ -234,15 +245,14 @@ export class CertificateFiles {
     for (const [i, entry] of entries.entries()) {
       const state = states[i];
       if (state === undefined || this.#entries.get(entry.name) !== entry) continue; // it was removed meanwhile
-      this.#look(entry, state, atOnce);
+      this.#look(entry, state, { atOnce });
       this.#tellExpiry(entry);
     }
   }
 
-  /** @param isNew Whether the certificate is not in use yet, so that nobody need be told of it. */
-  #look(entry: Entry, state: FilesState, atOnce: boolean, isNew = false): void {
+  #look(entry: Entry, state: FilesState, { atOnce, isNew = false, known }: LookOptions): void {
     const { name, pair } = entry;
-    const look = pair.look(state, this.#now(), atOnce);
+    const look = pair.look(state, this.#now(), atOnce, known?.of(pair, state));
     if (look === "same") return;
     const { certificate, certFile, problem } = pair;
     const about = { path: certFile, hostnames: listOf(hostnamesOf(entry)) };
@@ -255,8 +265,18 @@ export class CertificateFiles {
     } else if (certificate !== undefined && !isNew) {
       this.#reloads++;
       this.#log.info("certificate_reloaded", { ...about, not_after: formatTime(certificate.notAfter) });
+      this.#warn(entry, certificate);
       this.#events.changed(name, certificate);
     }
+  }
+
+  /** Says once what clients will not like about a certificate that has just been taken into use. */
+  #warn(entry: Entry, certificate: Certificate): void {
+    const hostnames = hostnamesOf(entry);
+    const warnings = renewalWarnings(hostnames, certificate, new Date(this.#now()));
+    if (warnings.length === 0) return;
+    const about = { path: entry.pair.certFile, hostnames: listOf(hostnames) };
+    this.#log.warn("certificate_warning", { ...about, message: warnings.join("; ") });
   }
 
   #tellExpiry(entry: Entry): void {

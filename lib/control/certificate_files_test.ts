@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Authority, createAuthority, type KeyPair } from "../../scripts/dev/certificates.ts";
 import type { CertificateTrial } from "./certificates.ts";
+import { CertificateReadings } from "./certificate_readings.ts";
 import { CertificateFiles, certificateName, type CertificateUser } from "./certificate_files.ts";
 import { Log } from "./log.ts";
 
@@ -79,7 +80,11 @@ class Bench implements AsyncDisposable {
   }
 }
 
-function issue(notAfter = new Date("2126-01-01T00:00:00Z")): Promise<KeyPair> {
+/** When certificates here end: a renewed one is valid already. */
+const END = new Date(Math.floor(Date.now() / 1000) * 1000 + 60 * DAY_MS);
+const END_TEXT = END.toISOString().replace(".000Z", "Z");
+
+function issue(notAfter = END): Promise<KeyPair> {
   const validity = { notBefore: new Date(notAfter.getTime() - 90 * DAY_MS), notAfter };
   return authority.issue({ hostnames: ["a.example"], validity });
 }
@@ -88,7 +93,7 @@ function text({ cert, key }: KeyPair): string {
   return cert + key;
 }
 
-const RELOADED = "info certificate_reloaded path=DIR/x.pem hostnames=a.example not_after=2126-01-01T00:00:00Z " +
+const RELOADED = `info certificate_reloaded path=DIR/x.pem hostnames=a.example not_after=${END_TEXT} ` +
   'message="new connections get the renewed certificate"';
 
 Deno.test("a certificate serves as soon as its route is added, and nobody is told of it", async () => {
@@ -177,7 +182,7 @@ Deno.test("a broken pair is told and counted once of each state of the files, an
     name: certificateName(bench.route()),
     certFile: bench.path("x.pem"),
     keyFile: bench.path("x.key"),
-    notAfter: new Date("2126-01-01T00:00:00Z"),
+    notAfter: END,
     routes: [{ listener: ":443", hostname: "a.example" }],
     hostnames: ["a.example"],
     failures: 2,
@@ -269,15 +274,14 @@ Deno.test("the switch of a link to a folder renews both files in one step", asyn
 
 Deno.test("the end of a certificate is told from 14 days before it, once a day, and that it has come at once", async () => {
   await using bench = new Bench();
-  const end = new Date("2126-01-01T00:00:00Z");
-  bench.writePair(await issue(end));
+  bench.writePair(await issue());
   bench.files.add(bench.route(), ":443");
   const at = async (time: number) => {
-    bench.now = end.getTime() + time;
+    bench.now = END.getTime() + time;
     await bench.files.poll();
     return bench.logged();
   };
-  const about = "path=DIR/x.pem not_after=2126-01-01T00:00:00Z hostnames=a.example";
+  const about = `path=DIR/x.pem not_after=${END_TEXT} hostnames=a.example`;
   assert.deepEqual(await at(-14 * DAY_MS), []);
   const soon = (left: string) =>
     `warn certificate_expires_soon ${about} left="${left}" message="the certificate in use ends soon"`;
@@ -289,7 +293,7 @@ Deno.test("the end of a certificate is told from 14 days before it, once a day, 
   assert.deepEqual(await at(1), [expired]);
   assert.deepEqual(await at(DAY_MS), []);
   assert.deepEqual(await at(1 + DAY_MS), [expired]);
-  bench.writePair(await issue(new Date("2127-01-01T00:00:00Z")));
+  bench.writePair(await issue(new Date(END.getTime() + 80 * DAY_MS)));
   await bench.files.check();
   assert.equal((await bench.logged()).length, 1);
   assert.deepEqual(await at(3 * DAY_MS), []);
@@ -310,7 +314,7 @@ Deno.test("routes with the same files share a certificate, which is forgotten wi
   bench.files.add({ ...bench.route("l4.example", { cert: "none.pem" }), mode: "l4" }, ":443");
   const listed = () => bench.files.status().map((status) => status.hostnames);
   assert.deepEqual(listed(), [["a.example", "b.example"], ["c.example"]]);
-  const notAfter = new Date("2126-01-01T00:00:00Z");
+  const notAfter = END;
   assert.deepEqual(files.expiries(), [
     { listener: ":443", hostname: "a.example", notAfter },
     { listener: ":444", hostname: "a.example", notAfter },
@@ -444,4 +448,52 @@ Deno.test("a fault of a look is logged, and does not keep it from looking again"
     'internal_error method=certificates stack="Error: a fault',
     'internal_error method=certificates stack="Error: another',
   ]);
+});
+
+Deno.test("a renewed certificate that clients may refuse is warned of once, for all its routes", async () => {
+  await using bench = new Bench();
+  bench.writePair(await authority.issue({ hostnames: ["a.example"] }));
+  for (const hostname of ["a.example", "b.example"]) bench.files.add(bench.route(hostname), ":443");
+  assert.deepEqual(await bench.logged(), []); // a start checks its files itself
+  const { cert, key } = await authority.issue({ hostnames: ["a.example"] });
+  bench.writePair({ cert: cert.replace(authority.cert, ""), key });
+  for (const ms of [A_MOMENT, A_MOMENT, A_WHILE]) await bench.poll(ms);
+  await bench.files.check();
+  const warnings = (await bench.logged()).filter((line) => line.includes("certificate_warning"));
+  assert.equal(warnings.length, 1, warnings.join("\n"));
+  assert.match(warnings[0] ?? "", /^WARN .*hostnames="a\.example, b\.example"/i);
+  assert.match(
+    warnings[0] ?? "",
+    /does not cover \\"b\.example\\".*; its chain does not lead to a root: \\"Test authority\\"/,
+  );
+  bench.writePair(await authority.issue({ hostnames: ["*.example"] }));
+  for (const ms of [A_MOMENT, A_MOMENT]) await bench.poll(ms);
+  assert.deepEqual((await bench.logged()).filter((line) => !line.includes("certificate_reloaded")), []);
+});
+
+Deno.test("what a start has found of files is not read or tried again, unless they have changed since", async () => {
+  await using bench = new Bench();
+  let trials = 0;
+  bench.trial = () => {
+    trials++;
+    return undefined;
+  };
+  const [first, second] = [await issue(), await issue()];
+  bench.writePair(first);
+  bench.write("y.pem", first.cert);
+  bench.write("y.key", "broken");
+  const readings = new CertificateReadings((certificate) => bench.trial(certificate));
+  const broken = bench.route("b.example", { cert: "y.pem", key: "y.key" });
+  for (const { tlsCert: certFile, tlsKey: keyFile } of [bench.route(), bench.route(), broken]) {
+    readings.read({ certFile, keyFile });
+  }
+  assert.equal(trials, 1);
+  for (const route of [bench.route(), broken]) bench.files.add(route, ":443", readings);
+  assert.deepEqual([trials, bench.serving(), bench.serving(broken)], [1, text(first), undefined]);
+  assert.match((await bench.logged()).join(), /certificate_reload_failed path=DIR\/y\.pem .*y\.key: is not PEM/);
+
+  bench.writePair(second);
+  bench.files.remove(bench.route(), ":443");
+  bench.files.add(bench.route(), ":443", readings);
+  assert.deepEqual([trials, bench.serving()], [2, text(second)]);
 });

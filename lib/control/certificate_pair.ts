@@ -5,7 +5,7 @@
  */
 
 import { expiryOf } from "./certificate_warnings.ts";
-import { type Certificate, type CertificateTrial, readCertificate } from "./certificates.ts";
+import { type Certificate, type CertificateReading, type CertificateTrial, readCertificate } from "./certificates.ts";
 import type { FilesState } from "./file_state.ts";
 
 /** How long files must stand still before they are read: a chain may be written one certificate after the other. */
@@ -88,13 +88,14 @@ export class CertificatePair implements CertificateFileNames {
    * @param state That of {@linkcode CertificatePair.paths}.
    * @param now In milliseconds since 1970.
    * @param atOnce Whether not to wait until the files stand still.
+   * @param known What was read of the files in this state, where that has been done.
    */
-  look(state: FilesState, now: number, atOnce: boolean): Look {
+  look(state: FilesState, now: number, atOnce: boolean, known?: CertificateReading): Look {
     this.#see(state, now);
     const age = now - this.#since;
     // Read again only once they stand still: ten thousand routes of one certificate are added in one go.
     if (this.#isSettled || (age < QUIET_MS && (this.#isRead || !atOnce))) return "same";
-    const reading = readCertificate(this.certFile, this.keyFile, this.#trial);
+    const reading = known ?? readCertificate(this.certFile, this.keyFile, this.#trial);
     this.#isRead = true;
     this.#isSettled = age >= (reading.kind === "ok" ? QUIET_MS : GRACE_MS);
     if (reading.kind === "ok") return this.#take(reading.certificate);

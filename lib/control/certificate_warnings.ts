@@ -40,15 +40,8 @@ const MAX_NAMES = 5;
  * ```
  */
 export function certificateWarnings(pattern: string, certificate: Certificate, now: Date): string[] {
-  const { names, notBefore, notAfter } = certificate;
-  const warnings: string[] = [];
-  if (!isCovered(pattern, names)) {
-    const has = names.length > 0
-      ? `the certificate is for ${listOf(names.map(quote))}`
-      : "the certificate has no subject alternative name";
-    warnings.push(`does not cover ${quote(pattern)}: ${has}`);
-  }
-  if (notBefore > now) warnings.push(`is not valid before ${formatTime(notBefore)}; look at this machine's clock too`);
+  const { notAfter } = certificate;
+  const warnings = [...coverageWarnings([pattern], certificate), ...beginWarnings(certificate, now)];
   switch (expiryOf(certificate, now)) {
     case "expired":
       warnings.push(`expired at ${formatTime(notAfter)}; renew it`);
@@ -59,6 +52,35 @@ export function certificateWarnings(pattern: string, certificate: Certificate, n
     case "later":
   }
   return [...warnings, ...chainWarnings(certificate.chain, now)];
+}
+
+/**
+ * Warns of a certificate that is in use from now on as {@linkcode certificateWarnings} does, but not of its end, which
+ * has lines of its own in the log.
+ *
+ * @param patterns The host names of all its routes.
+ * @returns One sentence each, to follow the name of the file.
+ */
+export function renewalWarnings(patterns: readonly string[], certificate: Certificate, now: Date): string[] {
+  return [
+    ...coverageWarnings(patterns, certificate),
+    ...beginWarnings(certificate, now),
+    ...chainWarnings(certificate.chain, now),
+  ];
+}
+
+function coverageWarnings(patterns: readonly string[], { names }: Certificate): string[] {
+  const others = patterns.filter((pattern) => !isCovered(pattern, names));
+  if (others.length === 0) return [];
+  const has = names.length > 0
+    ? `the certificate is for ${listOf(names.map(quote))}`
+    : "the certificate has no subject alternative name";
+  return [`does not cover ${listOf(others.map(quote))}: ${has}`];
+}
+
+function beginWarnings({ notBefore }: Certificate, now: Date): string[] {
+  if (notBefore <= now) return [];
+  return [`is not valid before ${formatTime(notBefore)}; look at this machine's clock too`];
 }
 
 function chainWarnings({ isInOrder, unrelated, signers, missing }: ChainFindings, now: Date): string[] {
@@ -76,8 +98,12 @@ function chainWarnings({ isInOrder, unrelated, signers, missing }: ChainFindings
   }
   if (missing !== undefined) {
     warnings.push(
-      `its chain is incomplete: the file lacks the intermediate certificate of ${quote(missing)}, and clients ` +
-        "refuse it (unknown_ca); use the full chain, such as fullchain.pem",
+      `its chain does not lead to a root: ${
+        quote(missing)
+      }, which signed its last certificate, is neither in the file ` +
+        "nor among this machine's authorities, and clients that do not have it refuse the connection (unknown_ca); " +
+        "if it is an intermediate, use the full chain (fullchain.pem); if it is a private root, add it to this " +
+        "machine's authorities",
     );
   }
   return warnings;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { certificateWarnings } from "./certificate_warnings.ts";
+import { certificateWarnings, renewalWarnings } from "./certificate_warnings.ts";
 import type { ChainFindings } from "./certificate_chain.ts";
 import type { Certificate } from "./certificates.ts";
 
@@ -94,7 +94,17 @@ Deno.test("certificates without a part in the chain, expired ones and a missing 
   assert.deepEqual(certificateWarnings("a.example", certificate({ chain }), NOW), [
     'holds certificates that have no part in its chain: "Old CA", "Other"; take them out',
     'the certificate of "Intermediate" behind it expired at 2026-01-15T00:00:00Z; put the new one there',
-    'its chain is incomplete: the file lacks the intermediate certificate of "Root", and clients refuse it ' +
-    "(unknown_ca); use the full chain, such as fullchain.pem",
+    'its chain does not lead to a root: "Root", which signed its last certificate, is neither in the file nor among ' +
+    "this machine's authorities, and clients that do not have it refuse the connection (unknown_ca); if it is an " +
+    "intermediate, use the full chain (fullchain.pem); if it is a private root, add it to this machine's authorities",
   ]);
+});
+
+Deno.test("a renewed certificate is warned of for all its routes at once, and not for its end", () => {
+  const renewed = certificate({ notAfter: NOW, notBefore: new Date(NOW.getTime() + 1000) });
+  assert.deepEqual(renewalWarnings(["a.example", "b.example", "*.c.example", "*"], renewed, NOW), [
+    'does not cover "b.example", "*.c.example": the certificate is for "a.example"',
+    "is not valid before 2026-02-01T00:00:01Z; look at this machine's clock too",
+  ]);
+  assert.deepEqual(renewalWarnings(["a.example"], certificate({ notAfter: NOW }), NOW), []);
 });

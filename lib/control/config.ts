@@ -10,6 +10,7 @@ import * as v from "valibot";
 import { applyEnvironment, readEnvironment } from "./config_environment.ts";
 import { ConfigPlaces } from "./config_places.ts";
 import { checkRules } from "./config_rules.ts";
+import { withoutMistakes } from "./config_salvage.ts";
 import { type ConfigDocument, configSchema, type RouteDocument, type StoredDocument } from "./config_schema.ts";
 import type { Config, ConfigProblem, RouteConfig, StoredState } from "./config_types.ts";
 import { fileErrorReason } from "./file_access.ts";
@@ -76,17 +77,10 @@ export interface ConfigSource {
  * assert.equal(config.proxy.connectTimeoutMs, 5000);
  * ```
  */
-export function parseConfig(text: string, { file, environment = {} }: ConfigSource): LoadedConfig {
-  const toml = readToml(text, file);
-  const { document, variables, warnings } = applyEnvironment(toml, environment);
-  const places = new ConfigPlaces(text, toml, variables);
-  const parsed = v.safeParse(configSchema, document);
-  const rules = checkRules(document);
-  const named = (problem: ConfigProblem) => ({ ...problem, path: variables.get(problem.path) ?? problem.path });
-  const problems = [...(parsed.issues ?? []).map(problemOf), ...rules.problems].map(named);
-  if (!parsed.success || problems.length > 0) throw new ConfigError(file, problems, places);
-  const config = configOf(parsed.output, dirname(file));
-  return { config, warnings: [...warnings, ...rules.warnings.map(named)], places };
+export function parseConfig(text: string, source: ConfigSource): LoadedConfig {
+  const { config, mistakes, warnings, places } = examine(text, source);
+  if (config === undefined || mistakes.length > 0) throw new ConfigError(source.file, mistakes, places);
+  return { config, warnings, places };
 }
 
 /**
@@ -97,6 +91,80 @@ export function parseConfig(text: string, { file, environment = {} }: ConfigSour
  */
 export function loadConfig(file: string, environment = readEnvironment()): LoadedConfig {
   return parseConfig(readText(file), { file, environment });
+}
+
+/** A configuration that may have mistakes. */
+export interface ExaminedConfig extends Omit<LoadedConfig, "config"> {
+  /** What the file says, less its mistakes; `undefined` where nothing is left. */
+  readonly config: Config | undefined;
+  readonly mistakes: readonly ConfigProblem[];
+  /** The paths of the mistakes, of those in environment variables too: what has no value in `config`. */
+  readonly mistakenPaths: ReadonlySet<string>;
+}
+
+/**
+ * Reads a configuration file as far as it is sound, for who looks for all that is wrong with it.
+ *
+ * @param environment See {@linkcode loadConfig}.
+ * @throws {ConfigError} If the file cannot be read, or is no TOML.
+ */
+export function examineConfig(file: string, environment = readEnvironment()): ExaminedConfig {
+  return examine(readText(file), { file, environment }, { salvage: true });
+}
+
+/** @param salvage Whether a configuration with mistakes is to be had without them. */
+function examine(text: string, { file, environment = {} }: ConfigSource, { salvage = false } = {}): ExaminedConfig {
+  const toml = readToml(text, file);
+  const { document, variables, warnings } = applyEnvironment(toml, environment);
+  const named = (problem: ConfigProblem) => ({ ...problem, path: variables.get(problem.path) ?? problem.path });
+  const judged = judge(document);
+  const sound = judged.problems.length === 0
+    ? judged.sound
+    : salvage
+    ? soundPart(document, judged.problems)
+    : undefined;
+  return {
+    config: sound && configOf(sound, dirname(file)),
+    mistakes: judged.problems.map(named),
+    mistakenPaths: new Set(judged.problems.map(({ path }) => path)),
+    warnings: [...warnings, ...judged.warnings.map(named)],
+    places: new ConfigPlaces(text, toml, variables),
+  };
+}
+
+interface Judgement {
+  /** What the document says, by the schema. */
+  readonly sound: ConfigDocument | undefined;
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly ConfigProblem[];
+}
+
+function judge(document: Readonly<Record<string, unknown>>): Judgement {
+  const parsed = v.safeParse(configSchema, document);
+  const { problems, warnings } = checkRules(document);
+  return {
+    sound: parsed.success ? parsed.output : undefined,
+    problems: [...(parsed.issues ?? []).map(problemOf), ...problems],
+    warnings,
+  };
+}
+
+/** How often mistakes are taken out that only show when others are. */
+const SALVAGES = 3;
+
+function soundPart(
+  document: Readonly<Record<string, unknown>>,
+  problems: readonly ConfigProblem[],
+): ConfigDocument | undefined {
+  let rest = document;
+  let found = problems;
+  for (let i = 0; i < SALVAGES; i++) {
+    rest = withoutMistakes(rest, found);
+    const judged = judge(rest);
+    if (judged.problems.length === 0) return judged.sound;
+    found = judged.problems;
+  }
+  return undefined;
 }
 
 function readText(file: string): string {

@@ -5,14 +5,15 @@
  */
 
 import { GeoIp, GeoIpError } from "../rules/geoip.ts";
+import type { CertificateReadings } from "./certificate_readings.ts";
 import type { CertificateTrial } from "./certificates.ts";
 import type { Findings } from "./config_rules.ts";
 import type { Config, ConfigProblem } from "./config_types.ts";
-import { fileErrorReason, fileExists } from "./file_access.ts";
+import { brokenLink, fileErrorReason, fileExists, notAFile } from "./file_access.ts";
 import { readGroup } from "./group.ts";
 import { printable } from "./quote.ts";
 import { RouteFiles, type RsaKey } from "./route_files.ts";
-import { folderProblem } from "./store/store_error.ts";
+import { folderProblem, NO_SQLITE } from "./store/store_error.ts";
 
 /** The first 16 octets of every SQLite file (sqlite.org/fileformat.html §1.3.1). */
 const SQLITE_MAGIC = "SQLite format 3\0";
@@ -20,6 +21,8 @@ const SQLITE_MAGIC = "SQLite format 3\0";
 /** What was found of files of L7 routes. */
 export interface RouteFileFindings extends Findings {
   readonly rsaKeys: readonly RsaKey[];
+  /** The certificates, as they were found. */
+  readonly readings: CertificateReadings;
 }
 
 /** Whether the database is one, or can be made. */
@@ -54,14 +57,14 @@ export function routeFileFindings({ listeners }: Config, trial: CertificateTrial
   listeners.forEach(({ routes }, i) =>
     routes.forEach((route, j) => files.check(route, `listeners[${i}].routes[${j}]`, findings))
   );
-  return { ...findings, rsaKeys: files.rsaKeys };
+  return { ...findings, rsaKeys: files.rsaKeys, readings: files.readings };
 }
 
 function databaseProblem(path: string): string | undefined {
   try {
     if (!fileExists(path)) {
-      const folder = folderProblem(path);
-      return folder === undefined ? undefined : `${printable(path)}: ${folder}`;
+      const problem = folderProblem(path) ?? brokenLink(path);
+      return problem === undefined ? undefined : `${printable(path)}: ${problem}`;
     }
   } catch (error) {
     return `${printable(path)}: ${fileErrorReason(error)}`;
@@ -70,7 +73,7 @@ function databaseProblem(path: string): string | undefined {
     const start = new Uint8Array(SQLITE_MAGIC.length);
     const length = file.readSync(start);
     if (length === null || new TextDecoder().decode(start) === SQLITE_MAGIC) return undefined; // empty counts as new
-    return "is not a SQLite database; set database.path to another file";
+    return NO_SQLITE;
   });
 }
 
@@ -90,8 +93,11 @@ function geoipProblem(path: string): string | undefined {
 function fileProblem(path: string, look: (file: Deno.FsFile) => string | undefined | void): string | undefined {
   let reason: string | undefined | void;
   try {
-    using file = Deno.openSync(path);
-    reason = file.statSync().isDirectory ? "is a folder, not a file" : look(file);
+    reason = notAFile(path);
+    if (reason === undefined) {
+      using file = Deno.openSync(path);
+      reason = look(file);
+    }
   } catch (error) {
     reason = fileErrorReason(error);
   }

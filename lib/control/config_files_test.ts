@@ -49,7 +49,10 @@ Deno.test("the database may be absent, empty or a SQLite file, in a folder that 
       ["none/x.db", "DIR/none/x.db: its folder DIR/none does not exist"],
       ["text.db/x.db", "DIR/text.db/x.db: does not exist: part of its path is not a folder"],
       [".", "DIR: is a folder, not a file"],
-      ["text.db", "DIR/text.db: is not a SQLite database; set database.path to another file"],
+      [
+        "text.db",
+        "DIR/text.db: is not a SQLite database, or its first page is damaged; set database.path to another file, or restore a snapshot",
+      ],
       ["x".repeat(300), `DIR/${"x".repeat(300)}: cannot be used: File name too long`],
     ] as const
   ) assert.deepEqual(problemsOf("", name), [`database.path: ${problem}`]);

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { printable } from "./quote.ts";
+
 /**
  * The reason behind an error of a file operation, to follow the file's name.
  *
@@ -36,6 +38,30 @@ const UNWRITABLE = ["EROFS", "ENOSPC", "EDQUOT"];
 export function isUnwritable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return "code" in error && UNWRITABLE.includes(String(error.code)) || isUnwritable(error.cause);
+}
+
+/** What is wrong with a path where a symbolic link stands that leads to nothing; `undefined` where none does. */
+export function brokenLink(path: string): string | undefined {
+  try {
+    if (fileExists(path) || !Deno.lstatSync(path).isSymlink) return undefined;
+    return `is a symbolic link to ${printable(Deno.readLinkSync(path))}, which does not exist; ` +
+      "put that back, or remove the link";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined; // nothing stands there
+    throw error;
+  }
+}
+
+/**
+ * Why a path leads to nothing that can be read to its end; `undefined` where it is a file. To open a pipe would wait for
+ * who writes into it.
+ *
+ * @throws Where there is nothing, or that cannot be told.
+ */
+export function notAFile(path: string): string | undefined {
+  const { isFile, isDirectory } = Deno.statSync(path);
+  if (isDirectory) return "is a folder, not a file";
+  return isFile ? undefined : "is no regular file";
 }
 
 /** The size of a file in bytes; 0 where there is none. */

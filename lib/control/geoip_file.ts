@@ -5,7 +5,7 @@
  */
 
 import { GeoIp, GeoIpError } from "../rules/geoip.ts";
-import { fileErrorReason } from "./file_access.ts";
+import { fileErrorReason, notAFile } from "./file_access.ts";
 import type { Log } from "./log.ts";
 
 /** The GeoIP file in use. */
@@ -52,6 +52,8 @@ export class GeoipFile {
   }
 
   #read(): Uint8Array {
+    const obstacle = notAFile(this.path);
+    if (obstacle !== undefined) throw new GeoIpError(obstacle);
     const bytes = Deno.readFileSync(this.path);
     this.#builtAt = GeoIp.open(bytes).builtAt;
     this.#loadedAt = new Date();

@@ -86,6 +86,7 @@ Deno.test("a file that cannot be used leaves the one before in use; each time is
       ],
       ["gone", () => Deno.removeSync(path), /error="does not exist"/],
       ["a folder", () => Deno.mkdirSync(path), /error="is a folder, not a file"/],
+      ["a pipe", () => makePipe(path), /error="is no regular file"/],
     ];
     for (const [i, [what, make, expected]] of broken.entries()) {
       make();
@@ -123,3 +124,8 @@ Deno.test("without a sound file at the start nothing is in use, until a reload f
     assert.equal(statusOf(file).builtAt.getTime(), 1_800_000_000_000);
   });
 });
+
+function makePipe(path: string): void {
+  Deno.removeSync(path);
+  assert.ok(new Deno.Command("mkfifo", { args: [path] }).outputSync().success);
+}

@@ -77,7 +77,11 @@ export const LOG_EVENTS = {
       bytes_out: bytesOut,
       duration_ms: durationMs,
       end: field("text", "how it ended: [README](../README.md#how-a-connection-ends)"),
-      detail: optional("text", "which rule the client broke, or what the system said"),
+      detail: optional(
+        "text",
+        "which rule the client broke, or what the system said; where the client refused the certificate, its TLS " +
+          "alert and the likely cause",
+      ),
       protocol: optional("text", "L7: `h2` or `http/1.1`"),
       requests: optional("integer", "L7: how many requests it brought"),
     },
@@ -213,6 +217,15 @@ export const LOG_EVENTS = {
     message: "new connections get the renewed certificate",
     meaning: "A renewed certificate was taken into use.",
     fields: { path, hostnames, not_after: field("text", "when it ends") },
+  },
+  certificate_warning: {
+    level: "warn",
+    meaning:
+      "A renewed certificate was taken into use, and clients may refuse it: it does not cover a host name of its " +
+      "routes, is not valid yet, or its chain does not lead to a root; said once of each change. At a start the event " +
+      "`config` says the same.",
+    remedy: "Do as `message` says; see [RUNBOOK.md](RUNBOOK.md#clients-refuse-the-certificate).",
+    fields: { path, hostnames, message: field("text", "what is wrong, and what would be right") },
   },
   certificate_reload_failed: {
     level: "error",

@@ -102,7 +102,7 @@ async function check(
     return problem === undefined ? [] : [`listeners[${i}].addr: ${problem}`];
   });
   try {
-    return [...await checkPlannedFiles(config, plan, trial), ...closed];
+    return [...(await checkPlannedFiles(config, plan, trial)).warnings, ...closed];
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     const found = error.violations.map(({ field, description }) => ({ path: field, message: description }));

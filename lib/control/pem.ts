@@ -4,7 +4,7 @@
  * @module
  */
 
-import { fileErrorReason } from "./file_access.ts";
+import { fileErrorReason, notAFile } from "./file_access.ts";
 import { printable } from "./quote.ts";
 
 /** Far more than any chain needs, and little to read by mistake. */
@@ -38,9 +38,9 @@ export function readPemFile(path: string): PemReading {
 
 /** @throws Where the file cannot be opened or read. */
 function readText(path: string): { text: string } | { wrong: string } {
-  const { isFile, isDirectory, size } = Deno.statSync(path);
-  if (isDirectory) return { wrong: "is a folder, not a file" };
-  if (!isFile) return { wrong: "is no regular file" }; // to open a pipe would wait for who writes into it
+  const obstacle = notAFile(path);
+  if (obstacle !== undefined) return { wrong: obstacle };
+  const { size } = Deno.statSync(path);
   if (size > MAX_OCTETS) return { wrong: "is larger than 1 MiB; name a PEM file" };
   return { text: Deno.readTextFileSync(path) };
 }

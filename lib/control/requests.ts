@@ -7,6 +7,7 @@
 import { isAbsolute } from "node:path";
 import * as v from "valibot";
 import type { FirewallRule } from "../rules/firewall.ts";
+import type { CertificateReadings } from "./certificate_readings.ts";
 import type { CertificateTrial } from "./certificates.ts";
 import { problemOf, routeConfigOf } from "./config.ts";
 import { checkRoute, type Findings, namelessBackend } from "./config_rules.ts";
@@ -47,6 +48,8 @@ export interface PolicyInput {
 export interface RouteReading {
   readonly route: RouteConfig;
   readonly warnings: readonly string[];
+  /** Its certificate, as it was found. */
+  readonly readings: CertificateReadings;
 }
 
 /**
@@ -70,11 +73,17 @@ export function readRoute(input: RouteInput, trial: CertificateTrial, now = new 
   refuse([...issues, ...problems]);
   if (!parsed.success) throw new TypeError("a schema that fails has issues");
   const route = routeConfigOf(parsed.output, "/");
-  const files: Findings = { problems: [], warnings: [] };
-  new RouteFiles(trial, now).check(route, "route", files);
-  refuse(files.problems);
-  const warnings = [...namelessBackend({ ...input }, "route"), ...files.warnings];
-  return { route, warnings: warnings.map(({ path, message }) => `${path}: ${message}`) };
+  const findings: Findings = { problems: [], warnings: [] };
+  const files = new RouteFiles(trial, now);
+  files.check(route, "route", findings);
+  refuse(findings.problems);
+  return {
+    route,
+    readings: files.readings,
+    warnings: [...namelessBackend({ ...input }, "route"), ...findings.warnings].map(({ path, message }) =>
+      `${path}: ${message}`
+    ),
+  };
 }
 
 /**

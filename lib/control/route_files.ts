@@ -4,8 +4,9 @@
  * @module
  */
 
+import { CertificateReadings } from "./certificate_readings.ts";
 import { certificateWarnings } from "./certificate_warnings.ts";
-import { type CertificateReading, type CertificateTrial, checkBackendCa, readCertificate } from "./certificates.ts";
+import { type CertificateTrial, checkBackendCa } from "./certificates.ts";
 import type { Findings } from "./config_rules.ts";
 import type { RouteConfig } from "./config_types.ts";
 import { printable } from "./quote.ts";
@@ -21,11 +22,11 @@ export interface RsaKey {
 
 /** Checks the files of routes; each is read once, however many of them name it. */
 export class RouteFiles {
-  readonly #trial: CertificateTrial;
+  /** The certificates, as they were found. */
+  readonly readings: CertificateReadings;
   readonly #now: Date;
   /** Those that were found so far. */
   readonly rsaKeys: RsaKey[] = [];
-  readonly #certificates = new Map<string, { readonly found: CertificateReading }>();
   readonly #authorities = new Map<string, { readonly found: string | undefined }>();
 
   /**
@@ -33,7 +34,7 @@ export class RouteFiles {
    * @param now When they are to be valid.
    */
   constructor(trial: CertificateTrial, now: Date) {
-    this.#trial = trial;
+    this.readings = new CertificateReadings(trial);
     this.#now = now;
   }
 
@@ -44,11 +45,7 @@ export class RouteFiles {
     { problems, warnings }: Findings,
   ): void {
     if (mode !== "l7") return;
-    const reading = remembered(
-      this.#certificates,
-      `${tlsCert}\0${tlsKey}`,
-      () => readCertificate(tlsCert, tlsKey, this.#trial),
-    );
+    const reading = this.readings.read({ certFile: tlsCert, keyFile: tlsKey });
     if (reading.kind === "ok") {
       const { keyKind } = reading.certificate;
       if (keyKind.startsWith("rsa")) this.rsaKeys.push({ path: `${at}.tls_key`, file: tlsKey, kind: keyKind });

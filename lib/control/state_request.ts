@@ -6,6 +6,7 @@
 
 import * as v from "valibot";
 import { isAbsolute } from "node:path";
+import type { CertificateReadings } from "./certificate_readings.ts";
 import type { CertificateTrial } from "./certificates.ts";
 import { problemOf, storedStateOf } from "./config.ts";
 import { checkRules, type Findings } from "./config_rules.ts";
@@ -80,7 +81,7 @@ export function readState(input: StateInput): StateReading {
  *
  * @param trial What the library that is to serve with certificates makes of them.
  * @param now When they are to be valid.
- * @returns What clients will not like about certificates: one line each.
+ * @returns The certificates, and what clients will not like about them: one line each.
  * @throws {Refusal} With the files that are of no use.
  */
 export async function checkPlannedFiles(
@@ -88,7 +89,7 @@ export async function checkPlannedFiles(
   { routes }: Plan,
   trial: CertificateTrial,
   now = new Date(),
-): Promise<string[]> {
+): Promise<{ readonly readings: CertificateReadings; readonly warnings: readonly string[] }> {
   const planned = new Set(routes.map(({ after }) => after));
   const files = new RouteFiles(trial, now);
   const findings: Findings = { problems: [], warnings: [] };
@@ -101,7 +102,7 @@ export async function checkPlannedFiles(
     }
   }
   refuse(findings.problems);
-  return linesOf(findings.warnings);
+  return { readings: files.readings, warnings: linesOf(findings.warnings) };
 }
 
 function linesOf(warnings: readonly ConfigProblem[]): string[] {

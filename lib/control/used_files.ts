@@ -5,19 +5,23 @@
  * @module
  */
 
+import type { CertificateReadings } from "./certificate_readings.ts";
 import type { CertificateTrial } from "./certificates.ts";
 import { geoipProblems, type RouteFileFindings, routeFileFindings } from "./config_files.ts";
 import type { Findings } from "./config_rules.ts";
 import type { Config, ConfigProblem, StoredState } from "./config_types.ts";
-import { RouteFiles } from "./route_files.ts";
+import { RouteFiles, type RsaKey } from "./route_files.ts";
 
 /** What is wrong with files, by who uses them. */
-export interface FileFindings extends RouteFileFindings {
+export interface FileFindings extends Findings {
+  readonly rsaKeys: readonly RsaKey[];
   /**
    * What is wrong with files of routes in the database; the path of each begins with the route. The server starts all the
    * same: others are served, and a file may come back.
    */
-  readonly stored: RouteFileFindings;
+  readonly stored: Omit<RouteFileFindings, "readings">;
+  /** The certificates that the server starts with, as they were found. */
+  readonly readings: CertificateReadings;
 }
 
 /**
@@ -45,9 +49,12 @@ export function checkUsedFiles(
     for (const route of routes) files.check(route, `route ${route.hostname} on ${addr}`, findings);
   }
   const stored = { ...findings, rsaKeys: files.rsaKeys };
-  if (state.firewall.blockedCountries.length > 0) return { problems: geoip, warnings: [], rsaKeys: [], stored };
+  const { readings } = files;
+  if (state.firewall.blockedCountries.length > 0) {
+    return { problems: geoip, warnings: [], rsaKeys: [], stored, readings };
+  }
   const warnings = geoip.map(unused("the database blocks no country"));
-  return { problems: [], warnings, rsaKeys: [], stored };
+  return { problems: [], warnings, rsaKeys: [], stored, readings };
 }
 
 /**

@@ -26,7 +26,7 @@ import { parseIpAddress } from "../../lib/wire/ip_address.ts";
 
 /** A certificate and its key, as servers load them. */
 export interface KeyPair {
-  /** The certificate in PEM. A leaf stands alone: the authority that signed it is the root. */
+  /** The certificate in PEM. A server's is followed by that of its authority, which no machine knows by itself. */
   readonly cert: string;
   /** The private key: PKCS#8 in PEM, not encrypted. */
   readonly key: string;
@@ -152,7 +152,8 @@ async function issue(issuer: X509Certificate, issuerKey: CryptoKey, request: Cer
       await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],
   });
-  return { cert: certificate.toString("pem") + "\n", key: await privateKeyPem(keys.privateKey) };
+  const cert = [certificate, issuer].map((each) => each.toString("pem") + "\n").join("");
+  return { cert, key: await privateKeyPem(keys.privateKey) };
 }
 
 /** From an hour ago, so that a client whose clock is slow agrees, until `milliseconds` later. */

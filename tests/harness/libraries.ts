@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { isInstalled, runTool } from "./tools.ts";
 
 /** Defines a test that compiles a library; without a compiler it is ignored, and its name says so. */
@@ -13,11 +13,12 @@ export function testWithCompiler(name: string, fn: () => Promise<void>): void {
   Deno.test({ name: ignore ? `${name} (needs cc)` : name, ignore, fn });
 }
 
-/** Compiles a shared library at `path`. */
-export async function compileLibrary(path: string, source: string): Promise<void> {
+/** Compiles a shared library at `path`, which needs others: they are known by their files' names. */
+export async function compileLibrary(path: string, source: string, needed: readonly string[] = []): Promise<void> {
   const file = await Deno.makeTempFile({ dir: dirname(path), suffix: ".c" });
   await Deno.writeTextFile(file, source);
-  const { code, stderr } = await runTool("cc", ["-shared", "-fPIC", "-o", path, file]);
+  const named = `-Wl,-soname,${basename(path)},--no-as-needed`;
+  const { code, stderr } = await runTool("cc", ["-shared", "-fPIC", "-o", path, file, named, ...needed]);
   if (code !== 0) throw new Error(stderr);
 }
 

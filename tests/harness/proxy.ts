@@ -38,9 +38,12 @@ export interface CommandResult {
 }
 
 /** Runs the program with these arguments to its end. */
-export async function runProgram(arguments_: readonly string[]): Promise<CommandResult> {
+export async function runProgram(
+  arguments_: readonly string[],
+  { environment = {} }: { readonly environment?: Record<string, string> } = {},
+): Promise<CommandResult> {
   const { executable, args } = programCommand();
-  const command = new Deno.Command(executable, { args: [...args, ...arguments_], stdin: "null" });
+  const command = new Deno.Command(executable, { args: [...args, ...arguments_], env: environment, stdin: "null" });
   const { code, stdout, stderr } = await command.output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };

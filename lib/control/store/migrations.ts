@@ -92,11 +92,15 @@ export const SCHEMA_VERSION = MIGRATIONS.length;
 /**
  * The schema version of an open database; 0 where there is nothing in it yet.
  *
- * @throws {StoreError} Where it is a database of another program.
+ * @throws {StoreError} Where it is a database of another program, or says no version.
  */
 export function schemaVersion(db: DatabaseSync, path: string): number {
   const { application_id: owner } = db.prepare("PRAGMA application_id").get() ?? {};
-  if (owner === APPLICATION_ID) return Number(db.prepare("SELECT max(version) AS v FROM schema_migrations").get()?.v);
+  if (owner === APPLICATION_ID) {
+    const version = db.prepare("SELECT max(version) AS v FROM schema_migrations").get()?.v;
+    if (typeof version === "number") return version;
+    throw new StoreError(path, "does not say which version its schema has; restore a snapshot");
+  }
   if (owner === 0 && db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined) return 0;
   throw new StoreError(path, "is a database of another program; set database.path to another file");
 }

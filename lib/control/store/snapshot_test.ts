@@ -115,7 +115,10 @@ Deno.test("a database that is not there, empty, or another's is refused, and non
       const [name, reason] of [
         ["none.db", "does not exist; the server makes it when it first starts"],
         ["empty.db", "is empty; the server fills it when it first starts"],
-        ["text.db", "is not a SQLite database; set database.path to another file"],
+        [
+          "text.db",
+          "is not a SQLite database, or its first page is damaged; set database.path to another file, or restore a snapshot",
+        ],
         ["other.db", "is a database of another program; set database.path to another file"],
       ] as const
     ) assert.equal(await refusal(folder, `${folder}/${name}`, `${folder}/out.db`), `DIR/${name}: ${reason}`);

@@ -5,7 +5,7 @@
  */
 
 import { dirname } from "node:path";
-import { fileErrorReason, fileExists, isUnwritable } from "../file_access.ts";
+import { brokenLink, fileErrorReason, fileExists, isUnwritable } from "../file_access.ts";
 import { isDescriptorFree } from "../descriptor_reserve.ts";
 import { printable } from "../quote.ts";
 
@@ -34,10 +34,18 @@ interface Reason {
   readonly isUnwritable?: true;
 }
 
+/** What to say of a file that does not begin as SQLite's do. */
+export const NO_SQLITE =
+  "is not a SQLite database, or its first page is damaged; set database.path to another file, or restore a snapshot";
+
+const LACKS = "lacks a part of its schema, which another program must have removed; restore a snapshot";
+
 // By SQLite's own messages (sqlite3ErrStr in its main.c): Deno's node:sqlite gives the result code for some errors only.
 const REASONS: readonly Reason[] = [
-  { said: "is not a database", reason: "is not a SQLite database; set database.path to another file" },
+  { said: "is not a database", reason: NO_SQLITE },
   { said: "malformed", reason: "is corrupt; restore a snapshot" },
+  { said: "no such table", reason: LACKS },
+  { said: "no such column", reason: LACKS },
   { said: "is locked", reason: "is locked by another process; stop what else writes to it" },
   {
     said: "readonly database",
@@ -89,13 +97,15 @@ function sqliteError(path: string, cause: Error): StoreError {
   if (known === undefined) return new StoreError(path, `SQLite says: ${printable(message)}`, { cause });
   const isReadOnly = known.said === "readonly database" && isReadOnlyDisk(path);
   const { reason, isUnwritable = false } = isReadOnly ? READ_ONLY_DISK : known;
+  // Of a file without a name, SQLite says that it is read-only (SQLITE_READONLY_DBMOVED), or that the disk fails.
+  if (isUnwritable && isGone(path)) return new StoreError(path, GONE, { cause });
   return new StoreError(path, reason, { cause, isUnwritable });
 }
 
 /** SQLite has one message (SQLITE_CANTOPEN) for all that keeps a file from being opened. */
 function notOpened(path: string, options: ErrorOptions): StoreError {
-  const folder = folderProblem(path);
-  if (folder !== undefined) return new StoreError(path, folder, options);
+  const obstacle = folderProblem(path) ?? brokenLink(path);
+  if (obstacle !== undefined) return new StoreError(path, obstacle, options);
   if (fileExists(path) && Deno.statSync(path).isDirectory) {
     return new StoreError(path, "is a folder, not a file", options);
   }
@@ -105,6 +115,18 @@ function notOpened(path: string, options: ErrorOptions): StoreError {
   if (isReadOnlyDisk(path)) return new StoreError(path, READ_ONLY_DISK.reason, { ...options, isUnwritable: true });
   const reason = "permission denied: give this user read and write permission on the file and its folder";
   return new StoreError(path, reason, options);
+}
+
+const GONE =
+  "was removed while it was in use; put it back, or start the server anew, which makes a new one from the file";
+
+/** Whether there is no file at `path`; `false` where that cannot be told. */
+function isGone(path: string): boolean {
+  try {
+    return !fileExists(path);
+  } catch {
+    return false;
+  }
 }
 
 const READ_ONLY_DISK = { reason: "may not be written: its disk is mounted read-only", isUnwritable: true };

@@ -3,6 +3,8 @@ import { DatabaseSync } from "node:sqlite";
 import type { ListenerConfig, RouteConfig, StoredState } from "../config_types.ts";
 import { SCHEMA_VERSION } from "./migrations.ts";
 import { type PreparedState, Store, StoreError } from "./store.ts";
+import { withStoreErrors } from "./store_error.ts";
+import { fileExists } from "../file_access.ts";
 
 const folder = await Deno.makeTempDir();
 addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
@@ -286,7 +288,10 @@ Deno.test("a database that cannot be used is refused in one line and left as it 
       ],
       [foreign, program],
       [owned, program],
-      [text, "DB: is not a SQLite database; set database.path to another file"],
+      [
+        text,
+        "DB: is not a SQLite database, or its first page is damaged; set database.path to another file, or restore a snapshot",
+      ],
       [corrupt, "DB: is corrupt; restore a snapshot"],
     ] as const
   ) {
@@ -323,4 +328,25 @@ Deno.test({
   name: "a folder that Deno may not write to is refused as such",
   permissions: { read: true, write: false },
   fn: () => assert.equal(refusal("/nowhere/x.db"), "DB: permission denied: Deno was started without it"),
+});
+
+Deno.test("a database that is removed while it is in use is told as such, not as a disk that is full or read-only", () => {
+  // SQLite says "readonly database" of the one, and "disk I/O error" of the other.
+  for (const journal of ["DELETE", "WAL"]) {
+    const path = newPath();
+    start(path, FULL);
+    execute(path, `PRAGMA journal_mode = ${journal}`);
+    const db = new DatabaseSync(path);
+    for (const suffix of ["", "-wal", "-shm"]) if (fileExists(path + suffix)) Deno.removeSync(path + suffix);
+    assert.throws(
+      () => withStoreErrors(path, () => db.exec("BEGIN IMMEDIATE; DELETE FROM routes; COMMIT")),
+      (error) => {
+        assert.ok(error instanceof StoreError);
+        assert.match(error.message, /: was removed while it was in use; put it back, or start the server anew, which/);
+        assert.equal(error.isUnwritable, false);
+        return true;
+      },
+    );
+    db.close();
+  }
 });

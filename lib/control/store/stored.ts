@@ -6,7 +6,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import type { StoredState } from "../config_types.ts";
-import { fileExists } from "../file_access.ts";
+import { fileExists, fileSize } from "../file_access.ts";
 import { SCHEMA_VERSION, schemaVersion, tooNew } from "./migrations.ts";
 import { StoreError, withStoreErrors } from "./store_error.ts";
 import { readUnwritable } from "./stored_copy.ts";
@@ -17,7 +17,11 @@ const BUSY_TIMEOUT_MS = 1_000;
 
 /** What is in a database; `older`: a format that the next start is to bring up to date. */
 export type Stored =
-  | { readonly kind: "nothing" }
+  | {
+    readonly kind: "nothing";
+    /** What a server left beside a database that is not there any more, or is empty. */
+    readonly remains: string | undefined;
+  }
   | { readonly kind: "older" }
   | { readonly kind: "state"; readonly state: StoredState };
 
@@ -41,13 +45,18 @@ export function readStored(path: string): Stored {
 
 function readWritable(path: string): Stored {
   return withStoreErrors(path, () => {
-    if (!fileExists(path) || Deno.statSync(path).size === 0) return { kind: "nothing" };
+    if (fileSize(path) === 0) return { kind: "nothing", remains: remainsOf(path) };
     using db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
     const version = schemaVersion(db, path);
     if (version > SCHEMA_VERSION) throw tooNew(path, version);
     const [fault] = db.prepare("PRAGMA quick_check(1)").all();
     if (fault?.quick_check !== "ok") throw new StoreError(path, "is corrupt; restore a snapshot");
-    if (version === 0) return { kind: "nothing" };
+    if (version === 0) return { kind: "nothing", remains: undefined };
     return version < SCHEMA_VERSION ? { kind: "older" } : { kind: "state", state: selectState(db) };
   });
+}
+
+/** What says that a server had a database at `path`: its log, which may hold changes, or its lock. */
+function remainsOf(path: string): string | undefined {
+  return [`${path}-wal`, `${path}.lock`].find(fileExists);
 }

@@ -9,7 +9,6 @@ import {
   X509CertificateGenerator,
 } from "@peculiar/x509";
 
-const ECDSA_P256 = { name: "ECDSA", namedCurve: "P-256" };
 const ECDSA_SHA256 = { name: "ECDSA", hash: "SHA-256" };
 
 /** Certificates in PEM, and the key of the first. */
@@ -18,11 +17,18 @@ export interface MadeChain {
   readonly intermediate: string;
   readonly root: string;
   readonly key: string;
+  /** That of the root. */
+  readonly rootKeys: CryptoKeyPair;
 }
 
-/** Makes such a chain for a host name. @param hasAccess Whether leaf and intermediate tell where their signer's is. */
-export async function makeChain(hostname: string, hasAccess = true): Promise<MadeChain> {
-  const [rootKeys, middleKeys, leafKeys] = await Promise.all([newKeys(), newKeys(), newKeys()]);
+/**
+ * Makes such a chain for a host name.
+ *
+ * @param hasAccess Whether leaf and intermediate tell where their signer's is.
+ * @param curve Of the keys of root and intermediate.
+ */
+export async function makeChain(hostname: string, hasAccess = true, curve = "P-256"): Promise<MadeChain> {
+  const [rootKeys, middleKeys, leafKeys] = await Promise.all([newKeys(curve), newKeys(curve), newKeys()]);
   const signed = (subject: string, issuer: string, keys: CryptoKeyPair, by: CryptoKeyPair) => {
     const isLeaf = keys === leafKeys;
     return X509CertificateGenerator.create({
@@ -53,9 +59,28 @@ export async function makeChain(hostname: string, hasAccess = true): Promise<Mad
     intermediate: pem(intermediate),
     root: pem(root),
     key: `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`,
+    rootKeys,
   };
 }
 
-function newKeys(): Promise<CryptoKeyPair> {
-  return crypto.subtle.generateKey(ECDSA_P256, true, ["sign", "verify"]);
+/** The root of a chain as an older one has signed it (RFC 4158 §1.4.1), in PEM; it tells where the older one's is. */
+export async function crossSigned({ rootKeys: { publicKey } }: MadeChain, issuer: string): Promise<string> {
+  const certificate = await X509CertificateGenerator.create({
+    subject: "CN=Root",
+    issuer: `CN=${issuer}`,
+    notBefore: new Date(Date.now() - 3_600_000),
+    notAfter: new Date(Date.now() + 60 * 86_400_000),
+    signingAlgorithm: ECDSA_SHA256,
+    publicKey,
+    signingKey: (await newKeys()).privateKey,
+    extensions: [
+      new BasicConstraintsExtension(true, undefined, true),
+      new AuthorityInfoAccessExtension({ caIssuers: ["http://ca.test/older.crt"] }),
+    ],
+  });
+  return `${certificate.toString("pem")}\n`;
+}
+
+function newKeys(namedCurve = "P-256"): Promise<CryptoKeyPair> {
+  return crypto.subtle.generateKey({ name: "ECDSA", namedCurve }, true, ["sign", "verify"]);
 }

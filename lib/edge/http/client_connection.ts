@@ -22,6 +22,7 @@ import { Http1ServerConnection } from "./http1/server.ts";
 import { Http2ServerConnection } from "./http2/server.ts";
 import type { RequestHandler, RequestHead, ServerConnection, ServerConnectionEvents, ServerStream } from "./message.ts";
 import type { ServedRoute } from "./served_route.ts";
+import { withLikelyCause } from "./tls_alert.ts";
 import type { Turn } from "./turn.ts";
 
 /** How a client's connection ended, and what it was. */
@@ -123,7 +124,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
   }
 
   failed(detail: string): void {
-    if (this.#protocol === undefined) this.#finish("tls_failed", detail);
+    if (this.#protocol === undefined) this.#finish("tls_failed", withLikelyCause(detail));
   }
 
   get turn(): Turn {
@@ -268,7 +269,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
   closed(error: string | undefined, isBreach: boolean): void {
     const inOrder = this.#idle ? "idle_timeout" : "closed";
     const broken = isBreach ? "protocol_error" : "client_reset";
-    this.#finish(error === undefined ? inOrder : broken, error);
+    this.#finish(error === undefined ? inOrder : broken, error && withLikelyCause(error));
   }
 
   /** No handshake, or no request, for too long. */

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { DEFAULT_TLS } from "../tls_settings.ts";
 import { BackendTls, type TlsPeer } from "./backend_tls.ts";
-import { LibsslError, loadLibssl } from "./libssl/library.ts";
+import { LibsslError } from "./libssl/library.ts";
 import { counting, type Held } from "./testdata/counting_libssl.ts";
 import { socketPair, TestThread } from "./testdata/test_thread.ts";
-import { AUTHORITY, TlsPair, TlsSide } from "./testdata/tls_pair.ts";
+import { AUTHORITY, libsslUnderTest, TlsPair, TlsSide } from "./testdata/tls_pair.ts";
 
 const CONTEXTS = 256;
 const SESSIONS = 1_024;
@@ -28,7 +28,7 @@ function linuxTest(name: string, fn: (scene: Scene) => void): void {
     fn() {
       using stack = new DisposableStack();
       const thread = stack.use(new TestThread());
-      const { libssl, held, made } = counting(loadLibssl());
+      const { libssl, held, made } = counting(libsslUnderTest());
       const [fd, other] = socketPair(thread.libc);
       stack.defer(() => {
         for (const each of [fd, other]) thread.libc.close(each);
@@ -58,6 +58,19 @@ linuxTest("backends of the same authorities share a context; of many, those that
   connect(ca(1));
   assert.equal(made.SSL_CTX_new, before + 1, "1 was not");
   assert.equal(held.SSL_CTX_new, CONTEXTS);
+});
+
+linuxTest("the authorities of the system are read once, and kept whatever others are used", (scene) => {
+  const { backends, fd, held, made } = scene;
+  backends.readSystemAuthorities();
+  backends.readSystemAuthorities();
+  assert.equal(made.SSL_CTX_new, 1);
+  for (let i = 0; i <= CONTEXTS; i++) {
+    backends.connect(fd, { ...PEER, ca: `${AUTHORITY.cert}${"\n".repeat(i)}` }).free();
+  }
+  const before = made.SSL_CTX_new;
+  backends.connect(fd, { ...PEER, ca: "" }).free();
+  assert.deepEqual([made.SSL_CTX_new, held.SSL_CTX_new], [before, CONTEXTS + 1]);
 });
 
 linuxTest("a connection outlives the context that it was made with", ({ backends, fd, held }) => {

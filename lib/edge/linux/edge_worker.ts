@@ -9,6 +9,7 @@ import { Counters, type CounterWriter, isRejection, type RejectReason } from "..
 import { type End, refusal, type ReportedRoute } from "../end.ts";
 import { makeFirewall } from "../firewall.ts";
 import type { HttpEnd } from "../http/client_connection.ts";
+import { isPinAlone } from "../http/backend/pins.ts";
 import { HttpService } from "../http/service.ts";
 import type { EdgeSnapshot, EdgeTimeouts, RouteSnapshot } from "../snapshot.ts";
 import { STRANGER_MS, timeoutsOfStrangers } from "../strangers.ts";
@@ -71,6 +72,7 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
     this.#http = this.#makeHttp(snapshot);
     this.listeners = snapshot.listeners.map((listener, i) => new Acceptor(this, i, listener, listeners[i] ?? []));
     this.loop.add(this.#waker(setup.wakeFd), EPOLLIN);
+    for (const { routes } of snapshot.listeners) this.#prepareForBackends(routes);
   }
 
   #makeHttp(snapshot: EdgeSnapshot): HttpService<ServerContext> {
@@ -159,9 +161,17 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
   #apply(changes: readonly EdgeChange[]): void {
     for (const change of changes) {
       applyChange(this, change);
+      if (change.kind === "set_route") this.#prepareForBackends([change.route]);
       if (change.kind === "set_ticket_keys") this.#tls.setTicketKeys(change.keys);
     }
     this.#http.apply(changes);
+  }
+
+  #prepareForBackends(routes: readonly RouteSnapshot[]): void {
+    const usesSystem = routes.some(({ http }) =>
+      http?.backendTls === true && http.backendCa === "" && !isPinAlone(http)
+    );
+    if (usesSystem) this.#tls.prepareForSystemAuthorities();
   }
 
   setBackend(name: string, addresses: readonly Endpoint[]): void {

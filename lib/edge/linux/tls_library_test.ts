@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { createAuthority } from "../../../scripts/dev/certificates.ts";
 import { DEFAULT_TLS, TLS12_CIPHERS, TLS13_CIPHERS, type TlsSettings } from "../tls_settings.ts";
-import { LibsslError, loadLibssl } from "./libssl/library.ts";
+import { LibsslError } from "./libssl/library.ts";
+import { LIBSSL_UNDER_TEST, libsslUnderTest } from "./testdata/tls_pair.ts";
 import { readLibrary } from "./tls_library.ts";
 
 /** Without the system's library, these say so by their names. */
 function hasLibssl(): boolean {
   try {
-    loadLibssl();
+    libsslUnderTest();
     return true;
   } catch (error) {
     if (error instanceof LibsslError) return false;
@@ -22,7 +23,7 @@ function testWithLibssl(name: string, fn: () => void | Promise<void>): void {
 }
 
 function read(settings: Partial<TlsSettings> = {}) {
-  return readLibrary({ ...DEFAULT_TLS, ...settings });
+  return readLibrary({ ...DEFAULT_TLS, libssl: LIBSSL_UNDER_TEST, ...settings });
 }
 
 function soundly(settings: Partial<TlsSettings> = {}) {

@@ -8,7 +8,7 @@ import type { CertificateSnapshot } from "../snapshot.ts";
 import type { TicketKey } from "../ticket_key.ts";
 import type { TlsSettings } from "../tls_settings.ts";
 import { BackendTls } from "./backend_tls.ts";
-import { loadLibssl } from "./libssl/library.ts";
+import { LibsslError, loadLibssl } from "./libssl/library.ts";
 import { ServerContext, ServerTls } from "./libssl/server_context.ts";
 import { TicketKeys } from "./libssl/ticket_keys.ts";
 
@@ -27,6 +27,18 @@ export class WorkerTls {
   /** TLS to backends. @throws {LibsslError} If the library cannot be loaded. */
   get backends(): BackendTls {
     return this.#backends ??= new BackendTls(loadLibssl(this.#settings.libssl), this.#settings);
+  }
+
+  /**
+   * Gets ready for backends whom the machine's authorities vouch for: no connection is to wait until those are read.
+   * Where that fails, each dial says why.
+   */
+  prepareForSystemAuthorities(): void {
+    try {
+      this.backends.readSystemAuthorities();
+    } catch (error) {
+      if (!(error instanceof LibsslError)) throw error;
+    }
   }
 
   /** Makes what clients of a certificate are served with. @throws {LibsslError} If it, or its key, is not sound. */

@@ -17,6 +17,7 @@
 
 import { messageOf } from "../../thrown.ts";
 import { bind } from "./binding.ts";
+import { libcryptoOf, missingHalf } from "./library_pair.ts";
 
 export type Pointer = Deno.PointerObject;
 
@@ -138,7 +139,8 @@ export interface Libssl {
 /** What distributions call it, the newest first. */
 const NAMES = ["libssl.so.4", "libssl.so.3"];
 
-const PACKAGES = "Debian and Ubuntu: libssl3 or libssl3t64; Fedora and RHEL: openssl-libs; Alpine: libssl3";
+const PACKAGES =
+  "Debian and Ubuntu: libssl3 or libssl3t64; Fedora and RHEL: openssl-libs; Alpine: libssl3 and libcrypto3";
 
 /** 3.0.0, OpenSSL_version_num(3). */
 const OLDEST = 0x30000000n;
@@ -220,7 +222,9 @@ function load<const Symbols extends Deno.ForeignLibraryInterface>(
   symbols: Symbols,
 ): Deno.DynamicLibrary<Symbols> {
   const unbound = bind(path);
-  if (unbound !== undefined) throw new LibsslError(`cannot load ${unbound}`);
+  if (unbound !== undefined) {
+    throw new LibsslError(missingHalf(path, unbound, bind) ?? `cannot load ${unbound}`);
+  }
   try {
     return Deno.dlopen(path, symbols);
   } catch (error) {
@@ -245,9 +249,8 @@ function fileOf(functions: LibsslFunctions): string {
  * elsewhere; if it is missing, loading libssl says so.
  */
 function bindBeside(path: string): void {
-  const slash = path.lastIndexOf("/");
-  const beside = path.slice(0, slash + 1) + path.slice(slash + 1).replace("libssl", "libcrypto");
-  if (beside !== path) bind(beside);
+  const beside = libcryptoOf(path);
+  if (beside !== undefined) bind(beside);
 }
 
 /** The text at a pointer; `""` at none. */

@@ -31,6 +31,19 @@ const ROUTE: RouteSnapshot = {
   http: undefined,
 };
 
+/** The file that the tests load: the one that `MC_PROXY_LIBSSL` names, `""` for the system's. */
+export const LIBSSL_UNDER_TEST: string = Deno.env.get("MC_PROXY_LIBSSL") ?? "";
+
+/**
+ * Loads the libssl that the tests are about. A process can load only one: the second binds to the libcrypto of the
+ * first, and lacks functions then.
+ *
+ * @throws {LibsslError} If it cannot be used.
+ */
+export function libsslUnderTest(): Libssl {
+  return loadLibssl(LIBSSL_UNDER_TEST);
+}
+
 /** What a server has, and its clients. */
 export class TlsSide implements Disposable {
   readonly libssl: Libssl;
@@ -40,7 +53,7 @@ export class TlsSide implements Disposable {
 
   constructor(
     {
-      libssl = loadLibssl(Deno.env.get("MC_PROXY_LIBSSL") ?? ""),
+      libssl = libsslUnderTest(),
       settings = DEFAULT_TLS,
       pem = CERTIFICATE,
       tickets = [newTicketKey()],
