@@ -228,6 +228,24 @@ async function findByReflection(version: string): Promise<void> {
   assert.equal((await ended)[0].code, status.OK);
 }
 
+Deno.test("reflection answers in order however many questions are sent at once", async () => {
+  await using test = await administered();
+  using client = new RawClient(test.socket);
+  const { path, requestSerialize, responseDeserialize } = methodDefinition(
+    ServerReflection.method.serverReflectionInfo,
+  );
+  const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata());
+  const asked = Array.from({ length: 500 }, (_, i) => `${i}.proto`);
+  for (const value of asked) {
+    const messageRequest = { case: "fileByFilename", value } as const;
+    call.write(create(ServerReflectionRequestSchema, { messageRequest }));
+  }
+  call.end();
+  const answered: unknown[] = [];
+  for await (const answer of call) answered.push(answer.originalRequest?.messageRequest.value);
+  assert.deepEqual(answered, asked);
+});
+
 Deno.test({
   name: "grpcurl lists, describes and calls what the server speaks (needs grpcurl)",
   ignore: !isInstalled("grpcurl"),

@@ -89,6 +89,15 @@ Deno.test("check prints every problem on a line of its own and nothing else", as
   });
 });
 
+Deno.test("check and a start refuse a file without a listener, and say what to add", async () => {
+  const file = writeConfig("bare-file.toml", 'database.path = "none.db"\n');
+  const err = "DIR/bare-file.toml: listeners: there is none, in the file or the database; add at least one\n";
+  for (const command of ["check", "server"]) {
+    assert.deepEqual(await run(command, "-c", file), { code: 1, out: "", err }, command);
+  }
+  assert.throws(() => Deno.statSync(`${folder}/none.db`), Deno.errors.NotFound);
+});
+
 Deno.test("check refuses what the server would refuse, with the files that are not there", async () => {
   const file = writeConfig(
     "refused.toml",

@@ -6,7 +6,7 @@
 
 /** Something that can be too late. The fields belong to {@linkcode Deadlines}. */
 export interface Expirable {
-  /** In ms of the clock of its thread. */
+  /** In ms of {@linkcode Deadlines.time}. */
   deadline: number;
   /** Its place in the wheel, -1 for none. */
   slot: number;
@@ -28,6 +28,9 @@ export class Timer implements Expirable {
 
 const SLOTS = 512;
 
+/** From how much time between two turns on, in ms, the thread was held up: it did not hear what came meanwhile. */
+const LATE_MS = 250;
+
 /**
  * A hashed timing wheel (Varghese & Lauck 1987, scheme 6), turned by whoever has the clock.
  *
@@ -36,6 +39,11 @@ const SLOTS = 512;
  *
  * A slot is an array without an order, in which the last entry takes the place of one that leaves. An entry's place is
  * one number, its slot and its index therein, so that it leaves without being looked for, and nothing is hashed.
+ *
+ * A time-out is about how long somebody else was silent. While the thread is held up (by the system, a debugger, a burst
+ * of work), nobody can be heard: what they said waits in the kernel. So that time does not count: it has its own clock,
+ * {@linkcode Deadlines.time}, which {@linkcode Deadlines.turnTo} lets stand still meanwhile. Otherwise the first turn
+ * behind it would expire all at once, the second stage of something with the first.
  */
 export class Deadlines {
   readonly tickMs: number;
@@ -43,6 +51,9 @@ export class Deadlines {
   #size = 0;
   #turned: number; // the last tick whose slot was emptied
   #now: number;
+  /** What of `#now` the thread was held up, in ms. */
+  #lost = 0;
+  #wasLate = false;
 
   /**
    * @param now A monotonic clock, in ms.
@@ -64,17 +75,32 @@ export class Deadlines {
     return this.#now;
   }
 
+  /** In ms, as `now`, less what the thread was held up. */
+  get time(): number {
+    return this.#now - this.#lost;
+  }
+
+  /** What of `now` does not count, in ms. */
+  protected get lost(): number {
+    return this.#lost;
+  }
+
+  /** How long a waiting `entry` has left, in ms. */
+  remaining(entry: Expirable): number {
+    return entry.deadline - this.time;
+  }
+
   /** Sets the deadline of `entry` to `ms` from `now`, in place of any it had. */
   set(entry: Expirable, ms: number, now: number = this.#now): void {
     this.clear(entry);
     this.#size++;
-    entry.deadline = now + ms;
+    entry.deadline = now - this.#lost + ms;
     this.#place(entry);
   }
 
   /** Puts off the deadline of a waiting `entry` to `ms` from the last `advance`; never brings it forward. */
   extend(entry: Expirable, ms: number): void {
-    entry.deadline = Math.max(entry.deadline, this.#now + ms);
+    entry.deadline = Math.max(entry.deadline, this.#now - this.#lost + ms);
   }
 
   /** Forgets `entry`; nothing happens where it does not wait. */
@@ -84,10 +110,24 @@ export class Deadlines {
     this.#size--;
   }
 
+  /**
+   * Turns the wheel to `now`, as {@linkcode Deadlines.advance} does, for a thread that may have been held up since the
+   * last turn: that time does not count. The first late turn expires nothing, so that what has come is heard first; of
+   * one late turn after the other, each counts for 250 ms, so that a thread that is always late still ends whoever is
+   * silent.
+   */
+  turnTo(now: number): void {
+    const gap = now - this.#now;
+    const isLate = this.#size > 0 && gap > LATE_MS;
+    if (isLate) this.#lost += this.#wasLate ? gap - LATE_MS : gap;
+    this.#wasLate = isLate;
+    this.advance(now);
+  }
+
   /** Turns the wheel to `now` and expires whatever is due. */
   advance(now: number): void {
     this.#now = now;
-    const until = Math.floor(now / this.tickMs);
+    const until = Math.floor((now - this.#lost) / this.tickMs);
     // After a long pause one round sees every slot.
     this.#turned = Math.max(this.#turned, until - SLOTS);
     while (this.#turned < until && this.#size > 0) {
@@ -121,7 +161,7 @@ export class Deadlines {
 
   #visit(entry: Expirable, slot: number): void {
     if (entry.slot < 0 || entry.slot % SLOTS !== slot) return; // cleared by an entry that expired just before it
-    if (entry.deadline > this.#now) {
+    if (entry.deadline > this.#now - this.#lost) {
       this.#leave(entry);
       this.#place(entry);
       return;

@@ -15,10 +15,14 @@ export class TimedDeadlines extends Deadlines {
     super(performance.now(), tickMs);
   }
 
+  override get time(): number {
+    return performance.now() - this.lost; // the timer may stand still
+  }
+
   override set(entry: Expirable, ms: number, now: number = performance.now()): void {
     if (this.#timer === undefined) this.advance(now);
     super.set(entry, ms, now);
-    this.#timer ??= setInterval(() => this.advance(performance.now()), this.tickMs);
+    this.#timer ??= setInterval(() => this.turnTo(performance.now()), this.tickMs);
   }
 
   override clear(entry: Expirable): void {

@@ -122,7 +122,7 @@ class BackendDial implements Handler, Expirable, TurnTask {
     this.#tlsSource = tls;
     this.#options = options;
     this.#done = done;
-    this.#giveUpAt = thread.deadlines.now + options.connectMs;
+    this.#giveUpAt = thread.deadlines.time + options.connectMs;
   }
 
   /** Nothing is told from within the call. */
@@ -161,7 +161,7 @@ class BackendDial implements Handler, Expirable, TurnTask {
       if (errno === 0) {
         const left = addresses.length - this.#tried + 1;
         const { deadlines } = this.#thread;
-        deadlines.set(this, Math.max((this.#giveUpAt - deadlines.now) / left, 1));
+        deadlines.set(this, Math.max((this.#giveUpAt - deadlines.time) / left, 1));
         return true;
       }
       this.#failure = failureOf(errno);

@@ -139,7 +139,7 @@ export class Connection implements DialledConnection, RelayedConnection {
   hurry(ms: number): void {
     const { deadlines } = this.worker;
     if (this.state !== "proxy_header" && this.state !== "hello") return;
-    if (this.deadline > deadlines.now + ms) deadlines.set(this, ms);
+    if (deadlines.remaining(this) > ms) deadlines.set(this, ms);
   }
 
   // ---- What drives it: events of its sockets, and time-outs ---------------------------------------------------------
@@ -300,7 +300,7 @@ export class Connection implements DialledConnection, RelayedConnection {
 
   #dial(): void {
     this.state = "dialing";
-    this.giveUpAt = this.worker.deadlines.now + this.worker.timeouts.connectMs;
+    this.giveUpAt = this.worker.deadlines.time + this.worker.timeouts.connectMs;
     dialNext(this, { reason: "backend_unresolved" });
   }
 
@@ -317,7 +317,10 @@ export class Connection implements DialledConnection, RelayedConnection {
 
   #connected(): void {
     const { counters, deadlines, timeouts } = this.worker;
-    counters.routes.dialled(this.route?.rows.backend ?? 0, (deadlines.now - this.giveUpAt + timeouts.connectMs) / 1000);
+    counters.routes.dialled(
+      this.route?.rows.backend ?? 0,
+      (deadlines.time - this.giveUpAt + timeouts.connectMs) / 1000,
+    );
     if (this.dialled > 1) this.worker.backends.get(this.route?.backend ?? "")?.prefer(this.dialled - 1);
     this.state = "relaying";
     deadlines.set(this, timeouts.idleMs);

@@ -94,7 +94,7 @@ export function dialNext(connection: DialledConnection, failure: End): void {
     if (sockaddr === undefined) break;
     const error = connect(connection, sockaddr);
     if (error === 0) {
-      worker.deadlines.set(connection, (connection.giveUpAt - worker.deadlines.now) / left);
+      worker.deadlines.set(connection, (connection.giveUpAt - worker.deadlines.time) / left);
       return;
     }
     last = dialFailure(error);

@@ -104,7 +104,7 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
     while (this.#wakes === 0) {
       const count = this.loop.wait(this.#patienceMs());
       this.turn.begin();
-      this.deadlines.advance(this.libc.now());
+      this.deadlines.turnTo(this.libc.now());
       this.loop.dispatch(count);
       if (this.handshakes.areWaiting) this.handshakes.run();
       if (this.#later.length > 0) this.#serveLater();

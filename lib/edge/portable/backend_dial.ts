@@ -7,6 +7,7 @@
 import { formatIpAddress } from "../../wire/ip_address.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
 import { BufferPool } from "../buffer_pool.ts";
+import { Timer } from "../deadlines.ts";
 import { spoken } from "../http/alpn.ts";
 import {
   addressKey,
@@ -50,10 +51,11 @@ export function runtimeDial(turn: Turn, tls: TlsSettings): Dial {
  */
 async function dialBackend(ours: Ours, options: DialOptions): Promise<Dialled> {
   const { addresses, connectMs } = options;
-  const giveUpAt = performance.now() + connectMs;
+  const { deadlines } = ours.turn;
+  const giveUpAt = deadlines.time + connectMs;
   let failure = new DialError("unresolved", "the backend's name has no address");
   for (const [i, endpoint] of addresses.entries()) {
-    const share = (giveUpAt - performance.now()) / (addresses.length - i);
+    const share = (giveUpAt - deadlines.time) / (addresses.length - i);
     try {
       return await connectWithin(ours, share, endpoint, options);
     } catch (error) {
@@ -67,7 +69,8 @@ async function connectWithin(ours: Ours, ms: number, endpoint: Endpoint, options
   const { turn, tls: { minVersion } } = ours;
   const controller = new AbortController();
   const { signal } = controller;
-  const timer = setTimeout(() => controller.abort(), Math.max(ms, 1));
+  const timer = new Timer(() => controller.abort());
+  turn.deadlines.set(timer, ms);
   try {
     const { backendTls, backendCa, backendProtocol } = options.settings;
     if (backendTls && isPinAlone(options.settings)) throw new DialError("tls", NEEDS_CA);
@@ -94,7 +97,7 @@ async function connectWithin(ours: Ours, ms: number, endpoint: Endpoint, options
     if (error instanceof Error && refusesProtocols(error.message)) throw noProtocol(options.settings);
     throw error;
   } finally {
-    clearTimeout(timer);
+    turn.deadlines.clear(timer);
   }
 }
 

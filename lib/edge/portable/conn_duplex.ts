@@ -18,6 +18,7 @@ export class ConnDuplex extends Duplex {
   /** Something was to be read while nothing was. */
   #wanted = false;
   readonly #buffer = new Uint8Array(READ_LENGTH);
+  #leaving = false;
 
   /** @param before What was read from `conn` already. */
   constructor(conn: Deno.TcpConn, before: Uint8Array) {
@@ -36,6 +37,17 @@ export class ConnDuplex extends Duplex {
     if (!this.#wanted) return;
     this.#wanted = false;
     void this.#readSome();
+  }
+
+  /**
+   * Without an error, it lasts for another turn: a TLSSocket of Deno 2.9.6 that fails destroys what is under it first,
+   * and writes the alert that tells the peer why then.
+   */
+  override destroy(error?: Error): this {
+    if (error !== undefined) return super.destroy(error);
+    if (!this.#leaving) setImmediate(() => super.destroy());
+    this.#leaving = true;
+    return this;
   }
 
   override _read(): void {

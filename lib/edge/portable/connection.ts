@@ -124,7 +124,7 @@ export class Connection implements DialledConnection, RelayedConnection {
     const isStranger = this.#expiresAs === "hello_timeout" || this.#expiresAs === "proxy_header_timeout";
     if (!isStranger || this.handedOver || this.dialing !== undefined || this.slot < 0) return;
     const { deadlines } = this.engine;
-    if (this.deadline > performance.now() + ms) deadlines.set(this, ms);
+    if (deadlines.remaining(this) > ms) deadlines.set(this, ms);
   }
 
   expire(): void {

@@ -87,7 +87,7 @@ export async function dial(
   const count = backend?.addresses.length ?? 0;
   engine.deadlines.clear(connection);
   const startedAt = performance.now();
-  const giveUpAt = startedAt + engine.timeouts.connectMs;
+  const giveUpAt = engine.deadlines.time + engine.timeouts.connectMs;
   let failure: End = { reason: "backend_unresolved" };
   for (let i = 0; i < count && connection.ended === undefined; i++) {
     const index = ((backend?.preferred ?? 0) + i) % count;
@@ -96,7 +96,7 @@ export async function dial(
     const attempt = new DialAttempt();
     connection.dialing = attempt;
     try {
-      const share = (giveUpAt - performance.now()) / (count - i);
+      const share = (giveUpAt - engine.deadlines.time) / (count - i);
       const socket = await attempt.connect(address, engine.deadlines, share);
       connection.dialing = undefined;
       if (connection.ended === undefined) {

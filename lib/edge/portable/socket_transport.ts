@@ -21,6 +21,8 @@ export class SocketTransport implements Transport {
   bytesWritten = 0;
   #events: TransportEvents | undefined;
   #error: string | undefined;
+  /** The TLS library has given up: nothing that it read or would write counts any more. */
+  #isBroken = false;
   #destroyed = false;
 
   /**
@@ -35,6 +37,8 @@ export class SocketTransport implements Transport {
     this.#fault = fault;
     socket.on("error", (error: Error) => this.#error ??= error.message);
     socket.on("close", () => this.#closed());
+    // Behind the handshake node:tls tells by this alone of a record that is forged or none, and of the peer's alert.
+    socket.on("_tlsError", (error: Error) => this.#broken(error.message));
   }
 
   get leavesAtOnce(): boolean {
@@ -48,13 +52,13 @@ export class SocketTransport implements Transport {
   start(events: TransportEvents): void {
     this.#events = events;
     this.#socket.on("data", (bytes: Uint8Array) => {
-      if (this.#destroyed) return;
+      if (this.#destroyed || this.#isBroken) return;
       this.bytesRead += bytes.length;
       this.#counting.read(bytes.length);
       this.#contain(() => events.received(bytes));
     });
     this.#socket.on("end", () => {
-      if (!this.#destroyed) this.#contain(() => events.ended());
+      if (!this.#destroyed && !this.#isBroken) this.#contain(() => events.ended());
     });
     this.#socket.on("drain", () => {
       if (!this.#destroyed) this.#contain(() => events.drained());
@@ -62,7 +66,7 @@ export class SocketTransport implements Transport {
   }
 
   write(bytes: Uint8Array<ArrayBuffer>): void {
-    if (this.#destroyed || !this.#socket.writable) return;
+    if (this.#destroyed || this.#isBroken || !this.#socket.writable) return;
     this.bytesWritten += bytes.length;
     this.#counting.written(bytes.length);
     this.#socket.write(bytes.slice());
@@ -79,7 +83,7 @@ export class SocketTransport implements Transport {
   }
 
   end(): void {
-    if (!this.#destroyed) this.#socket.end();
+    if (!this.#destroyed && !this.#isBroken) this.#socket.end();
   }
 
   destroy(): void {
@@ -90,6 +94,14 @@ export class SocketTransport implements Transport {
   fault(thrown: unknown): void {
     if (this.#destroyed) this.#fault(thrown);
     else endForFault(this, this.#events, this.#fault, thrown);
+  }
+
+  /** The library writes its alert when it has told of the error: the socket closes behind it. */
+  #broken(error: string): void {
+    if (this.#destroyed || this.#isBroken) return;
+    this.#isBroken = true;
+    this.#error ??= error;
+    this.turn.atNextEnd({ endTurn: () => this.#socket.destroy() });
   }
 
   #closed(): void {

@@ -5,13 +5,19 @@
  */
 
 import { HIGH_WATER, type Transport, type TransportEvents } from "../transport.ts";
+import type { Deadlines } from "../../deadlines.ts";
 import { TimedDeadlines } from "../../timed_deadlines.ts";
 import type { Turn, TurnTask } from "../turn.ts";
 
 /** Ends with the microtasks of a turn of the event loop. */
 export class FakeTurn implements Turn {
-  readonly deadlines = new TimedDeadlines();
+  readonly deadlines: Deadlines;
   #stoppedAt: number | undefined;
+
+  /** @param deadlines By default they expire by themselves. */
+  constructor(deadlines: Deadlines = new TimedDeadlines()) {
+    this.deadlines = deadlines;
+  }
 
   get now(): number {
     return this.#stoppedAt ?? performance.now();
@@ -50,7 +56,7 @@ export function turn(): Promise<void> {
 
 /** See the module. What the peer sends while the transport is paused waits, as in a network. */
 export class FakeTransport implements Transport {
-  readonly turn = new FakeTurn();
+  readonly turn: FakeTurn;
   readonly leavesAtOnce = true;
   backlog = 0;
   isPaused = false;
@@ -65,6 +71,10 @@ export class FakeTransport implements Transport {
   #hasPeerEnded = false;
   #isClosed = false;
   #unread: Uint8Array[] = [];
+
+  constructor(turn: FakeTurn = new FakeTurn()) {
+    this.turn = turn;
+  }
 
   /** What the connection wrote. */
   get written(): string {

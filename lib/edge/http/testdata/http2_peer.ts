@@ -65,7 +65,7 @@ export function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>
 
 /** See the module. */
 export class Http2Peer implements Disposable {
-  readonly transport = new FakeTransport();
+  readonly transport: FakeTransport;
   readonly #encoder = new HpackEncoder();
   readonly #decoder = new HpackDecoder(4096, 1_000_000);
   /** Names of fields that came as never to be indexed. */
@@ -73,6 +73,10 @@ export class Http2Peer implements Disposable {
   #writesSeen = 0;
   /** A header block whose end is yet to be read. */
   #block = "";
+
+  constructor(transport: FakeTransport = new FakeTransport()) {
+    this.transport = transport;
+  }
 
   /** Ends the connection, so that no timer of it is left. */
   [Symbol.dispose](): void {
