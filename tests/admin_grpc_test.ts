@@ -112,6 +112,10 @@ Deno.test("a client that knows only admin.proto adds a route and reads it back",
     backendProtocol: "BACKEND_PROTOCOL_UNSPECIFIED",
     backendCa: "",
     backendServerName: "",
+    backendPins: [],
+    backendTimeout: "60s",
+    backendMaxConnections: 1_024,
+    allowTrace: false,
     l7Policies: [],
   };
   assert.deepEqual(added, { route: stored, warnings: [] }); // and nothing is replaced

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { DatabaseSync } from "node:sqlite";
 import { create, type DescMessage, type DescMethodUnary, type MessageInitShape, ScalarType } from "@bufbuild/protobuf";
+import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import { Client, credentials, type ServiceError, status } from "@grpc/grpc-js";
 import { violationsOf } from "../lib/admin/errors.ts";
 import { FirewallRuleType, L7PolicyType, ProxyAdminService, RouteMode } from "../lib/admin/gen/mc_proxy/v1/admin_pb.ts";
@@ -72,6 +73,16 @@ const POLICY_TYPES: readonly Wrong[] = [0, 99, -1].map((
 ) => [type, /^expected "block_user_agent", "require_header" or "block_user_agent_any_case", got "(|99|-1)"$/]);
 const POLICY_VALUES: readonly Wrong[] = ["", "ü", "a\nb", "\x7f", "x".repeat(257), "x".repeat(100_000)]
   .map((value) => [value, /^".*" must be 1 to 256 printable ASCII characters$/]);
+
+const PIN = "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+const PINS = ["x", "sha256/", "a".repeat(42), "a".repeat(45), `sha1/${"a".repeat(43)}`, "a".repeat(100_000)]
+  .map((pin): Wrong => [pin, /^".*" is not a pin; write the SHA-256 of the public key, 32 bytes in base64/]);
+const TIMEOUTS = [{ seconds: 0n }, { seconds: -1n }, { seconds: 86_401n }, { seconds: 1n, nanos: 1 }, {
+  seconds: 2n ** 62n,
+}].map((timeout): Wrong => [timeout, /^".*" is no duration from 1 ms to 24 h; write/]);
+const CONNECTIONS = [65_536, 4_294_967_295].map((
+  n,
+): Wrong => [n, /^expected a whole number from 1 to 65535, got \d+$/]);
 
 /** Names of {@linkcode POLICY} are no part of a path. */
 const POLICY = { type: L7PolicyType.REQUIRE_HEADER, value: "X-Key" };
@@ -163,6 +174,24 @@ function fieldsOf(l7: Readonly<Record<string, unknown>>, notPem: string): Field[
       ofL7("backendServerName", { backendTls: true }),
       ["a b", "*.a.test", "a..b", "a".repeat(254)].map((name) => [name, /^".*" is no host name; write for example/]),
     ),
+    route(
+      "backend_server_name",
+      ofL7("backendServerName", { backendTls: true }),
+      ["{}", "{Host}", "a.{host}", "{host}.test", "{sni}"].map((
+        name,
+      ) => [name, /^".*" is not a host name; write "\{host\}"/]),
+    ),
+    route("backend_pins", ofL4("backendPins"), [noEffect([PIN])]),
+    route("backend_pins", ofL7("backendPins"), [[[PIN], /^has no effect where backend_tls is false$/]]),
+    route("backend_pins[0]", (pin) => ofL7("backendPins", { backendTls: true })([pin]), PINS),
+    route("backend_pins[1]", ofL7("backendPins", { backendTls: true }), [
+      [[PIN, PIN.slice(7)], /^route\.backend_pins\[0\] already lists ".*"; remove one$/],
+    ]),
+    route("backend_timeout", ofL4("backendTimeout"), [noEffect({ seconds: 5n })]),
+    route("backend_timeout", ofL7("backendTimeout"), TIMEOUTS),
+    route("backend_max_connections", ofL4("backendMaxConnections"), [noEffect(5)]),
+    route("backend_max_connections", ofL7("backendMaxConnections"), CONNECTIONS),
+    route("allow_trace", ofL4("allowTrace"), [noEffect(true)]),
     route("l7_policies", ofL4("l7Policies"), [noEffect([POLICY])]),
     route("l7_policies[0].type", (type) => ofL7("l7Policies")([{ ...POLICY, type }]), POLICY_TYPES),
     route("l7_policies[1].value", (value) => ofL7("l7Policies")([POLICY, { type: 1, value }]), POLICY_VALUES),
@@ -320,6 +349,13 @@ function applyFields(l7: Readonly<Record<string, unknown>>, notPem: string): Fie
     routeField("backend_protocol", "backendProtocol", other, [[99, /^expected "", "h2" or "http1", got "99"$/]]),
     routeField("backend_ca", "backendCa", tls, PATHS),
     routeField("backend_server_name", "backendServerName", tls, [["a b", /^"a b" is no host name; write for example/]]),
+    applied(
+      "listeners[0].routes[0].backend_pins[0]",
+      (pin) => listener({ routes: [{ ...tls, backendPins: [pin] }] }),
+      PINS,
+    ),
+    routeField("backend_timeout", "backendTimeout", other, TIMEOUTS),
+    routeField("backend_max_connections", "backendMaxConnections", other, CONNECTIONS),
     routeField("l7_policies[1]", "l7Policies", other, [
       [[POLICY, POLICY], /^listeners\[0\]\.routes\[1\]\.l7_policies\[0\] already has the policy/],
     ]),
@@ -352,6 +388,9 @@ function alwaysSound(desc: DescMessage): string[] {
 function leaves(desc: DescMessage, at = ""): { readonly path: string; readonly isBoolean: boolean }[] {
   return desc.fields.flatMap((field) => {
     const path = `${at}${field.name}`;
+    if (field.fieldKind === "message" && field.message.typeName === DurationSchema.typeName) {
+      return [{ path, isBoolean: false }];
+    }
     if (field.fieldKind === "message") return leaves(field.message, `${path}.`);
     if (field.fieldKind === "list" && field.listKind === "message") {
       return [{ path, isBoolean: false }, ...leaves(field.message, `${path}[0].`)];
@@ -399,7 +438,7 @@ Deno.test("a wrong field of a request is told by its name, whichever it is, and 
   for (const { method, path, request, wrong } of fields) {
     for (const [value, description] of wrong) {
       const error = await refusal(client, method, request(value));
-      const what = `${method.name} ${path} = ${JSON.stringify(value).slice(0, 100)}: ${error.message}`;
+      const what = `${method.name} ${path} = ${Deno.inspect(value).slice(0, 100)}: ${error.message}`;
       const violations = violationsOf(error);
       assert.deepEqual([status[error.code], violations.map(({ field }) => field)], ["INVALID_ARGUMENT", [path]], what);
       assert.match(violations[0]?.description ?? "", description, what);

@@ -47,6 +47,10 @@ Deno.test("routes are added, replaced, listed and removed, and serve at once", a
     backend_protocol: "",
     backend_ca: "",
     backend_server_name: "",
+    backend_pins: [],
+    backend_timeout: "1m",
+    backend_max_connections: 1_024,
+    allow_trace: false,
     l7_policies: [],
   };
   assert.deepEqual(added, done(JSON.stringify({ result: "added", route, replaced: null, warnings: [] })));
@@ -134,6 +138,41 @@ Deno.test("an L7 route is added from files of the working directory, and has pol
     ),
   );
   assert.deepEqual(unsound, failed('VALUE: "no header" is no header name; write for example "X-Api-Key"'));
+});
+
+Deno.test("what a backend may take is said on the command line, and shown where it differs from the default", async () => {
+  await using test = await administered();
+  const { folder } = test.proxy;
+  const { cert, key } = await selfSigned("ecdsa p-256");
+  Deno.writeTextFileSync(`${folder}/www.pem`, cert);
+  Deno.writeTextFileSync(`${folder}/www.key`, key);
+  const ctl = (...args: string[]) => runProgram(["ctl", "--addr", test.socket, ...args]);
+  const files = ["--mode", "l7", "--tls-cert", `${folder}/www.pem`, "--tls-key", `${folder}/www.key`];
+  const pins = ["A", "B"].map((letter) => `${letter.repeat(42)}A=`);
+  const tls = ["--backend-tls", ...pins.flatMap((pin) => ["--backend-pin", pin])];
+  const limits = ["--backend-timeout", "90s", "--backend-max-connections", "7", "--allow-trace"];
+  const add = (...args: string[]) => ctl("routes", "add", ADDR, "a.example", "127.0.0.1:1", ...files, ...args);
+  assert.deepEqual(await add(...tls, ...limits), done(`a.example on ${ADDR}: added`));
+  const { stdout } = await ctl("routes", "list", ADDR);
+  const shown = pins.map((pin) => `sha256/${pin}`).join();
+  const settings = `backend_pins=${shown} backend_timeout=1m30s backend_max_connections=7 allow_trace`;
+  assert.ok(stdout.includes(settings), stdout);
+  const [route] = JSON.parse((await ctl("routes", "list", ADDR, "--json")).stdout);
+  assert.deepEqual(route.backend_pins, pins.map((pin) => `sha256/${pin}`));
+  assert.deepEqual([route.backend_timeout, route.backend_max_connections, route.allow_trace], ["1m30s", 7, true]);
+  for (
+    const [flag, value, error] of [
+      ["--backend-timeout", "0s", "Expected a duration from 1 ms to 24 h"],
+      ["--backend-timeout", "soon", "Expected a duration from 1 ms to 24 h"],
+      ["--backend-max-connections", "0", "Expected a whole number from 1 to 65535."],
+      ["--backend-max-connections", "65536", "Expected a whole number from 1 to 65535."],
+      ["--backend-pin", "x", '--backend-pin: "x" is not a pin'],
+    ] as const
+  ) {
+    const { code, stderr } = await add("--backend-tls", flag, value);
+    assert.notEqual(code, 0);
+    assert.ok(stderr.includes(error) && stderr.includes(flag), stderr);
+  }
 });
 
 Deno.test("the rules of the firewall are added, listed and removed", async () => {

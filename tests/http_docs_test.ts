@@ -30,7 +30,7 @@ Deno.test("the configuration of docs/HTTP.md is sound, and its routes serve", as
   await using h2s = await HttpBackend.start("h2s", reflect, {
     tls: await signer.issue({ hostnames: ["api.internal"] }),
   });
-  const [example = "", ...others] = blocks("toml");
+  const [example = "", , ...others] = blocks("toml"); // the second is of backends that are asked for the client's name
   assert.deepEqual(others, []);
   // Only what cannot be had in a test is other than on the page: the folder, the port and the backends.
   const config = example.replaceAll("/srv/mc-proxy", folder).replace('":443"', '"127.0.0.1:0"')
@@ -107,9 +107,15 @@ const NUMBERS = [
   ["500 at once, 100 a second beyond", "edge/http/waste_limit.ts", "BURST = 500;"],
   ["500 at once, 100 a second beyond", "edge/http/waste_limit.ts", "PER_SECOND = 100;"],
   ["10,000 at once, 100 a second", "edge/http/http2/noise.ts", "BURST = 10_000;\nconst PER_SECOND = 100;"],
-  ["to one backend, of each worker *\\| 256 ", "edge/http/backend/pool.ts", "MAX_CONNECTIONS = 256;"],
-  ["1,024, for `connect_timeout` and 1 s", "edge/http/backend/pool.ts", "MAX_WAITING = 1_024;"],
-  ["1,024, for `connect_timeout` and 1 s", "edge/http/backend/pool.ts", "GRACE_MS = 1_000;"],
+  ["`backend_max_connections`, 1,024 by default", "control/config_types.ts", "BACKEND_MAX_CONNECTIONS = 1_024;"],
+  ["taken up by WebSockets or for 10 s or more", "edge/http/backend/room.ts", "LONG_MS = 10_000;"],
+  ["2,048, of one client 1,024, for `connect_timeout`", "edge/http/backend/pool.ts", "MAX_WAITING = 2_048;"],
+  [
+    "2,048, of one client 1,024, for `connect_timeout`",
+    "edge/http/backend/pool.ts",
+    "MAX_WAITING_OF_CLIENT = MAX_WAITING / 2;",
+  ],
+  ["for `connect_timeout` and 1 s", "edge/http/backend/pool.ts", "GRACE_MS = 1_000;"],
   ["kept for 60 s without a request", "edge/http/backend/pool.ts", "IDLE_MS = 60_000;"],
   ["looked at every 5 seconds", "control/certificate_files.ts", "POLL_MS = 5_000;"],
   ["within 14 days", "control/certificate_warnings.ts", "SOON_MS = 14 * DAY_MS;"],

@@ -232,15 +232,19 @@ testEachEngine("requests beyond what a backend's connections take are told to co
   let waiting = 0;
   const full = Promise.withResolvers<void>();
   await using backend = await HttpBackend.start("h1", () => {
-    if (++waiting === 256) full.resolve();
+    if (++waiting === 8) full.resolve();
   });
-  await using l7 = await L7.start([{ hostname: "a.test", backend: backend.addr, backend_protocol: "http1" }], {
+  const route = { backend: backend.addr, backend_protocol: "http1", backend_max_connections: 8 };
+  await using l7 = await L7.start([{ hostname: "a.test", ...route }], {
     proxy: { workers: 1, connect_timeout: "2s" },
+  }, { proxy_protocol: true });
+  const from = (client: number) => ({
+    prefix: new TextEncoder().encode(`PROXY TCP4 192.0.2.${client} 192.0.2.100 1024 443\r\n`),
   });
-  using one = await l7.connect("h2", "a.test");
-  using two = await l7.connect("h2", "a.test");
-  using three = await l7.connect("h2", "a.test");
-  for (let i = 0; i < 128; i++) {
+  using one = await l7.connect("h2", "a.test", from(2));
+  using two = await l7.connect("h2", "a.test", from(3));
+  using three = await l7.connect("h2", "a.test", from(4));
+  for (let i = 0; i < 4; i++) {
     one.begin().stream.end();
     two.begin().stream.end();
   }

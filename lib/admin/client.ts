@@ -23,6 +23,7 @@ import {
 import type { Applied, ApplyOptions } from "../control/administration.ts";
 import type { L7PolicyConfig, RouteConfig, StoredState } from "../control/config_types.ts";
 import { printable } from "../control/quote.ts";
+import { ROUTE_DEFAULTS } from "../control/route_document.ts";
 import type { Stats } from "../control/metrics/stats.ts";
 import type { FieldViolation } from "../control/refusal.ts";
 import type { FirewallRule } from "../rules/firewall.ts";
@@ -113,18 +114,6 @@ export class AdminError extends Error {
 
 /** A route to add: what is left out has the default of the configuration file. */
 export type NewRoute = Pick<RouteConfig, "hostname" | "backend"> & Partial<RouteConfig>;
-
-const ROUTE_DEFAULTS: Omit<RouteConfig, "hostname" | "backend"> = {
-  mode: "l4",
-  sendProxyProtocol: false,
-  tlsCert: "",
-  tlsKey: "",
-  backendTls: false,
-  backendProtocol: "",
-  backendCa: "",
-  backendServerName: "",
-  l7Policies: [],
-};
 
 /** What {@linkcode AdminClient.addRoute} did. */
 export interface AddRouteResult {

@@ -5,10 +5,16 @@
  */
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { type Duration, timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ListenerCounts, ListenerStatus, Status } from "../control/administration.ts";
 import type { ServedCertificate } from "../control/certificate_files.ts";
-import type { L7PolicyConfig, RouteConfig } from "../control/config_types.ts";
+import { formatDuration } from "../control/config_duration.ts";
+import {
+  BACKEND_MAX_CONNECTIONS,
+  BACKEND_TIMEOUT_MS,
+  type L7PolicyConfig,
+  type RouteConfig,
+} from "../control/config_types.ts";
 import type { PolicyInput, RouteInput } from "../control/requests.ts";
 import type { FirewallRule } from "../rules/firewall.ts";
 import {
@@ -91,6 +97,10 @@ export function routeInputOf(route: Route | undefined): RouteInput {
     backendProtocol,
     backendCa,
     backendServerName,
+    backendPins,
+    backendTimeout,
+    backendMaxConnections,
+    allowTrace,
     l7Policies,
   } = route ?? create(RouteSchema);
   return {
@@ -104,8 +114,28 @@ export function routeInputOf(route: Route | undefined): RouteInput {
     backend_protocol: nameOf(PROTOCOLS, backendProtocol),
     backend_ca: backendCa,
     backend_server_name: backendServerName,
+    backend_pins: backendPins,
+    backend_timeout: durationText(millisecondsOf(backendTimeout)),
+    backend_max_connections: backendMaxConnections || BACKEND_MAX_CONNECTIONS,
+    allow_trace: allowTrace,
     l7_policies: l7Policies.map(policyInputOf),
   };
+}
+
+/** How long a backend may take, by a message. */
+function millisecondsOf(duration: Duration | undefined): number {
+  if (duration === undefined) return BACKEND_TIMEOUT_MS;
+  return Number(duration.seconds) * 1000 + duration.nanos / 1_000_000;
+}
+
+/** A duration as the configuration file has it; one that it cannot have stays one that it cannot have. */
+function durationText(milliseconds: number): string {
+  const isWhole = Number.isSafeInteger(milliseconds) && milliseconds > 0;
+  return isWhole ? formatDuration(milliseconds) : `${milliseconds} ms`;
+}
+
+function durationMessage(milliseconds: number): { readonly seconds: bigint; readonly nanos: number } {
+  return { seconds: BigInt(Math.trunc(milliseconds / 1000)), nanos: (milliseconds % 1000) * 1_000_000 };
 }
 
 /** A policy as a client gave it. */
@@ -119,9 +149,11 @@ export function ruleInputOf(rule: FirewallRuleMessage | undefined): PolicyInput 
 }
 
 /** The message of a route. */
-export function routeMessage(route: RouteConfig): Route {
+export function routeMessage({ backendTimeoutMs, ...route }: RouteConfig): Route {
   return create(RouteSchema, {
     ...route,
+    backendPins: [...route.backendPins],
+    backendTimeout: durationMessage(backendTimeoutMs),
     mode: MODE_VALUES[route.mode],
     backendProtocol: PROTOCOL_VALUES[route.backendProtocol],
     l7Policies: route.l7Policies.map(policyMessage),
@@ -140,9 +172,12 @@ export function ruleMessage({ type, value }: FirewallRule): FirewallRuleMessage 
 
 /** A route of an answer. */
 export function routeOf(route: Route | undefined): RouteConfig {
-  const { $typeName: _, $unknown: __, ...fields } = route ?? create(RouteSchema);
+  const { $typeName: _, $unknown: __, backendTimeout, ...fields } = route ?? create(RouteSchema);
   return {
     ...fields,
+    // A server of before these were there names neither.
+    backendTimeoutMs: millisecondsOf(backendTimeout),
+    backendMaxConnections: fields.backendMaxConnections || BACKEND_MAX_CONNECTIONS,
     mode: knownName(MODES, fields.mode),
     backendProtocol: knownName(PROTOCOLS, fields.backendProtocol),
     l7Policies: fields.l7Policies.map(policyOf),
@@ -208,7 +243,7 @@ export function statusMessage({ firewall, ...status }: ServerStatus): MessageIni
     firewall: {
       ruleCount,
       rateLimit,
-      rateWindow: { seconds: BigInt(Math.trunc(rateWindowMs / 1000)), nanos: (rateWindowMs % 1000) * 1_000_000 },
+      rateWindow: durationMessage(rateWindowMs),
       ...geoip && {
         geoip: {
           path: geoip.path,

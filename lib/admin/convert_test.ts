@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
+import { formatDuration } from "../control/config_duration.ts";
 import {
   BACKEND_PROTOCOLS,
   L7_POLICY_TYPES,
@@ -57,6 +58,10 @@ const route: fc.Arbitrary<RouteConfig> = fc.record({
   backendProtocol: fc.constantFrom(...BACKEND_PROTOCOLS),
   backendCa: text,
   backendServerName: text,
+  backendPins: fc.array(text, { maxLength: 3 }),
+  backendTimeoutMs: fc.integer({ min: 1, max: 86_400_000 }),
+  backendMaxConnections: fc.integer({ min: 1, max: 65_535 }),
+  allowTrace: fc.boolean(),
   l7Policies: fc.array(policy, { maxLength: 3 }),
 }, exactly);
 
@@ -138,6 +143,10 @@ Deno.test("a route that is sent is asked for as it would stand in the configurat
       backend_protocol: route.backendProtocol,
       backend_ca: route.backendCa,
       backend_server_name: route.backendServerName,
+      backend_pins: route.backendPins,
+      backend_timeout: formatDuration(route.backendTimeoutMs),
+      backend_max_connections: route.backendMaxConnections,
+      allow_trace: route.allowTrace,
       l7_policies: l7Policies,
     });
   }));

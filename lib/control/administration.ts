@@ -33,6 +33,7 @@ import {
   sizeOf,
   withoutRemovals,
 } from "./plan.ts";
+import { ROUTE_DEFAULTS } from "./route_document.ts";
 import { quote } from "./quote.ts";
 import { Refusal } from "./refusal.ts";
 import {
@@ -886,7 +887,8 @@ function unresolved({ backend }: RouteConfig): string {
 
 /** A route in one line: what differs from the defaults. */
 function describe({ hostname: _, backend, mode, l7Policies, ...rest }: RouteConfig): string {
-  const set = Object.entries(rest).filter(([, value]) => value !== "" && value !== false)
+  const defaults: Readonly<Record<string, unknown>> = ROUTE_DEFAULTS;
+  const set = Object.entries(rest).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(defaults[key]))
     .map(([key, value]) => [key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value] as const)
     .map(([key, value]) => value === true ? key : `${key}=${value}`);
   return [backend, mode, ...set, ...l7Policies.map(describePair)].join(" ");

@@ -22,6 +22,10 @@ const ROUTE: RouteConfig = {
   backendProtocol: "",
   backendCa: "",
   backendServerName: "",
+  backendPins: [],
+  backendTimeoutMs: 60_000,
+  backendMaxConnections: 1_024,
+  allowTrace: false,
   l7Policies: [],
 };
 

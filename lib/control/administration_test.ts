@@ -21,6 +21,10 @@ const ROUTE: RouteConfig = {
   backendProtocol: "",
   backendCa: "",
   backendServerName: "",
+  backendPins: [],
+  backendTimeoutMs: 60_000,
+  backendMaxConnections: 1_024,
+  allowTrace: false,
   l7Policies: [],
 };
 
@@ -56,6 +60,10 @@ function input(hostname: string, backend: string): RouteInput {
     backend_protocol: "",
     backend_ca: "",
     backend_server_name: "",
+    backend_pins: [],
+    backend_timeout: "1m",
+    backend_max_connections: 1_024,
+    allow_trace: false,
     l7_policies: [],
   };
 }

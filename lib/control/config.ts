@@ -266,6 +266,10 @@ export function routeConfigOf(route: RouteDocument, folder: string): RouteConfig
     backendProtocol: route.backend_protocol,
     backendCa: absolute(route.backend_ca, folder),
     backendServerName: route.backend_server_name,
+    backendPins: route.backend_pins,
+    backendTimeoutMs: route.backend_timeout,
+    backendMaxConnections: route.backend_max_connections,
+    allowTrace: route.allow_trace,
     l7Policies: route.l7_policies.map(({ type, value }) => ({ type, value })),
   };
 }

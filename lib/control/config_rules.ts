@@ -8,19 +8,24 @@
  */
 
 import { isTable } from "./config_schema.ts";
-import type { ConfigProblem } from "./config_types.ts";
+import { BACKEND_MAX_CONNECTIONS, BACKEND_TIMEOUT_MS, type ConfigProblem } from "./config_types.ts";
 import {
   isHeaderName,
+  readBackend,
   readBlockedCidr,
   readBlockedIp,
   readCountry,
+  readDuration,
   readHostnamePattern,
   type Reading,
   readListenAddress,
+  readPin,
   readTlsCipher,
   readTlsGroup,
 } from "./config_values.ts";
 import { quote } from "./quote.ts";
+import { parseIpAddress } from "../wire/ip_address.ts";
+import { parseHostPort } from "../wire/socket_address.ts";
 
 type Table = Readonly<Record<string, unknown>>;
 type Reader = (text: string) => Reading<string>;
@@ -55,17 +60,51 @@ function checkListener(listener: Table, at: string, findings: Findings): void {
     what: "routes",
     report: findings.problems,
   });
-  routes.forEach((route, i) => isTable(route) && checkRoute(route, `${at}.routes[${i}]`, findings));
+  routes.forEach((route, i) => {
+    if (!isTable(route)) return;
+    checkRoute(route, `${at}.routes[${i}]`, findings);
+    findings.warnings.push(...namelessBackend(route, `${at}.routes[${i}]`));
+  });
 }
 
-const L7_ONLY = ["tls_cert", "tls_key", "backend_tls", "backend_protocol", "backend_ca", "backend_server_name"];
-const BACKEND_TLS_ONLY = ["backend_ca", "backend_server_name"];
+const BACKEND_TLS_ONLY = ["backend_ca", "backend_server_name", "backend_pins"];
+const L7_ONLY = [
+  "tls_cert",
+  "tls_key",
+  "backend_tls",
+  "backend_protocol",
+  ...BACKEND_TLS_ONLY,
+  "backend_timeout",
+  "backend_max_connections",
+  "allow_trace",
+];
+
+/**
+ * Warns of a route whose backend gets no server name with its ClientHello; `at` is the route's own path. Nothing is
+ * wrong about it: a backend may have a certificate for its address, or be known by its key.
+ */
+export function namelessBackend(route: Table, at: string): ConfigProblem[] {
+  if (route.mode !== "l7" || route.backend_tls !== true) return [];
+  if (isSet("backend_server_name", route.backend_server_name)) return [];
+  // Of pins alone, the key decides: whoever writes them has seen what the backend shows.
+  if (isSet("backend_pins", route.backend_pins) && !isSet("backend_ca", route.backend_ca)) return [];
+  const { host = "" } = parseHostPort(read(route, "backend", readBackend) ?? "") ?? {};
+  if (parseIpAddress(host) === undefined) return [];
+  const message = `is not there and backend is an IP address, so no server name (SNI) is sent, and a backend with ` +
+    `virtual hosts refuses; write its name, or "{host}" for the one that the client asks for`;
+  return [{ path: `${at}.backend_server_name`, message }];
+}
 
 /** Checks the rules of one route, whose own path is `at`. */
 export function checkRoute(route: Table, at: string, { problems, warnings }: Findings): void {
   const warn = (keys: readonly string[], message: string) => {
-    for (const key of keys) if (isSet(route[key])) warnings.push({ path: `${at}.${key}`, message });
+    for (const key of keys) if (isSet(key, route[key])) warnings.push({ path: `${at}.${key}`, message });
   };
+  checkRepeats(list(route.backend_pins).map((pin) => canonical(pin, readPin)), {
+    pathOf: (i) => `${at}.backend_pins[${i}]`,
+    what: "lists",
+    report: problems,
+  });
   // Of an L4 route too: they are stored with it, and the database refuses a repeated one.
   checkPolicies(list(route.l7_policies), `${at}.l7_policies`, problems);
   if (route.mode === undefined || route.mode === "l4") {
@@ -105,7 +144,7 @@ function checkFirewall(firewall: Table, { problems, warnings }: Findings): void 
       report: warnings,
     });
   }
-  if (list(firewall.blocked_countries).length > 0 && !isSet(firewall.geoip_db)) {
+  if (list(firewall.blocked_countries).length > 0 && !isSet("geoip_db", firewall.geoip_db)) {
     const message = 'needs firewall.geoip_db; write for example geoip_db = "/srv/mc-proxy/GeoLite2-Country.mmdb"';
     problems.push({ path: "firewall.blocked_countries", message });
   }
@@ -113,7 +152,7 @@ function checkFirewall(firewall: Table, { problems, warnings }: Findings): void 
 
 /** A group that may not use the socket is mostly meant to. */
 function checkSocket(grpc: unknown, { warnings }: Findings): void {
-  if (!isTable(grpc) || !isSet(grpc.group) || (grpc.mode !== undefined && grpc.mode !== "0600")) return;
+  if (!isTable(grpc) || !isSet("group", grpc.group) || (grpc.mode !== undefined && grpc.mode !== "0600")) return;
   warnings.push({ path: "grpc.group", message: 'has no effect where mode is "0600"; write mode = "0660"' });
 }
 
@@ -176,7 +215,12 @@ function list(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** Whether a value says more than its key's default, which is false or empty. */
-function isSet(value: unknown): boolean {
+/** Whether a value says more than its key's default, which is false or empty unless it is named here. */
+function isSet(key: string, value: unknown): boolean {
+  if (key === "backend_max_connections" && value === BACKEND_MAX_CONNECTIONS) return false;
+  if (key === "backend_timeout" && typeof value === "string") {
+    const reading = readDuration(value);
+    return reading.kind === "wrong" || reading.value !== BACKEND_TIMEOUT_MS;
+  }
   return value !== undefined && value !== false && value !== "" && !(Array.isArray(value) && value.length === 0);
 }

@@ -7,8 +7,11 @@
  */
 
 import * as v from "valibot";
+import { formatDuration } from "./config_duration.ts";
 import {
+  BACKEND_MAX_CONNECTIONS,
   BACKEND_PROTOCOLS,
+  BACKEND_TIMEOUT_MS,
   ENGINES,
   L7_POLICY_TYPES,
   LOG_FORMATS,
@@ -24,6 +27,8 @@ import { TLS_VERSIONS } from "../edge/tls_settings.ts";
 const MAX_WORKERS = 1024;
 /** The highest `max_connections`. */
 export const MAX_CONNECTIONS = 2 ** 31 - 1; // counted in an Int32Array
+/** The highest `backend_max_connections`. */
+export const MAX_BACKEND_CONNECTIONS = 65_535; // an address has no more ports to connect from
 const MAX_RATE = 65_535; // counted in 16 bits for each source address
 
 /** Whether a value of a TOML document is a table. */
@@ -47,9 +52,9 @@ function oneOf<const Options extends readonly string[]>(options: Options) {
   return v.picklist(options, expected(alternatives(options)));
 }
 
-function wholeNumber(max: number) {
-  const inRange = (value: unknown) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= max;
-  const range = `a whole number from 0 to ${max}`;
+function wholeNumber(max: number, min = 0) {
+  const inRange = (value: unknown) => Number.isInteger(value) && Number(value) >= min && Number(value) <= max;
+  const range = `a whole number from ${min} to ${max}`;
   return v.pipe(v.custom<number>(inRange, expected(range)), v.description(range));
 }
 
@@ -136,6 +141,10 @@ const routeKeys = {
   backend_protocol: v.optional(oneOf(BACKEND_PROTOCOLS), ""),
   backend_ca: v.optional(text(values.readOptionalPath), ""),
   backend_server_name: v.optional(text(values.readServerName), ""),
+  backend_pins: v.optional(texts(values.readPin), []),
+  backend_timeout: v.optional(duration, formatDuration(BACKEND_TIMEOUT_MS)),
+  backend_max_connections: v.optional(wholeNumber(MAX_BACKEND_CONNECTIONS, 1), BACKEND_MAX_CONNECTIONS),
+  allow_trace: v.optional(boolean, false),
   l7_policies: tables(l7PolicySchema, "[[listeners.routes.l7_policies]]"),
 };
 

@@ -142,6 +142,10 @@ Deno.test("every key of every table arrives, in canonical form", () => {
         backendProtocol: "http1",
         backendCa: "/etc/mc-proxy/ca.pem",
         backendServerName: "origin.example",
+        backendPins: [],
+        backendTimeoutMs: 60_000,
+        backendMaxConnections: 1_024,
+        allowTrace: false,
         l7Policies: [{ type: "require_header", value: "X-B" }, { type: "block_user_agent", value: "Bad Bot/1" }],
       }, {
         hostname: "*",
@@ -154,6 +158,10 @@ Deno.test("every key of every table arrives, in canonical form", () => {
         backendProtocol: "",
         backendCa: "",
         backendServerName: "",
+        backendPins: [],
+        backendTimeoutMs: 60_000,
+        backendMaxConnections: 1_024,
+        allowTrace: false,
         l7Policies: [],
       }],
     }, { addr: "localhost:0", proxyProtocol: false, maxConnections: 0, routes: [] }],
@@ -469,6 +477,37 @@ Deno.test("keys without effect are warnings, if they say more than the default",
   assert.deepEqual(warningsOf(withRoute({ route: l7 }).replace(DATABASE, "")), [
     "listeners[0].routes[0].backend_ca: has no effect where backend_tls is false",
   ]);
+});
+
+Deno.test("keys of L7 that say no more than the default are no warning where mode is l4", () => {
+  const keys = [
+    "backend_pins = []",
+    'backend_timeout = "60s"',
+    "backend_max_connections = 1024",
+    "allow_trace = false",
+  ];
+  assert.deepEqual(warningsOf(withRoute({ route: keys.join("\n") }).replace(DATABASE, "")), []);
+  const set = [`backend_pins = ["${"A".repeat(43)}="]`, 'backend_timeout = "1h"', "backend_max_connections = 1"];
+  assert.deepEqual(
+    warningsOf(withRoute({ route: [...set, "allow_trace = true"].join("\n") }).replace(DATABASE, "")),
+    ["backend_pins", "backend_timeout", "backend_max_connections", "allow_trace"]
+      .map((key) => `listeners[0].routes[0].${key}: has no effect where mode is "l4"`),
+  );
+});
+
+Deno.test("a backend with TLS and no name to ask for is a warning, unless its key is known", () => {
+  const l7 = 'mode = "l7"\ntls_cert = "c"\ntls_key = "k"\nbackend_tls = true\n';
+  const pins = `backend_pins = ["${"A".repeat(43)}="]\n`;
+  const nameless = /^listeners\[0\]\.routes\[0\]\.backend_server_name: is not there and backend is an IP address/;
+  for (const route of [l7, `${l7}backend_ca = "ca"`, `${l7}${pins}backend_ca = "ca"`, `${l7}backend = "[::1]:443"`]) {
+    const [warning = "", ...others] = warningsOf(withRoute({ route }).replace(DATABASE, ""));
+    assert.match(warning, nameless, route);
+    assert.deepEqual(others, []);
+  }
+  const named = ['backend_server_name = "b.test"', 'backend_server_name = "{host}"', 'backend = "b.test:443"', pins];
+  for (const more of named) {
+    assert.deepEqual(warningsOf(withRoute({ route: l7 + more }).replace(DATABASE, "")), [], more);
+  }
 });
 
 Deno.test("a firewall rule that is there twice is a warning, and kept once", () => {

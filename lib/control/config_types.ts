@@ -20,6 +20,10 @@ export const L7_POLICY_TYPES = ["block_user_agent", "require_header", "block_use
 export const BACKEND_PROTOCOLS = ["", "h2", "http1"] as const;
 /** How a route serves its connections: `l4` passes the TLS stream on, `l7` terminates it. */
 export const ROUTE_MODES = ["l4", "l7"] as const;
+/** How long a backend of an L7 route may take to answer, where nothing else is said, in milliseconds. */
+export const BACKEND_TIMEOUT_MS = 60_000;
+/** How many connections a worker has to a backend of an L7 route, where nothing else is said. */
+export const BACKEND_MAX_CONNECTIONS = 1_024;
 /** The data planes that there are. */
 export const ENGINES = ["auto", "epoll", "portable"] as const;
 /** Which rights the admin socket may have: chmod(2). To connect takes the right to write. */
@@ -53,8 +57,16 @@ export interface RouteConfig {
   readonly backendProtocol: typeof BACKEND_PROTOCOLS[number];
   /** L7: path of the PEM certificates that sign the backend's; `""`: the system's. */
   readonly backendCa: string;
-  /** L7: the name that the backend's certificate must carry; `""`: the backend's host. */
+  /** L7: the name that the backend's certificate must carry; `""`: the backend's host; `{host}`: what the client asks for. */
   readonly backendServerName: string;
+  /** L7: the public keys of which the backend's certificate must have one, each `sha256/BASE64`; none: any. */
+  readonly backendPins: readonly string[];
+  /** L7: from the end of a request to the head of its answer, 1 to 86,400,000. */
+  readonly backendTimeoutMs: number;
+  /** L7: what a worker has at most to the backend, 1 to 65,535. */
+  readonly backendMaxConnections: number;
+  /** L7: whether TRACE reaches the backend. */
+  readonly allowTrace: boolean;
   /** In the order in which they are tried. */
   readonly l7Policies: readonly L7PolicyConfig[];
 }

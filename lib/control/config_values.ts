@@ -4,6 +4,7 @@
  * @module
  */
 
+import { REQUEST_HOST } from "../edge/snapshot.ts";
 import { TLS12_CIPHERS, TLS13_CIPHERS } from "../edge/tls_settings.ts";
 import { formatCidr, parseCidr } from "../rules/cidr_set.ts";
 import { isCountryCode } from "../rules/country_codes.ts";
@@ -56,8 +57,15 @@ export function readHostnamePattern(text: string): Reading<string> {
   );
 }
 
-/** The name that a backend's certificate must carry, or `""`. */
+/** The name that a backend's certificate must carry, `""` or {@linkcode REQUEST_HOST}. */
 export function readServerName(text: string): Reading<string> {
+  if (text === REQUEST_HOST) return ok(text);
+  if (/[{}]/.test(text)) {
+    return wrong(
+      `${quote(text)} is not a host name; write ${quote(REQUEST_HOST)} for the name that the client asks for, or for ` +
+        'example "backend.example.net"',
+    );
+  }
   const name = text === "" ? "" : normalizeHostname(text);
   if (name !== undefined) return ok(name);
   return wrong(`${quote(text)} is no host name; write for example "backend.example.net"`);
@@ -68,6 +76,22 @@ export function readHostname(text: string): Reading<string> {
   const name = normalizeHostname(text);
   if (name !== undefined) return ok(name);
   return wrong(`${quote(text)} is no host name; write it without a port, for example "metrics.example.net"`);
+}
+
+/** A public key by the SHA-256 of its SubjectPublicKeyInfo in base64 (RFC 7469 §2.4), with or without `sha256/`. */
+export function readPin(text: string): Reading<string> {
+  const [, base64 = ""] = /^(?:sha256\/)?([A-Za-z0-9+/]{43}=?)$/.exec(text) ?? [];
+  try {
+    // Bits of the last digit that belong to no byte may be set in what others write.
+    const digest = Uint8Array.fromBase64(base64);
+    if (digest.length === 32) return ok(`sha256/${digest.toBase64()}`);
+  } catch {
+    // What is not base64 is told below.
+  }
+  return wrong(
+    `${quote(text)} is not a pin; write the SHA-256 of the public key, 32 bytes in base64, for example ` +
+      '"sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="',
+  );
 }
 
 /** The name of a group of TLS. Whether there is such a group, the library says. */

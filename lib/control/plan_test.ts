@@ -65,6 +65,10 @@ Deno.test("the same policies in another order are another route", () => {
     backendProtocol: "",
     backendCa: "",
     backendServerName: "",
+    backendPins: [],
+    backendTimeoutMs: 60_000,
+    backendMaxConnections: 1_024,
+    allowTrace: false,
     l7Policies: [{ type: "require_header", value: "A" }, { type: "require_header", value: "B" }],
   } as const;
   const firewall = { blockedIps: [], blockedCidrs: [], blockedCountries: [] };

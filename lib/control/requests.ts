@@ -10,7 +10,7 @@ import type { FirewallRule } from "../rules/firewall.ts";
 import type { CertificateReadings } from "./certificate_readings.ts";
 import type { CertificateTrial } from "./certificates.ts";
 import { problemOf, routeConfigOf } from "./config.ts";
-import { checkRoute, type Findings } from "./config_rules.ts";
+import { checkRoute, type Findings, namelessBackend } from "./config_rules.ts";
 import { l7PolicySchema, MAX_CONNECTIONS, routeSchema } from "./config_schema.ts";
 import type { ConfigProblem, L7PolicyConfig, RouteConfig } from "./config_types.ts";
 import { isHeaderName, readBlockedCidr, readBlockedIp, readCountry, readHostnamePattern } from "./config_values.ts";
@@ -31,6 +31,10 @@ export interface RouteInput {
   readonly backend_protocol: string;
   readonly backend_ca: string;
   readonly backend_server_name: string;
+  readonly backend_pins: readonly string[];
+  readonly backend_timeout: string;
+  readonly backend_max_connections: number;
+  readonly allow_trace: boolean;
   readonly l7_policies: readonly PolicyInput[];
 }
 
@@ -76,7 +80,9 @@ export function readRoute(input: RouteInput, trial: CertificateTrial, now = new 
   return {
     route,
     readings: files.readings,
-    warnings: findings.warnings.map(({ path, message }) => `${path}: ${message}`),
+    warnings: [...namelessBackend({ ...input }, "route"), ...findings.warnings].map(({ path, message }) =>
+      `${path}: ${message}`
+    ),
   };
 }
 

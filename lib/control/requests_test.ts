@@ -19,6 +19,10 @@ function refusalsOf(changes: Partial<RouteInput>): string[] {
     backend_protocol: "",
     backend_ca: "",
     backend_server_name: "",
+    backend_pins: [],
+    backend_timeout: "1m",
+    backend_max_connections: 1_024,
+    allow_trace: false,
     l7_policies: [],
     ...changes,
   };

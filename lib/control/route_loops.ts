@@ -9,6 +9,7 @@ import { RouteTable } from "../rules/route_table.ts";
 import { formatIpAddress, type IpAddress, isIpv4, parseIpAddress } from "../wire/ip_address.ts";
 import { parseHostPort } from "../wire/socket_address.ts";
 import type { ConfigProblem, ListenerConfig, RouteConfig } from "./config_types.ts";
+import { REQUEST_HOST } from "../edge/snapshot.ts";
 import { bindingOf } from "./listen_conflicts.ts";
 import { quote } from "./quote.ts";
 
@@ -128,7 +129,7 @@ function wayBack(start: RouteConfig, own: Listener, listeners: OwnListeners<List
     const next = listeners.find(route);
     if (next === undefined) return undefined;
     way.push(next);
-    if (route.mode === "l7") name = serverNameOf(route);
+    if (route.mode === "l7") name = serverNameOf(route, name);
     route = next.routes.lookup(name);
     if (route === start && next === own) return way;
   }
@@ -136,7 +137,8 @@ function wayBack(start: RouteConfig, own: Listener, listeners: OwnListeners<List
 }
 
 /** What a backend of an L7 route is asked for: no name, where it is given as an address. */
-function serverNameOf({ backend, backendServerName }: RouteConfig): string | undefined {
+function serverNameOf({ backend, backendServerName }: RouteConfig, asked: string | undefined): string | undefined {
+  if (backendServerName === REQUEST_HOST) return asked;
   if (backendServerName !== "") return backendServerName;
   const host = parseHostPort(backend)?.host ?? "";
   return parseIpAddress(host) === undefined ? host : undefined;

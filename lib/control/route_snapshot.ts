@@ -23,13 +23,17 @@ export function routeSnapshot(route: RouteConfig, rows: RouteRows): RouteSnapsho
 }
 
 function httpRoute(route: RouteConfig): HttpRoute {
-  const { backendTls, backendProtocol, backendCa, backendServerName, l7Policies } = route;
+  const { backendTls, backendProtocol, backendCa, backendServerName, backendPins, l7Policies } = route;
   return {
     certificate: certificateName(route),
     backendTls,
     backendProtocol,
     backendCa: backendCa === "" ? "" : readAuthorities(backendCa),
     backendServerName,
+    backendPins,
+    backendTimeoutMs: route.backendTimeoutMs,
+    backendMaxConnections: route.backendMaxConnections,
+    allowTrace: route.allowTrace,
     policies: l7Policies,
   };
 }

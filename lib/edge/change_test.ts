@@ -41,6 +41,10 @@ const HTTP: HttpRoute = {
   backendProtocol: "",
   backendCa: "",
   backendServerName: "",
+  backendPins: [],
+  backendTimeoutMs: 60_000,
+  backendMaxConnections: 1_024,
+  allowTrace: false,
   policies: [],
 };
 

@@ -58,6 +58,9 @@ export interface ListenerSnapshot {
   readonly routes: readonly RouteSnapshot[];
 }
 
+/** The {@linkcode HttpRoute.backendServerName} that stands for the host of each request. */
+export const REQUEST_HOST = "{host}";
+
 /** One route. */
 export interface RouteSnapshot {
   /** An exact host name, `*.suffix` or `*`, normalised. */
@@ -80,8 +83,16 @@ export interface HttpRoute {
   readonly backendProtocol: "" | "h2" | "http1";
   /** PEM certificates that sign the backend's; `""`: those of the system. */
   readonly backendCa: string;
-  /** The name that the backend's certificate must carry; `""`: the host of the backend. */
+  /** The name that the backend's certificate must carry; `""`: the host of the backend; `{host}`: what the client asks for. */
   readonly backendServerName: string;
+  /** The public keys of which the backend's certificate must have one, each `sha256/BASE64` of its 32 bytes; none: any. */
+  readonly backendPins: readonly string[];
+  /** From the end of a request to the head of its answer, in milliseconds. */
+  readonly backendTimeoutMs: number;
+  /** Connections of one worker to the backend, at least 1; as many again that are taken up for long. */
+  readonly backendMaxConnections: number;
+  /** Whether TRACE reaches the backend. */
+  readonly allowTrace: boolean;
   /** In the order in which they are tried. */
   readonly policies: readonly HttpPolicy[];
 }

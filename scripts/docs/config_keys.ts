@@ -115,9 +115,35 @@ export const TEXTS: { readonly [Table in keyof Tables]: TableText<Extract<keyof 
       },
       backend_server_name: {
         does: "L7, with `backend_tls`: the name that the backend's certificate must carry; without it, the host of " +
-          "`backend`.",
+          "`backend`. `{host}` is the host of each request, for a backend with virtual hosts of its own, such as that of " +
+          "a wildcard route. It is also the server name (SNI) that the backend is sent; where it is an IP address, none is.",
         example: '"api.internal"',
-        text: "a host name, or none",
+        text: "a host name, `{host}`, or none",
+      },
+      backend_pins: {
+        does:
+          "L7, with `backend_tls`: public keys, of which the backend's certificate must have one; beside chain and name " +
+          "where `backend_ca` is there, otherwise in place of them. Each is the SHA-256 of the key (its SubjectPublicKeyInfo) in base64, as RFC 7469 has it; " +
+          "`sha256/` may stand before it. Name the key that comes next as well, or the day of the change is an outage. " +
+          "Without any, the backend may have any key.",
+        example: '["sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="]',
+      },
+      backend_timeout: {
+        does: "L7: how long the backend may take to begin its answer, from the end of the request on: then 504. " +
+          "`idle_timeout` ends it as well, where that is shorter.",
+        example: '"5m"',
+      },
+      backend_max_connections: {
+        does:
+          "L7: how many connections each worker has at most to the backend. Those that are taken up by WebSockets, or " +
+          "by requests that take longer than 10 s, are counted apart, up to as many again, so that they do not use up what " +
+          "other requests need. One client (an IPv4 address, or the /64 of an IPv6 address) may take up half of them: " +
+          "its further requests wait. What waits longer than `connect_timeout` is answered with 503.",
+        example: "4096",
+      },
+      allow_trace: {
+        does: "L7: whether TRACE requests reach the backend; otherwise the proxy answers 405.",
+        example: "true",
       },
       l7_policies: {
         does: "L7: what each request must pass: see [below](#listenersroutesl7_policies).",

@@ -21,9 +21,13 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   interval: "--interval",
 };
 
+/** Options that are given once for each item of a list. */
+const REPEATED: Readonly<Record<string, string>> = { backend_pins: "backend_pin" };
+
 /** What the user typed that became this field of a request. */
 export function typedName(field: string): string {
-  const option = /^route\.([a-z_]+)$/.exec(field)?.[1];
+  const [, name = "", item] = /^route\.([a-z_]+)(\[\d+\])?$/.exec(field) ?? [];
+  const option = item === undefined ? name || undefined : REPEATED[name];
   return ARGUMENTS[field] ?? (option === undefined ? field : `--${option.replaceAll("_", "-")}`);
 }
 

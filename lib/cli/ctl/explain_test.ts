@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { AdminError } from "../../admin/client.ts";
-import { explain } from "./explain.ts";
+import { explain, typedName } from "./explain.ts";
 
 Deno.test("every wrong field is named as it was typed", () => {
   const violations = [
@@ -51,4 +51,11 @@ Deno.test("other errors say what to do where that is known", () => {
     assert.deepEqual(lines("INTERNAL", message), ["the server at /s broke off before it answered (has it stopped?)"]);
   }
   assert.match(lines("UNIMPLEMENTED", "no such method").join(), /own version/);
+});
+
+Deno.test("a field of a route is named as its option, an item of a list as the option that is repeated", () => {
+  assert.equal(typedName("route.backend_ca"), "--backend-ca");
+  assert.equal(typedName("route.backend_pins[1]"), "--backend-pin");
+  assert.equal(typedName("route.l7_policies[1]"), "route.l7_policies[1]");
+  assert.equal(typedName("route.hostname"), "HOST");
 });

@@ -5,10 +5,19 @@
  */
 
 import { resolve } from "node:path";
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { AdminClient, NewRoute } from "../../admin/client.ts";
-import { BACKEND_PROTOCOLS, ROUTE_MODES, type RouteConfig } from "../../control/config_types.ts";
+import {
+  BACKEND_MAX_CONNECTIONS,
+  BACKEND_PROTOCOLS,
+  BACKEND_TIMEOUT_MS,
+  ROUTE_MODES,
+  type RouteConfig,
+} from "../../control/config_types.ts";
+import { parseDuration } from "../../control/config_duration.ts";
+import { MAX_BACKEND_CONNECTIONS } from "../../control/config_schema.ts";
 import { printable } from "../../control/quote.ts";
+import { ROUTE_DEFAULTS } from "../../control/route_document.ts";
 import type { Screen } from "../output.ts";
 import { addExamples, type Answer, type CtlContext, define } from "./command.ts";
 import { typedName } from "./explain.ts";
@@ -69,6 +78,10 @@ export interface RouteFlags {
   readonly backendProtocol?: RouteConfig["backendProtocol"];
   readonly backendCa?: string;
   readonly backendServerName?: string;
+  readonly backendPin?: readonly string[];
+  readonly backendTimeout?: number;
+  readonly backendMaxConnections?: number;
+  readonly allowTrace?: true;
 }
 
 function addRouteFlags(command: Command): Command {
@@ -90,7 +103,37 @@ function addRouteFlags(command: Command): Command {
         .choices(protocols),
     )
     .option("--backend-ca <file>", "L7: certificates that sign the backend's, PEM (default: the system's)")
-    .option("--backend-server-name <name>", "L7: the name in the backend's certificate (default: its host)");
+    .option(
+      "--backend-server-name <name>",
+      "L7: the name in the backend's certificate; {host}: what the client asks for (default: its host)",
+    )
+    .addOption(
+      new Option("--backend-pin <pin>", "L7: a public key the backend may have, by its SHA-256; may be repeated")
+        .argParser((pin: string, pins: readonly string[] = []) => [...pins, pin]),
+    )
+    .addOption(
+      new Option("--backend-timeout <duration>", "L7: how long the backend may take to answer (default: 60s)")
+        .argParser(parseTimeout),
+    )
+    .addOption(
+      new Option(
+        "--backend-max-connections <n>",
+        `L7: connections of a worker to the backend (default: ${BACKEND_MAX_CONNECTIONS})`,
+      ).argParser(parseConnections),
+    )
+    .option("--allow-trace", "L7: let TRACE requests reach the backend");
+}
+
+function parseTimeout(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds !== undefined) return milliseconds;
+  throw new InvalidArgumentError('Expected a duration from 1 ms to 24 h; write for example "90s".');
+}
+
+function parseConnections(text: string): number {
+  const connections = /^[1-9]\d{0,5}$/.test(text) ? Number(text) : 0;
+  if (connections >= 1 && connections <= MAX_BACKEND_CONNECTIONS) return connections;
+  throw new InvalidArgumentError(`Expected a whole number from 1 to ${MAX_BACKEND_CONNECTIONS}.`);
 }
 
 /** The route that a command line describes; its files are taken from the working directory. */
@@ -107,6 +150,10 @@ export function newRoute(hostname: string, backend: string, flags: RouteFlags): 
     backendProtocol: flags.backendProtocol ?? "",
     backendCa: absolute(flags.backendCa),
     backendServerName: flags.backendServerName ?? "",
+    backendPins: flags.backendPin ?? [],
+    backendTimeoutMs: flags.backendTimeout ?? BACKEND_TIMEOUT_MS,
+    backendMaxConnections: flags.backendMaxConnections ?? BACKEND_MAX_CONNECTIONS,
+    allowTrace: flags.allowTrace ?? false,
   };
 }
 
@@ -158,10 +205,12 @@ export function describeRoute(route: RouteConfig): string {
 /** What has a column of its own, or is told in its own way. */
 const NO_SETTINGS: readonly string[] = ["listener", "hostname", "backend", "mode", "l7_policies"];
 
+const DEFAULTS = routeJson("", { hostname: "", backend: "", ...ROUTE_DEFAULTS });
+
 /** What differs from the defaults, under the names of the configuration file. */
 function settings(route: RouteConfig): string {
   const set = Object.entries(routeJson("", route))
-    .filter(([key, value]) => !NO_SETTINGS.includes(key) && value !== "" && value !== false)
+    .filter(([key, value]) => !NO_SETTINGS.includes(key) && JSON.stringify(value) !== JSON.stringify(DEFAULTS[key]))
     .map(([key, value]) => value === true ? key : `${key}=${value}`);
   const policies = route.l7Policies.map(({ type, value }) => `${type}=${JSON.stringify(value)}`);
   return printable([...set, ...policies].join(" "));

@@ -20,5 +20,9 @@ Deno.test("what is not given is left at its default", () => {
     backendProtocol: "",
     backendCa: "",
     backendServerName: "",
+    backendPins: [],
+    backendTimeoutMs: 60_000,
+    backendMaxConnections: 1_024,
+    allowTrace: false,
   });
 });

@@ -73,6 +73,17 @@ const MIGRATIONS: readonly { readonly name: string; readonly sql: string }[] = [
       DROP TABLE old_policies;
     `,
   },
+  {
+    // The defaults are those that a file had when this was written: they stay, whatever later files have.
+    name: "pins, time-out and number of connections of backends; TRACE",
+    sql: `
+      ALTER TABLE routes ADD COLUMN backend_pins TEXT NOT NULL DEFAULT ''; -- with spaces between them
+      ALTER TABLE routes ADD COLUMN backend_timeout_ms INTEGER NOT NULL DEFAULT 60000 CHECK (backend_timeout_ms > 0);
+      ALTER TABLE routes ADD COLUMN backend_max_connections INTEGER NOT NULL DEFAULT 1024
+        CHECK (backend_max_connections > 0);
+      ALTER TABLE routes ADD COLUMN allow_trace INTEGER NOT NULL DEFAULT 0 CHECK (allow_trace IN (0, 1));
+    `,
+  },
 ];
 
 /** The schema version that this program writes. */

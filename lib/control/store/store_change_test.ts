@@ -16,6 +16,10 @@ function route(hostname: string, rest: Partial<RouteConfig> = {}): RouteConfig {
     backendProtocol: "",
     backendCa: "",
     backendServerName: "",
+    backendPins: [],
+    backendTimeoutMs: 60_000,
+    backendMaxConnections: 1_024,
+    allowTrace: false,
     l7Policies: [],
     ...rest,
   };

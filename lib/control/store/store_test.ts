@@ -23,6 +23,10 @@ function route(hostname: string, rest: Partial<RouteConfig> = {}): RouteConfig {
     backendProtocol: "",
     backendCa: "",
     backendServerName: "",
+    backendPins: [],
+    backendTimeoutMs: 60_000,
+    backendMaxConnections: 1_024,
+    allowTrace: false,
     l7Policies: [],
     ...rest,
   };
@@ -49,6 +53,10 @@ const FULL: StoredState = {
           backendProtocol: "http1",
           backendCa: "/ca",
           backendServerName: "n",
+          backendPins: [],
+          backendTimeoutMs: 60_000,
+          backendMaxConnections: 1_024,
+          allowTrace: false,
           l7Policies: [{ type: "require_header", value: "X" }, { type: "block_user_agent", value: "B" }, {
             type: "block_user_agent",
             value: "A",

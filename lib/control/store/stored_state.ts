@@ -29,12 +29,15 @@ const DELETE_ROUTE =
 /** In the place of a route of the same host name, which keeps its id and so its turn in lists. */
 const PUT_ROUTE = `
   INSERT INTO routes (listener_id, hostname, backend, mode, send_proxy_protocol, tls_cert, tls_key, backend_tls,
-    backend_protocol, backend_ca, backend_server_name)
-  VALUES ((SELECT id FROM listeners WHERE addr = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    backend_protocol, backend_ca, backend_server_name, backend_pins, backend_timeout_ms, backend_max_connections,
+    allow_trace)
+  VALUES ((SELECT id FROM listeners WHERE addr = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (listener_id, hostname) DO UPDATE SET backend = excluded.backend, mode = excluded.mode,
     send_proxy_protocol = excluded.send_proxy_protocol, tls_cert = excluded.tls_cert, tls_key = excluded.tls_key,
     backend_tls = excluded.backend_tls, backend_protocol = excluded.backend_protocol,
-    backend_ca = excluded.backend_ca, backend_server_name = excluded.backend_server_name
+    backend_ca = excluded.backend_ca, backend_server_name = excluded.backend_server_name,
+    backend_pins = excluded.backend_pins, backend_timeout_ms = excluded.backend_timeout_ms,
+    backend_max_connections = excluded.backend_max_connections, allow_trace = excluded.allow_trace
   RETURNING id`;
 
 /** Puts `state` into empty tables. */
@@ -97,6 +100,10 @@ function routeColumns(route: RouteConfig): SQLInputValue[] {
     route.backendProtocol,
     route.backendCa,
     route.backendServerName,
+    route.backendPins.join(" "),
+    route.backendTimeoutMs,
+    route.backendMaxConnections,
+    Number(route.allowTrace),
   ];
 }
 
@@ -202,6 +209,10 @@ function routeOf(row: Row, policies: readonly Row[]): RouteConfig {
     backendProtocol: oneOf(BACKEND_PROTOCOLS, row, "backend_protocol"),
     backendCa: text(row, "backend_ca"),
     backendServerName: text(row, "backend_server_name"),
+    backendPins: text(row, "backend_pins").split(" ").filter((pin) => pin !== ""),
+    backendTimeoutMs: Number(row.backend_timeout_ms),
+    backendMaxConnections: Number(row.backend_max_connections),
+    allowTrace: boolean(row, "allow_trace"),
     l7Policies: policies.map(policyOf),
   };
 }

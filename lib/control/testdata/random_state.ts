@@ -36,6 +36,9 @@ const policy = fc.record({
 });
 const policies = fc.uniqueArray(policy, { maxLength: 4, selector: ({ type, value }) => `${type} ${value}` });
 
+const PINS = ["sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", `sha256/${"A".repeat(43)}=`];
+const duration = fc.oneof(fc.constantFrom(1, 5_000, 60_000, 300_000), fc.integer({ min: 1, max: 24 * 3_600_000 }));
+
 /** Any route, also with settings that have no effect on it: a file may have them. */
 const route: fc.Arbitrary<RouteConfig> = fc.constantFrom(...ROUTE_MODES).chain((mode) =>
   fc.record({
@@ -48,7 +51,11 @@ const route: fc.Arbitrary<RouteConfig> = fc.constantFrom(...ROUTE_MODES).chain((
     backendTls: fc.boolean(),
     backendProtocol: fc.constantFrom(...BACKEND_PROTOCOLS),
     backendCa: fc.oneof(noPath, path),
-    backendServerName: fc.constantFrom("", "backend.test"),
+    backendServerName: fc.constantFrom("", "backend.test", "{host}"),
+    backendPins: fc.shuffledSubarray(PINS),
+    backendTimeoutMs: duration,
+    backendMaxConnections: fc.constantFrom(1, 1_024, 65_535),
+    allowTrace: fc.boolean(),
     l7Policies: policies,
   })
 );
@@ -71,8 +78,6 @@ export const storedState: fc.Arbitrary<StoredState> = fc.record({
   listeners: fc.uniqueArray(listener, { minLength: 1, maxLength: 3, selector: ({ addr }) => addr }),
   firewall: rules,
 });
-
-const duration = fc.oneof(fc.constantFrom(1, 5_000, 300_000), fc.integer({ min: 1, max: 24 * 3_600_000 }));
 
 /** What a server may be started with, but for what the database holds. */
 export const settings: fc.Arbitrary<Omit<Config, "listeners">> = fc.record({

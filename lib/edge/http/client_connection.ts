@@ -7,13 +7,14 @@
 import type { HttpPolicy } from "../../rules/http_policy.ts";
 import { encodeProxyHeaderV2 } from "../../wire/proxy_protocol.ts";
 import { randomUuid } from "../../wire/uuid.ts";
-import { formatIpAddress } from "../../wire/ip_address.ts";
+import { formatIpAddress, type IpAddress, isIpv4 } from "../../wire/ip_address.ts";
 import { type Endpoint, formatEndpoint } from "../../wire/socket_address.ts";
 import type { Expirable } from "../deadlines.ts";
 import type { EndReason, HttpProtocol, RequestEnd } from "../engine.ts";
 import type { End } from "../end.ts";
 import type { EdgeTimeouts } from "../snapshot.ts";
 import type { BackendPool } from "./backend/pool.ts";
+import { type NoPool, PoolTable } from "./backend/pool_table.ts";
 import type { ByteCounting, ClientTls, HandshakeEvents } from "./client_tls.ts";
 import { Exchange, type ExchangeClient } from "./exchange.ts";
 import { HEAD_LIMITS } from "./head_limits.ts";
@@ -58,9 +59,13 @@ export interface ClientService {
   readonly timeouts: EdgeTimeouts;
   readonly reportsRequests: boolean;
   routeFor(listener: number, pattern: string, hostname: string | undefined): ServedRoute | undefined;
-  poolKey(route: ServedRoute): string;
-  sharedPool(route: ServedRoute): BackendPool;
-  makePool(route: ServedRoute, prefix: Uint8Array<ArrayBuffer>): BackendPool;
+  sharedPool(route: ServedRoute, hostname: string | undefined): BackendPool | NoPool;
+  /** The same in a table of the client's own. @param prefix Goes before everything else on each connection. */
+  ownPool(
+    route: ServedRoute,
+    hostname: string | undefined,
+    own: { readonly pools: PoolTable<BackendPool>; prefix(): Uint8Array<ArrayBuffer> },
+  ): BackendPool | NoPool;
   listenerAddr(listener: number): string;
   counting(listener: number): ByteCounting;
   countRequest(listener: number, pattern: string, request: Pick<RequestEnd, "status" | "durationMs">): void;
@@ -70,6 +75,9 @@ export interface ClientService {
   fault(thrown: unknown): void;
   forget(client: HttpClient): void;
 }
+
+/** Backends, or names of one, that a client has connections of its own to at once. */
+const MAX_OWN_POOLS = 128;
 
 /** How long an idle client may take to hear that its connection ends, so that no request of it is lost. */
 const GOODBYE_MS = 2_000;
@@ -84,10 +92,11 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
   readonly #tls: ClientTls;
   readonly #startedAt: number;
   #address: string | undefined;
+  #network: string | undefined;
   #protocol: HttpProtocol | undefined;
   #connection: ServerConnection | undefined;
   /** Connections to backends that tell this client's address, where there are any. */
-  #pools: Map<string, BackendPool> | undefined;
+  #pools: PoolTable<BackendPool> | undefined;
   #requests = 0;
   #draining = false;
   /** A head has begun, and its end is yet to come. */
@@ -127,6 +136,10 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
     return this.#address ??= formatIpAddress(this.#accepted.client.address);
   }
 
+  get network(): string {
+    return this.#network ??= networkOf(this.#accepted.client.address, this.address);
+  }
+
   get #name(): string {
     return formatEndpoint(this.#accepted.client);
   }
@@ -150,17 +163,15 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
   }
 
   /** Where requests of `route` are sent: a backend that is told the client's address has connections of its own for it. */
-  poolFor(route: ServedRoute): BackendPool {
-    if (!route.sendProxyProtocol) return this.#service.sharedPool(route);
-    const key = this.#service.poolKey(route);
-    this.#pools ??= new Map();
-    let pool = this.#pools.get(key);
-    if (pool === undefined) {
-      const { client: source, destination, serverName: authority } = this.#accepted;
-      pool = this.#service.makePool(route, encodeProxyHeaderV2({ source, destination, authority }));
-      this.#pools.set(key, pool);
-    }
-    return pool;
+  poolFor(route: ServedRoute, hostname: string | undefined): BackendPool | NoPool {
+    if (!route.sendProxyProtocol) return this.#service.sharedPool(route, hostname);
+    const pools = this.#pools ??= new PoolTable<BackendPool>(MAX_OWN_POOLS);
+    return this.#service.ownPool(route, hostname, { pools, prefix: () => this.#proxyHeader() });
+  }
+
+  #proxyHeader(): Uint8Array<ArrayBuffer> {
+    const { client: source, destination, serverName: authority } = this.#accepted;
+    return encodeProxyHeaderV2({ source, destination, authority });
   }
 
   /** Takes no new request, but for the first: a client that has just connected is about to send it. */
@@ -319,7 +330,7 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
       this.#cutFor = end;
       this.#destroy();
     }
-    if (this.#pools !== undefined) { for (const pool of this.#pools.values()) pool.close(); }
+    this.#pools?.close("");
     this.#accepted.ended({
       reason: end,
       ...detail !== undefined && { detail },
@@ -339,4 +350,12 @@ export class HttpClient implements RequestHandler, ServerConnectionEvents, Hands
     }
     this.#tls.destroy();
   }
+}
+
+/** An IPv4 address, or the first 64 bits of an IPv6 address: what one subscriber has at the least. */
+function networkOf(ip: IpAddress, text: string): string {
+  if (isIpv4(ip)) return text;
+  const network = new Uint8Array(16);
+  network.set(ip.subarray(0, 8));
+  return formatIpAddress(network);
 }

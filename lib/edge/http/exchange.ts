@@ -12,6 +12,8 @@ import type { EndReason, HttpProtocol, RequestEnd } from "../engine.ts";
 import type { EdgeTimeouts } from "../snapshot.ts";
 import { readAuthority } from "./authority.ts";
 import type { BackendPool, Requester, Waiter } from "./backend/pool.ts";
+import type { ClientShare } from "./backend/room.ts";
+import type { NoPool } from "./backend/pool_table.ts";
 import type { DialError } from "./backend/dial_error.ts";
 import { ALLOWED_METHODS, answerWithError, type ErrorStatus, grpcStatusOf, isGrpc } from "./error_page.ts";
 import { forwardedRequest, forwardedResponse, forwardedTrailers, requestIdOf } from "./forwarding.ts";
@@ -46,13 +48,15 @@ export interface ExchangeClient {
   readonly timeouts: EdgeTimeouts;
   /** The real client's IP address. */
   readonly address: string;
+  /** What tells the client from others: its IPv4 address, or the /64 of its IPv6 address. */
+  readonly network: string;
   readonly protocol: HttpProtocol;
   /** Why we cut the connection, with the requests that were under way; `undefined` where we did not. */
   readonly cutFor: EndReason | undefined;
   /** The connection's route as it is now, where `hostname` is one of its names (RFC 9110 §7.4). */
   routeFor(hostname: string | undefined): ServedRoute | undefined;
   /** Where requests of `route` are sent. */
-  poolFor(route: ServedRoute): BackendPool;
+  poolFor(route: ServedRoute, hostname: string | undefined): BackendPool | NoPool;
   policyBlocked(route: ServedRoute, policy: HttpPolicy): void;
   /** Counts a request that nobody is told of. @returns Whether that is so. */
   onlyCounted(status: number, durationMs: number): boolean;
@@ -75,6 +79,9 @@ export class Exchange implements StreamEvents, Expirable {
   readonly #requestId: string;
   readonly #startedAt: number;
   #answer: Answer | undefined;
+  /** Of the backend, where the request was sent. */
+  #pool: BackendPool | undefined;
+  #share: ClientShare | undefined;
   /** What came of the body before there was a stream to send it on, or while what had come before was sent. */
   #kept: Uint8Array[] = [];
   /** Where the body goes as it comes: set once all that was kept has gone there. */
@@ -98,6 +105,9 @@ export class Exchange implements StreamEvents, Expirable {
   #isContentless = false;
   #isTunnel = false;
   #over = false;
+  #backendTimeoutMs = 0;
+  /** The request has come whole, and the head of its answer has not: `backend_timeout` runs, unless `idle_timeout` is less. */
+  #awaitsAnswer = false;
   deadline = 0;
   slot = -1;
 
@@ -119,16 +129,20 @@ export class Exchange implements StreamEvents, Expirable {
       if (head.protocol === undefined) return this.#refuse(405, "CONNECT");
       return this.#refuse(501, "CONNECT with a protocol other than websocket"); // RFC 9220 §3
     }
-    // The backend would send back what it got: cookies, and what proxies add (RFC 9110 §9.3.8).
-    if (head.method === "TRACE") return this.#refuse(405, "TRACE");
     const route = this.#route();
     if (route === undefined) return this.#refuse(421, "the authority is not of the connection's route");
+    // The backend would send back what it got: cookies, and what proxies add (RFC 9110 §9.3.8).
+    if (head.method === "TRACE" && !route.http.allowTrace) return this.#refuse(405, "TRACE");
     const policy = refusingPolicy(route.http.policies, head.fields);
     if (policy !== undefined) {
       this.client.policyBlocked(route, policy);
       return this.#refuse(403, `policy ${policy.type} ${policy.value}`);
     }
-    if (head.method === "OPTIONS" && !countForward(head.fields)) return this.#answerOptions();
+    if ((head.method === "OPTIONS" || head.method === "TRACE") && !countForward(head.fields)) {
+      return head.method === "OPTIONS" ? this.#answerOptions() : this.#refuse(405, "TRACE");
+    }
+    this.#backendTimeoutMs = route.http.backendTimeoutMs;
+    if (this.#requestEnded || head.protocol !== undefined) this.#awaitAnswer();
     this.#send(route);
   }
 
@@ -140,8 +154,20 @@ export class Exchange implements StreamEvents, Expirable {
     this.#finish(undefined);
   }
 
+  /** The request is whole, or asks for a tunnel: its answer is the backend's turn. */
+  #awaitAnswer(): void {
+    if (this.#status !== 0 || this.#over || this.#backendTimeoutMs >= this.client.timeouts.idleMs) return;
+    this.#awaitsAnswer = true;
+    this.client.turn.deadlines.set(this, this.#backendTimeoutMs);
+  }
+
   #route(): ServedRoute | undefined {
-    return this.client.routeFor(readAuthority(this.head.authority)?.hostname);
+    return this.client.routeFor(this.#hostname);
+  }
+
+  /** Whom the request is for; `undefined` where that is an IP address or nobody. */
+  get #hostname(): string | undefined {
+    return readAuthority(this.head.authority)?.hostname;
   }
 
   // ---- From the client -----------------------------------------------------------------------------------------------
@@ -157,11 +183,13 @@ export class Exchange implements StreamEvents, Expirable {
   trailers(fields: FieldList): void {
     this.#requestEnded = true;
     this.#trailers = forwardedTrailers(fields);
+    this.#awaitAnswer();
     this.#bodyStream?.sendTrailers(this.#trailers);
   }
 
   end(): void {
     this.#requestEnded = true;
+    this.#awaitAnswer();
     this.#bodyStream?.sendEnd();
     this.#finishIfDone();
   }
@@ -185,7 +213,8 @@ export class Exchange implements StreamEvents, Expirable {
   // ---- From the backend ----------------------------------------------------------------------------------------------
 
   /** The request is on its way. */
-  sending(answer: Answer): void {
+  sending(answer: Answer, share: ClientShare): void {
+    this.#share = share;
     this.#sentAt = this.client.turn.now;
     const stream = answer.stream;
     if (stream === undefined) return;
@@ -209,6 +238,7 @@ export class Exchange implements StreamEvents, Expirable {
   }
 
   response(head: ResponseHead, end: boolean): void {
+    this.#awaitsAnswer = false;
     this.#progress();
     this.#backendMs = this.client.turn.now - this.#sentAt;
     if (head.upgradeIgnored && this.client.protocol !== "http/1.1") { // in HTTP/2 it would open a tunnel (RFC 8441 §5)
@@ -262,7 +292,7 @@ export class Exchange implements StreamEvents, Expirable {
 
   #expire(): void {
     if (this.#isContentless) return this.#leaveRest();
-    const error = "nothing has moved for idle_timeout";
+    const error = this.#awaitsAnswer ? "no answer came within backend_timeout" : "nothing has moved for idle_timeout";
     this.#answer?.abandon();
     if (this.#status === 0) return this.#refuse(this.#requestEnded ? 504 : 408, error);
     this.stream.reset("cancelled");
@@ -271,13 +301,18 @@ export class Exchange implements StreamEvents, Expirable {
 
   #send(route: ServedRoute | undefined): void {
     if (route === undefined) return this.#refuse(421, "the route was removed");
+    const pool = this.client.poolFor(route, this.#hostname);
+    if (pool === "nameless") return this.#refuse(421, 'backend_server_name = "{host}" needs a host name to ask for');
+    if (pool === "full") return this.#refuse(503, "too many names are asked for at once of one backend or another");
     this.#attempts++;
+    this.#releaseShare();
+    this.#pool = pool;
     this.#bodyStream = undefined;
     const bodiless = this.#requestEnded && this.#kept.length === 0 && this.#trailers === undefined;
     const forwarded = forwardedRequest(this.head, { address: this.client.address, requestId: this.#requestId });
     const answer = new Answer(this, forwarded, bodiless);
     this.#answer = answer;
-    answer.waiter = this.client.poolFor(route).request(answer);
+    answer.waiter = pool.request(answer);
   }
 
   /** Sends it again, at once the first time: whoever refuses again is busy. */
@@ -336,16 +371,25 @@ export class Exchange implements StreamEvents, Expirable {
   }
 
   #progress(): void {
-    this.client.turn.deadlines.extend(this, this.client.timeouts.idleMs);
+    const ms = this.#awaitsAnswer ? this.#backendTimeoutMs : this.client.timeouts.idleMs;
+    this.client.turn.deadlines.extend(this, ms);
   }
 
   #finish(error: string | undefined): void {
     if (this.#over) return;
     this.#over = true;
+    this.#releaseShare();
     this.client.turn.deadlines.clear(this);
     if (this.#pause !== undefined) this.client.turn.deadlines.clear(this.#pause);
     if (!this.#isTunnel && this.client.onlyCounted(this.#status, this.client.turn.now - this.#startedAt)) return;
     this.client.requestEnded(this.#report(error));
+  }
+
+  /** The backend has nothing more to do for this attempt. */
+  #releaseShare(): void {
+    const share = this.#share;
+    this.#share = undefined;
+    if (share !== undefined) this.#pool?.release(share);
   }
 
   #report(error: string | undefined): Omit<RequestEnd, "listener" | "route" | "client" | "protocol"> {
@@ -401,13 +445,17 @@ class Answer implements Requester {
     this.stream?.reset("cancelled");
   }
 
-  sending(stream: HttpStream, reused: boolean): void {
+  get client(): string {
+    return this.exchange.client.network;
+  }
+
+  sending(stream: HttpStream, reused: boolean, share: ClientShare): void {
     this.waiter = undefined;
     this.head = this.exchange.head;
     this.stream = stream;
     this.#reused = reused;
     try {
-      this.exchange.sending(this);
+      this.exchange.sending(this, share);
     } catch (thrown) {
       this.exchange.client.fault(thrown);
     }

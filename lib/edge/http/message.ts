@@ -113,6 +113,8 @@ export interface ClientConnection {
   readonly ready: boolean;
   /** How many requests are under way. */
   readonly active: number;
+  /** How many may be under way at once; at least 1. */
+  readonly capacity: number;
   /** Whether it can carry a WebSocket; `undefined`: the backend has not said yet. */
   readonly carriesWebSockets: boolean | undefined;
   /** Sends a request. @throws {TypeError} If it is not available. */

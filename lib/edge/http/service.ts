@@ -10,11 +10,19 @@ import type { Endpoint } from "../../wire/socket_address.ts";
 import type { EdgeChange } from "../change.ts";
 import type { CounterWriter } from "../counters.ts";
 import type { RequestEnd } from "../engine.ts";
-import type { CertificateSnapshot, EdgeSnapshot, EdgeTimeouts, RouteSnapshot } from "../snapshot.ts";
+import {
+  type CertificateSnapshot,
+  type EdgeSnapshot,
+  type EdgeTimeouts,
+  REQUEST_HOST,
+  type RouteSnapshot,
+} from "../snapshot.ts";
 import type { Suppression } from "../suppression.ts";
 import { messageOf, stackOf } from "../thrown.ts";
 import type { Dial } from "./backend/dial.ts";
 import { BackendPool } from "./backend/pool.ts";
+import { type NoPool, PoolTable } from "./backend/pool_table.ts";
+import { BackendRoom } from "./backend/room.ts";
 import { type Accepted, type ClientService, HttpClient, type HttpEnd, refusedEnd } from "./client_connection.ts";
 import type { ByteCounting, ClientTls, ServerTlsContext } from "./client_tls.ts";
 import { isServed, type ServedRoute } from "./served_route.ts";
@@ -50,9 +58,23 @@ interface Certificate<Context> {
   context: Context | undefined;
 }
 
-interface SharedPool {
-  readonly pool: BackendPool;
+/** What routes with the same backend and settings have in common. */
+interface SharedBackend {
+  readonly room: BackendRoom;
+  /** Made when it is first used; never where each name that is asked for, or each client, has one of its own. */
+  pool: BackendPool | undefined;
+  /** Routes. */
   users: number;
+}
+
+/** Names that a thread has connections for at once, over all routes that ask their backend for the client's. */
+const MAX_NAMED_POOLS = 1_024;
+
+/** What goes before every connection of a pool, and what is done when it is not used any more. */
+interface PoolOwner {
+  readonly room: BackendRoom;
+  readonly prefix?: Uint8Array<ArrayBuffer>;
+  readonly unused?: () => void;
 }
 
 /** See the module. */
@@ -65,8 +87,10 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
   readonly #listeners: readonly { readonly addr: string; readonly routes: RouteTable<RouteSnapshot> }[];
   readonly #countings: readonly ByteCounting[];
   readonly #backends: Map<string, readonly Endpoint[]>;
-  /** Connections to backends, by what they have in common. */
-  readonly #pools = new Map<string, SharedPool>();
+  /** Backends, by what their connections have in common. */
+  readonly #shared = new Map<string, SharedBackend>();
+  /** Connections to them by the name that is asked for as well: those of `backend_server_name = "{host}"`. */
+  readonly #named = new PoolTable<BackendPool>(MAX_NAMED_POOLS);
   readonly #keys = new WeakMap<RouteSnapshot, string>();
   readonly #certificates = new Map<string, Certificate<Context>>();
   readonly #clients = new Set<HttpClient>();
@@ -159,30 +183,59 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
   }
 
   /** What connections to a route's backend have in common. */
-  poolKey(route: ServedRoute): string {
+  #poolKey(route: ServedRoute): string {
     let key = this.#keys.get(route);
     if (key === undefined) {
-      const { backendTls, backendProtocol, backendCa, backendServerName } = route.http;
-      key = JSON.stringify([route.backend, backendTls, backendProtocol, backendCa, backendServerName]);
+      const { backendTls, backendProtocol, backendCa, backendServerName, backendPins } = route.http;
+      const tls = [backendTls, backendProtocol, backendCa, backendServerName, backendPins];
+      key = JSON.stringify([route.backend, ...tls, route.http.backendMaxConnections]);
       this.#keys.set(route, key);
     }
     return key;
   }
 
-  sharedPool(route: ServedRoute): BackendPool {
-    const shared = this.#pools.get(this.poolKey(route));
-    if (shared === undefined) throw new TypeError(`no pool for ${route.backend}`);
-    return shared.pool;
+  sharedPool(route: ServedRoute, hostname: string | undefined): BackendPool | NoPool {
+    const shared = this.#sharedOf(route);
+    const { room } = shared;
+    if (!asksForHost(route)) return shared.pool ??= this.#makePool(route, { room });
+    if (hostname === undefined) return "nameless";
+    const make = (unused: () => void) => this.#makePool(named(route, hostname), { room, unused });
+    return this.#named.get(this.#namedKey(route, hostname), make);
   }
 
-  makePool(route: ServedRoute, prefix?: Uint8Array<ArrayBuffer>): BackendPool {
+  #sharedOf(route: ServedRoute): SharedBackend {
+    const shared = this.#shared.get(this.#poolKey(route));
+    if (shared === undefined) throw new TypeError(`no pool for ${route.backend}`);
+    return shared;
+  }
+
+  ownPool(
+    route: ServedRoute,
+    hostname: string | undefined,
+    { pools, prefix }: { readonly pools: PoolTable<BackendPool>; prefix(): Uint8Array<ArrayBuffer> },
+  ): BackendPool | NoPool {
+    const { room } = this.#sharedOf(route);
+    const makeFor = (asked: ServedRoute) => (unused: () => void) =>
+      this.#makePool(asked, { room, prefix: prefix(), unused });
+    if (!asksForHost(route)) return pools.get(this.#poolKey(route), makeFor(route));
+    if (hostname === undefined) return "nameless";
+    return pools.get(this.#namedKey(route, hostname), makeFor(named(route, hostname)));
+  }
+
+  #namedKey(route: ServedRoute, hostname: string): string {
+    return `${this.#poolKey(route)}${hostname}`;
+  }
+
+  #makePool(route: ServedRoute, { room, prefix, unused }: PoolOwner): BackendPool {
     const { backend: name, rows } = route;
     const { routes: counters } = this.#options.counters;
     return new BackendPool({
       settings: { ...route.http, name },
       prefix,
+      ...unused !== undefined && { unused },
       dial: this.#options.dial,
       connectMs: this.timeouts.connectMs,
+      room,
       turn: this.turn,
       addresses: () => this.#backends.get(name) ?? [],
       dialled: (seconds) => counters.dialled(rows.backend, seconds),
@@ -246,7 +299,7 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
     switch (change.kind) {
       case "set_backend": {
         this.#backends.set(change.name, change.addresses);
-        for (const { pool } of this.#pools.values()) if (pool.settings.name === change.name) pool.addressesChanged();
+        this.#addressesChanged(change.name);
         return;
       }
       case "remove_backend":
@@ -267,6 +320,11 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
     }
   }
 
+  #addressesChanged(backend: string): void {
+    for (const pool of this.#named) if (pool.settings.name === backend) pool.addressesChanged();
+    for (const { pool } of this.#shared.values()) if (pool?.settings.name === backend) pool.addressesChanged();
+  }
+
   #forgetCertificate(name: string): void {
     this.#certificates.get(name)?.context?.free();
     this.#certificates.delete(name);
@@ -278,30 +336,44 @@ export class HttpService<Context extends ServerTlsContext = ServerTlsContext> im
     const old = routes.get(route.hostname);
     // Routes of L4 too: a name that has one of its own is not served by a wildcard of L7.
     routes.set(route.hostname, route);
-    if (isServed(route) && !route.sendProxyProtocol) this.#usePool(route);
-    if (old !== undefined) this.#releasePool(old);
+    if (isServed(route)) this.#useBackend(route);
+    if (old !== undefined) this.#releaseBackend(old);
   }
 
   #removeRoute(listener: number, hostname: string): void {
     const routes = this.#listeners[listener]?.routes;
     const old = routes?.get(hostname);
     routes?.delete(hostname);
-    if (old !== undefined) this.#releasePool(old);
+    if (old !== undefined) this.#releaseBackend(old);
   }
 
-  #usePool(route: ServedRoute): void {
-    const key = this.poolKey(route);
-    const shared = this.#pools.get(key);
-    if (shared === undefined) this.#pools.set(key, { pool: this.makePool(route), users: 1 });
-    else shared.users++;
+  #useBackend(route: ServedRoute): void {
+    const key = this.#poolKey(route);
+    const shared = this.#shared.get(key);
+    if (shared !== undefined) shared.users++;
+    else {
+      const room = new BackendRoom(route.http.backendMaxConnections, this.turn);
+      this.#shared.set(key, { room, pool: undefined, users: 1 });
+    }
   }
 
-  #releasePool(route: RouteSnapshot): void {
-    if (!isServed(route) || route.sendProxyProtocol) return;
-    const key = this.poolKey(route);
-    const shared = this.#pools.get(key);
+  #releaseBackend(route: RouteSnapshot): void {
+    if (!isServed(route)) return;
+    const key = this.#poolKey(route);
+    const shared = this.#shared.get(key);
     if (shared === undefined || --shared.users > 0) return;
-    this.#pools.delete(key);
-    shared.pool.close();
+    this.#shared.delete(key);
+    shared.pool?.close();
+    this.#named.close(key);
   }
+}
+
+/** Whether the backend is asked for the name that the client asks for. */
+function asksForHost({ http }: ServedRoute): boolean {
+  return http.backendTls && http.backendServerName === REQUEST_HOST;
+}
+
+/** A route whose backend is asked for one name. */
+function named(route: ServedRoute, hostname: string): ServedRoute {
+  return { ...route, http: { ...route.http, backendServerName: hostname } };
 }

@@ -21,6 +21,7 @@ import {
   serverNameOf,
 } from "../http/backend/dial.ts";
 import { DialError } from "../http/backend/dial_error.ts";
+import { refusedPin } from "../http/backend/pins.ts";
 import type { FaultReport, TransportEvents } from "../http/transport.ts";
 import type { TurnTask } from "../http/turn.ts";
 import type { BackendTls, TlsPeer } from "./backend_tls.ts";
@@ -199,6 +200,7 @@ class BackendDial implements Handler, Expirable, TurnTask {
     const { settings, http1Only } = this.#options;
     this.#peer = {
       ca: settings.backendCa,
+      pins: settings.backendPins,
       name: serverNameOf(settings),
       protocols: alpnOf(settings, http1Only),
       address: this.#endpoint === undefined ? "" : addressKey(this.#endpoint),
@@ -222,6 +224,8 @@ class BackendDial implements Handler, Expirable, TurnTask {
   #secured(tls: Tls): void {
     const { settings, fault } = this.#options;
     const { protocol } = tls;
+    const refused = refusedPin(settings, serverNameOf(settings), () => tls.peerPin);
+    if (refused !== undefined) return this.#failed(refused);
     if (settings.backendProtocol === "h2" && protocol !== "h2") return this.#failed(noProtocol(settings));
     const peer = this.#peer;
     if (peer === undefined) throw new TypeError("TLS with nobody");

@@ -66,6 +66,7 @@ class Scene extends DisposableStack {
         backendProtocol: "",
         backendCa: AUTHORITY.cert,
         backendServerName: "",
+        backendPins: [],
         ...settings,
       },
       addresses: to.map(({ endpoint }) => endpoint),

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isPinAlone } from "../http/backend/pins.ts";
 import type { TlsSettings } from "../tls_settings.ts";
 import { ClientContext, sessionOf, type TlsSession } from "./libssl/client_context.ts";
 import type { Tls } from "./libssl/connection.ts";
@@ -17,7 +18,9 @@ const MAX_SESSIONS = 1_024;
 export interface TlsPeer {
   /** PEM: who alone may vouch for it; `""`: whom the machine trusts. */
   readonly ca: string;
-  /** Whom its certificate must be for. */
+  /** The keys that it may have; none: any. */
+  readonly pins: readonly string[];
+  /** Whom its certificate must be for, unless its key alone vouches for it. */
   readonly name: string;
   /** What is offered to it. */
   readonly protocols: readonly string[];
@@ -32,7 +35,7 @@ export class BackendTls {
   /** Of those that the machine trusts: kept for good, as to read them takes 10 to 20 ms. */
   #system: ClientContext | undefined;
   /** Of others, in the order of their last use. */
-  readonly #contexts = new Map<string, ClientContext>();
+  readonly #contexts = new Map<string | undefined, ClientContext>();
   readonly #sessions = new Map<string, TlsSession>();
 
   constructor(libssl: Libssl, settings: TlsSettings) {
@@ -48,7 +51,8 @@ export class BackendTls {
   /** Begins TLS on a connected socket. @throws {LibsslError} If the authorities cannot be read. */
   connect(fd: number, peer: TlsPeer): Tls {
     const { name, protocols } = peer;
-    return this.#context(peer.ca).connect(fd, { name, protocols, session: this.#sessions.get(keyOf(peer)) });
+    const trust = isPinAlone({ backendPins: peer.pins, backendCa: peer.ca }) ? undefined : peer.ca;
+    return this.#context(trust).connect(fd, { name, protocols, session: this.#sessions.get(keyOf(peer)) });
   }
 
   /** Keeps what the next connection to `peer` can go on from. `tls` is about to be given up. */
@@ -72,7 +76,7 @@ export class BackendTls {
     this.#sessions.delete(key);
   }
 
-  #context(ca: string): ClientContext {
+  #context(ca: string | undefined): ClientContext {
     if (ca === "") return this.#system ??= new ClientContext(this.#libssl, this.#settings, ca);
     const known = this.#contexts.get(ca);
     if (known !== undefined) {
@@ -93,7 +97,7 @@ export class BackendTls {
   }
 }
 
-/** A session vouches for a certificate that was verified: it is for the same name, authorities and protocols alone. */
-function keyOf({ ca, name, protocols, address }: TlsPeer): string {
-  return `${address}\n${name}\n${protocols.join()}\n${ca}`;
+/** A session vouches for a certificate that was verified: it is for the same name, keys, authorities and protocols alone. */
+function keyOf({ ca, pins, name, protocols, address }: TlsPeer): string {
+  return `${address}\n${name}\n${protocols.join()}\n${pins.join()}\n${ca}`;
 }

@@ -9,7 +9,7 @@ import { AUTHORITY, libsslUnderTest, TlsPair, TlsSide } from "./testdata/tls_pai
 const CONTEXTS = 256;
 const SESSIONS = 1_024;
 
-const PEER: TlsPeer = { ca: AUTHORITY.cert, name: "a.test", protocols: ["h2"], address: "127.0.0.1 443" };
+const PEER: TlsPeer = { ca: AUTHORITY.cert, name: "a.test", pins: [], protocols: ["h2"], address: "127.0.0.1 443" };
 
 /** TLS to backends, a socket for it, and what it holds. */
 interface Scene {

@@ -9,6 +9,7 @@ import { Counters, type CounterWriter, isRejection, type RejectReason } from "..
 import { type End, refusal, type ReportedRoute } from "../end.ts";
 import { makeFirewall } from "../firewall.ts";
 import type { HttpEnd } from "../http/client_connection.ts";
+import { isPinAlone } from "../http/backend/pins.ts";
 import { HttpService } from "../http/service.ts";
 import type { EdgeSnapshot, EdgeTimeouts, RouteSnapshot } from "../snapshot.ts";
 import { STRANGER_MS, timeoutsOfStrangers } from "../strangers.ts";
@@ -167,7 +168,9 @@ export class EdgeWorker extends Thread implements Serving, AcceptorWorker, Serve
   }
 
   #prepareForBackends(routes: readonly RouteSnapshot[]): void {
-    const usesSystem = routes.some(({ http }) => http?.backendTls === true && http.backendCa === "");
+    const usesSystem = routes.some(({ http }) =>
+      http?.backendTls === true && http.backendCa === "" && !isPinAlone(http)
+    );
     if (usesSystem) this.#tls.prepareForSystemAuthorities();
   }
 

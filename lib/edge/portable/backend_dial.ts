@@ -21,6 +21,7 @@ import {
   serverNameOf,
 } from "../http/backend/dial.ts";
 import { DialError } from "../http/backend/dial_error.ts";
+import { isPinAlone, refusedPin } from "../http/backend/pins.ts";
 import type { Transport } from "../http/transport.ts";
 import type { Turn } from "../http/turn.ts";
 import type { TlsSettings } from "../tls_settings.ts";
@@ -72,10 +73,12 @@ async function connectWithin(ours: Ours, ms: number, endpoint: Endpoint, options
   turn.deadlines.set(timer, ms);
   try {
     const { backendTls, backendCa, backendProtocol } = options.settings;
+    if (backendTls && isPinAlone(options.settings)) throw new DialError("tls", NEEDS_CA);
     const { transport, alpnProtocol } = backendTls && (backendCa !== "" || minVersion === "1.3")
       ? await connectPrivateTls(endpoint, {
         ...tlsOf(options),
         ca: backendCa || undefined,
+        refused: (present) => refusedPin(options.settings, serverNameOf(options.settings), present),
         minVersion,
         prefix: options.prefix,
         signal,
@@ -97,6 +100,10 @@ async function connectWithin(ours: Ours, ms: number, endpoint: Endpoint, options
     turn.deadlines.clear(timer);
   }
 }
+
+/** Where no chain is verified, Deno 2.9.6 does not verify either that the backend holds the key of its certificate. */
+const NEEDS_CA = "the portable engine needs backend_ca beside backend_pins: without it, nothing would prove that the " +
+  "backend holds the key; write the backend's own certificate there if it has signed itself";
 
 const buffers = new BufferPool();
 

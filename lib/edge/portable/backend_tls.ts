@@ -7,9 +7,10 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { connect as connectTcp, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { formatIpAddress, parseIpAddress } from "../../wire/ip_address.ts";
 import type { Endpoint } from "../../wire/socket_address.ts";
 import { DialError } from "../http/backend/dial_error.ts";
@@ -27,6 +28,8 @@ export interface PrivateTls {
   /** Whom the certificate must be for: a host name or an IP address. */
   readonly name: string;
   readonly alpnProtocols: readonly string[];
+  /** Why nothing may be sent to a backend that has shown what `present` tells, a pin. */
+  refused(present: () => string | undefined): DialError | undefined;
   /** What goes in clear before the handshake: a PROXY header. */
   readonly prefix: Uint8Array | undefined;
   readonly signal: AbortSignal;
@@ -43,7 +46,7 @@ const UNCOUNTED = { read() {}, written() {} };
  */
 export async function connectPrivateTls(
   { address, port }: Endpoint,
-  { ca, minVersion, name, alpnProtocols, prefix, signal, fault, turn }: PrivateTls,
+  { ca, minVersion, name, alpnProtocols, refused, prefix, signal, fault, turn }: PrivateTls,
 ): Promise<{ transport: SocketTransport; alpnProtocol: string | undefined }> {
   const socket = connectTcp({ host: formatIpAddress(address), port, noDelay: true, allowHalfOpen: true });
   socket.on("error", () => {}); // told where it is awaited
@@ -68,6 +71,11 @@ export async function connectPrivateTls(
     } catch (error) {
       throw new DialError("tls", error instanceof Error ? error.message : String(error));
     }
+    const refusal = refused(() => pinOf(tls));
+    if (refusal !== undefined) {
+      tls.destroy();
+      throw refusal;
+    }
     const { alpnProtocol } = tls;
     return {
       transport: new SocketTransport(turn, tls, source, UNCOUNTED, fault),
@@ -79,6 +87,12 @@ export async function connectPrivateTls(
   } finally {
     signal.removeEventListener("abort", abort);
   }
+}
+
+/** The public key of what a backend has shown: the SHA-256 of its SubjectPublicKeyInfo (RFC 7469 §2.4). */
+function pinOf(tls: TLSSocket): string | undefined {
+  const key = tls.getPeerX509Certificate()?.publicKey.export({ type: "spki", format: "der" });
+  return key && `sha256/${createHash("sha256").update(key).digest("base64")}`;
 }
 
 async function connected(socket: Socket): Promise<void> {

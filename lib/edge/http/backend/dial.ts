@@ -14,7 +14,7 @@ import { DialError } from "./dial_error.ts";
 
 /** How a backend is reached, beside its addresses. */
 export type BackendSettings =
-  & Pick<HttpRoute, "backendTls" | "backendProtocol" | "backendCa" | "backendServerName">
+  & Pick<HttpRoute, "backendTls" | "backendProtocol" | "backendCa" | "backendServerName" | "backendPins">
   & { /** `host:port`. */ readonly name: string };
 
 /** An open connection, and what is spoken on it. */

@@ -12,13 +12,14 @@ import { HEAD_LIMITS } from "../head_limits.ts";
 import { Http1ClientConnection } from "../http1/client.ts";
 import { Http2ClientConnection, type Http2ClientOptions } from "../http2/client.ts";
 import type { Turn } from "../turn.ts";
+import { type BackendRoom, type ClientShare, LONG_MS, type Tenant, type Waiting } from "./room.ts";
 import type { ClientConnectionEvents, ClientStreamEvents, HttpStream, RequestHead } from "../message.ts";
 
-/** Connections of one pool at once, those that are being dialled included. */
-const MAX_CONNECTIONS = 256;
-
 /** Requests of one pool that wait for a connection: more are answered with 503. */
-const MAX_WAITING = 1_024;
+const MAX_WAITING = 2_048;
+
+/** Of these, those of one client. */
+const MAX_WAITING_OF_CLIENT = MAX_WAITING / 2;
 
 /** How long a connection is kept without a request. Most servers keep theirs for longer. */
 const IDLE_MS = 60_000;
@@ -30,8 +31,15 @@ const GRACE_MS = 1_000;
 export interface Requester extends ClientStreamEvents {
   readonly head: RequestHead;
   readonly bodiless: boolean;
-  /** The request is on its way. @param reused Whether on a connection that has carried others. */
-  sending(stream: HttpStream, reused: boolean): void;
+  /** Whose request it is: what {@linkcode BackendRoom.shareOf} tells clients apart by. */
+  readonly client: string;
+  /**
+   * The request is on its way.
+   *
+   * @param reused Whether on a connection that has carried others.
+   * @param share Is to be given back, by {@linkcode BackendPool.release}, once the request is over.
+   */
+  sending(stream: HttpStream, reused: boolean, share: ClientShare): void;
   /** It cannot be sent. */
   unavailable(error: DialError | "overloaded"): void;
 }
@@ -43,21 +51,28 @@ export interface PoolOptions {
   /** What goes before everything else on a connection: a PROXY header. */
   readonly prefix: Uint8Array<ArrayBuffer> | undefined;
   readonly connectMs: number;
+  /** Where its connections have their places. */
+  readonly room: BackendRoom;
   readonly turn: Turn;
   readonly addresses: () => readonly Endpoint[];
   /** A connection was made, after so many seconds. */
   dialled(seconds: number): void;
   dialFailed(): void;
+  /** It has neither a connection nor a request any more. */
+  unused?(): void;
   /** A fault of ours that ended a connection. */
   fault(thrown: unknown): void;
 }
 
 /** One connection of a pool. */
-class Pooled implements ClientConnectionEvents, Expirable {
+class Pooled implements ClientConnectionEvents, Expirable, Tenant {
   readonly pool: BackendPool;
   readonly address: string;
   readonly connection: Http1ClientConnection | Http2ClientConnection;
   used = false;
+  /** When the last request was sent on it, and whether that opens a WebSocket. */
+  sentAt = 0;
+  websocket = false;
   deadline = 0;
   slot = -1;
 
@@ -80,10 +95,23 @@ class Pooled implements ClientConnectionEvents, Expirable {
   expire(): void {
     this.connection.close();
   }
+
+  get isIdle(): boolean {
+    return this.connection.ready && this.connection.active === 0;
+  }
+
+  isLong(now: number): boolean {
+    const { active, available } = this.connection;
+    return active > 0 && !available && ((this.websocket && active === 1) || now - this.sentAt >= LONG_MS);
+  }
+
+  close(): void {
+    this.connection.close();
+  }
 }
 
 /** See the module. */
-export class BackendPool {
+export class BackendPool implements Waiting {
   readonly #options: PoolOptions;
   /** The one used last comes last, and is taken first. */
   #connections: Pooled[] = [];
@@ -99,18 +127,28 @@ export class BackendPool {
     return this.#options.settings;
   }
 
+  /** Whether it has no request. */
+  get isIdle(): boolean {
+    return this.#waiting.size === 0 && this.#dialling === 0 &&
+      this.#connections.every(({ connection }) => connection.active === 0);
+  }
+
   /** Sends a request at once where a connection is free, or as soon as one is. @returns How to take it back meanwhile. */
   request(requester: Requester): Waiter | undefined {
+    const { room } = this.#options;
+    const share = room.shareOf(requester.client);
     const pooled = this.#free(requester);
-    if (pooled !== undefined) {
-      this.#send(pooled, requester);
+    if (pooled !== undefined && room.allows(share, pooled.connection.capacity)) {
+      this.#send(pooled, requester, share);
       return undefined;
     }
-    if (this.#waiting.size >= MAX_WAITING) {
+    if (this.#waiting.size >= MAX_WAITING || share.waiting >= MAX_WAITING_OF_CLIENT) {
+      room.forget(share);
       requester.unavailable("overloaded");
       return undefined;
     }
-    const waiter = new Waiter(this, requester);
+    const waiter = new Waiter(this, requester, share);
+    share.waiting++;
     this.#waiting.add(waiter);
     this.#options.turn.deadlines.set(waiter, this.#options.connectMs + GRACE_MS);
     this.#dialMore();
@@ -119,8 +157,24 @@ export class BackendPool {
 
   /** Takes back a request that waits. */
   cancel(waiter: Waiter): void {
-    this.#waiting.delete(waiter);
+    this.#remove(waiter);
+    this.#options.room.forget(waiter.share);
+    this.#tellIfUnused();
+  }
+
+  #remove(waiter: Waiter): void {
+    if (!this.#waiting.delete(waiter)) return;
+    waiter.share.waiting--;
     this.#options.turn.deadlines.clear(waiter);
+  }
+
+  /** A request that was sent is over. */
+  release(share: ClientShare): void {
+    this.#options.room.release(share);
+  }
+
+  roomMade(): void {
+    if (this.#waiting.size > 0) this.#serveWaiting();
   }
 
   /** Nobody will send any more requests: connections end with those that are under way. */
@@ -141,13 +195,20 @@ export class BackendPool {
     if (connection.active > 0) return;
     if (this.#closed) return connection.close();
     this.#options.turn.deadlines.set(pooled, idleMs(connection));
+    this.#options.room.changed();
   }
 
   forget(pooled: Pooled, unready: DialError | undefined): void {
     this.#options.turn.deadlines.clear(pooled);
     this.#connections = this.#connections.filter((other) => other !== pooled);
-    if (unready !== undefined) return this.#dialFailed(unready);
-    if (this.#waiting.size > 0) this.#dialMore();
+    this.#options.room.left(pooled);
+    if (unready !== undefined) this.#dialFailed(unready);
+    else if (this.#waiting.size > 0) this.#dialMore();
+    this.#tellIfUnused();
+  }
+
+  #tellIfUnused(): void {
+    if (this.#connections.length + this.#waiting.size + this.#dialling === 0) this.#options.unused?.();
   }
 
   #free({ head }: Requester): Pooled | undefined {
@@ -159,11 +220,15 @@ export class BackendPool {
     return undefined;
   }
 
-  #send(pooled: Pooled, requester: Requester): void {
+  #send(pooled: Pooled, requester: Requester, share: ClientShare): void {
     const reused = pooled.used;
     pooled.used = true;
+    pooled.sentAt = this.#options.turn.now;
+    pooled.websocket = isWebSocket(requester);
     this.#options.turn.deadlines.clear(pooled);
-    requester.sending(pooled.connection.request(requester.head, requester.bodiless, requester), reused);
+    const stream = pooled.connection.request(requester.head, requester.bodiless, requester);
+    share.held++;
+    requester.sending(stream, reused, share);
   }
 
   #serveWaiting(): void {
@@ -173,8 +238,12 @@ export class BackendPool {
         if (isWebSocket(waiter.requester)) continue;
         break; // where there is nothing for one, there is nothing for the next
       }
-      this.cancel(waiter);
-      this.#send(pooled, waiter.requester);
+      if (!this.#options.room.allows(waiter.share, pooled.connection.capacity)) {
+        this.#options.room.waitFor(this);
+        continue;
+      }
+      this.#remove(waiter);
+      this.#send(pooled, waiter.requester, waiter.share);
     }
     if (this.#waiting.size > 0) this.#dialMore();
   }
@@ -189,10 +258,14 @@ export class BackendPool {
       const message = "the backend's HTTP/2 takes no WebSockets (RFC 8441)";
       this.#refuseWaiting(new DialError("unreachable", message), isWebSocket);
     }
-    const wanted = http1 || websocket ? this.#waiting.size : 1;
-    const room = MAX_CONNECTIONS - this.#connections.length - this.#dialling;
-    const more = Math.min(wanted - this.#pending, room);
-    for (let i = 0; i < more; i++) this.#dial(websocket && (backendTls || backendProtocol === ""));
+    const { room } = this.#options;
+    const sendable = room.sendable(this.#waiting, this.#connections[0]?.connection.capacity ?? 1);
+    if (sendable < this.#waiting.size) room.waitFor(this);
+    const wanted = http1 || websocket ? sendable : Math.min(1, sendable);
+    for (let more = wanted - this.#pending; more > 0; more--) {
+      if (!room.take(this)) return;
+      this.#dial(websocket && (backendTls || backendProtocol === ""));
+    }
   }
 
   /** How many connections are on their way, those included whose backend has yet to say what it takes. */
@@ -220,7 +293,7 @@ export class BackendPool {
   }
 
   #dial(http1Only: boolean): void {
-    const { settings, prefix, connectMs, addresses, fault, dial } = this.#options;
+    const { settings, prefix, connectMs, addresses, fault, dial, room } = this.#options;
     this.#dialling++;
     const startedAt = this.#options.turn.now;
     dial({ settings, addresses: addresses(), prefix, http1Only, connectMs, fault }, (result) => {
@@ -229,11 +302,13 @@ export class BackendPool {
         this.#options.dialled((this.#options.turn.now - startedAt) / 1000);
         return this.#add(result);
       }
+      room.failed();
       if (result instanceof DialError) this.#options.dialFailed();
       else fault(result);
       this.#dialFailed(
         result instanceof DialError ? result : new DialError("unreachable", "a fault of the proxy's own"),
       );
+      this.#tellIfUnused();
     });
   }
 
@@ -245,14 +320,15 @@ export class BackendPool {
   }
 
   #add(dialled: Dialled): void {
+    const { room, settings, connectMs } = this.#options;
+    let pooled: Pooled | undefined;
     try {
-      const pooled = new Pooled(this, dialled, {
-        scheme: this.#options.settings.backendTls ? "https" : "http",
-        settingsMs: this.#options.connectMs,
-      });
+      pooled = new Pooled(this, dialled, { scheme: settings.backendTls ? "https" : "http", settingsMs: connectMs });
       this.#connections.push(pooled);
+      room.open(pooled);
       this.changed(pooled);
     } catch (thrown) {
+      if (pooled === undefined) room.failed();
       dialled.transport.fault(thrown);
     }
   }
@@ -263,7 +339,7 @@ export class Waiter implements Expirable {
   deadline = 0;
   slot = -1;
 
-  constructor(readonly pool: BackendPool, readonly requester: Requester) {}
+  constructor(readonly pool: BackendPool, readonly requester: Requester, readonly share: ClientShare) {}
 
   expire(): void {
     this.pool.cancel(this);

@@ -37,6 +37,7 @@ type Reading = "idle" | "head" | "body" | "tunnel" | "over";
 export class Http1ClientConnection extends Http1Connection implements ClientConnection, Http1ClientStreamOwner {
   readonly carriesWebSockets = true;
   readonly ready = true;
+  readonly capacity = 1;
   /** Whether it has served a request: the backend may have closed it while it was idle, and not seen the next one. */
   used = false;
   /** How long the backend says that it keeps the connection while it is idle, in ms (`Keep-Alive: timeout`). */

@@ -165,6 +165,10 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
     return this.#ready;
   }
 
+  get capacity(): number {
+    return Math.max(1, Math.min(this.#peerMaxStreams, MAX_STREAMS));
+  }
+
   get active(): number {
     return this.streams.size;
   }

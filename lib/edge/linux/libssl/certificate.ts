@@ -74,6 +74,23 @@ export function eachCertificate(
   });
 }
 
+const SHA256_LENGTH = 32;
+
+/** The pin of a certificate's public key: the SHA-256 of its SubjectPublicKeyInfo, `sha256/BASE64`. @throws {LibsslError} If it cannot be written down. */
+export function pinOf(libssl: Libssl, certificate: Pointer): string {
+  const { functions } = libssl;
+  const key = functions.X509_get_X509_PUBKEY(certificate);
+  const length = functions.i2d_X509_PUBKEY(key, null);
+  if (length <= 0) throw new LibsslError(takeError(libssl));
+  const der = new Uint8Array(new ArrayBuffer(length));
+  const at = new BigUint64Array(new ArrayBuffer(8));
+  at[0] = Deno.UnsafePointer.value(Deno.UnsafePointer.of(der)); // which is moved on behind what was written
+  if (functions.i2d_X509_PUBKEY(key, at) !== length) throw new LibsslError(takeError(libssl));
+  const digest = new Uint8Array(new ArrayBuffer(SHA256_LENGTH));
+  functions.SHA256(der, length, digest);
+  return `sha256/${digest.toBase64()}`;
+}
+
 /** An error code is `library << 23 | reason`, ERR_GET_LIB(3): ERR_LIB_PEM and PEM_R_NO_START_LINE. */
 const PEM_NO_START_LINE = 9n << 23n | 108n;
 

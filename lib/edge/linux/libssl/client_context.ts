@@ -11,6 +11,7 @@ import { eachCertificate } from "./certificate.ts";
 import { Context } from "./context.ts";
 import { cString, type Libssl, LibsslError, type Pointer, takeError } from "./library.ts";
 
+const SSL_VERIFY_NONE = 0;
 const SSL_VERIFY_PEER = 1;
 const SSL_CTRL_SET_TLSEXT_HOSTNAME = 55;
 const TLSEXT_NAMETYPE_HOST_NAME = 0n;
@@ -50,16 +51,21 @@ export class ClientContext {
   readonly #context: Context;
 
   /**
-   * @param ca PEM: who alone may vouch for the backends; `""`: whom the machine trusts.
+   * @param ca PEM: who alone may vouch for the backends; `""`: whom the machine trusts; `undefined`: nobody, and whoever
+   * connects compares {@linkcode Tls.peerPin} with the keys that it knows before it sends anything.
    * @throws {LibsslError} If the certificates are not sound, or the settings are not taken.
    */
-  constructor(libssl: Libssl, settings: TlsSettings, ca: string) {
+  constructor(libssl: Libssl, settings: TlsSettings, ca: string | undefined) {
     this.#libssl = libssl;
     this.#context = new Context(libssl, "client", settings);
     try {
-      libssl.functions.SSL_CTX_set_verify(this.#context.pointer, SSL_VERIFY_PEER, null);
+      libssl.functions.SSL_CTX_set_verify(
+        this.#context.pointer,
+        ca === undefined ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
+        null,
+      );
       if (ca === "") this.#trustSystem();
-      else this.#trustOnly(ca);
+      else if (ca !== undefined) this.#trustOnly(ca);
       libssl.functions.ERR_clear_error(); // what was tried in vain on the way
     } catch (error) {
       this.free();

@@ -5,6 +5,7 @@
  */
 
 import type { HttpProtocol } from "../../engine.ts";
+import { pinOf } from "./certificate.ts";
 import { cString, type Libssl, type LibsslFunctions, type Pointer, takeError, textAt } from "./library.ts";
 
 // What SSL_get_error(3) gives.
@@ -112,6 +113,20 @@ export class Tls {
   get verifyError(): string | undefined {
     const result = this.#functions.SSL_get_verify_result(this.#ssl);
     return BigInt(result) === X509_V_OK ? undefined : textAt(this.#functions.X509_verify_cert_error_string(result));
+  }
+
+  /**
+   * The public key that the peer has proved to hold, now or in the session that this one goes on from: the SHA-256 of its
+   * SubjectPublicKeyInfo, as `sha256/BASE64` (RFC 7469 §2.4). `undefined` where it has shown no certificate.
+   */
+  get peerPin(): string | undefined {
+    const certificate = this.#functions.SSL_get1_peer_certificate(this.#ssl);
+    if (certificate === null) return undefined;
+    try {
+      return pinOf(this.#libssl, certificate);
+    } finally {
+      this.#functions.X509_free(certificate);
+    }
   }
 
   free(): void {

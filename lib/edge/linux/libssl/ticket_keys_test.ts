@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { createHash, X509Certificate } from "node:crypto";
 import { newTicketKey } from "../../ticket_key.ts";
 import { TestThread } from "../testdata/test_thread.ts";
-import { AUTHORITY, TlsPair, TlsSide } from "../testdata/tls_pair.ts";
+import { AUTHORITY, CERTIFICATE, TlsPair, TlsSide } from "../testdata/tls_pair.ts";
 import { sessionOf, type TlsSession } from "./client_context.ts";
 import { WANT_READ } from "./connection.ts";
 
@@ -12,6 +13,8 @@ const NOTHING = new Uint8Array(new ArrayBuffer(1));
 /** What came of one connection. */
 interface Outcome {
   readonly resumed: boolean;
+  /** Of the server's key, as the client knows it. */
+  readonly pin: string | undefined;
   /** What the next one can go on from, and what it says; of TLS 1.2 without a new ticket, that of this one. */
   readonly session: TlsSession | undefined;
 }
@@ -26,7 +29,7 @@ function connect(thread: TestThread, side: TlsSide, version: bigint, session?: T
   const heard: number[] = [];
   thread.until(() => heard.length === 5, () => assert.equal(pair.hear(heard), WANT_READ));
   assert.equal(BigInt(side.libssl.functions.ERR_peek_error()), 0n);
-  return { resumed: pair.peer.isResumed, session: sessionOf(side.libssl, pair.peer) };
+  return { resumed: pair.peer.isResumed, pin: pair.peer.peerPin, session: sessionOf(side.libssl, pair.peer) };
 }
 
 for (const [name, version] of Object.entries(VERSIONS)) {
@@ -40,6 +43,16 @@ for (const [name, version] of Object.entries(VERSIONS)) {
         fn(thread, side);
       },
     });
+
+  linuxTest("a session that is gone on from has the public key that it began with", (thread, side) => {
+    const spki = new X509Certificate(CERTIFICATE.cert).publicKey.export({ type: "spki", format: "der" });
+    const pin = `sha256/${createHash("sha256").update(spki).digest("base64")}`;
+    const first = connect(thread, side, version);
+    const second = connect(thread, side, version, first.session);
+    assert.deepEqual([first.resumed, second.resumed], [false, true]);
+    assert.deepEqual([first.pin, second.pin], [pin, pin]);
+    for (const session of new Set([first.session, second.session])) session?.free();
+  });
 
   linuxTest("a session is gone on from, again and again, by any worker with the keys", (thread, side) => {
     const keys = [newTicketKey()];
