@@ -19,6 +19,7 @@ const SEED = {
   tls_key: "a.key",
   backend_tls: true,
   backend_ca: "ca.pem",
+  backend_server_name: "b.test",
 };
 
 /** A server whose first start had every file. */
@@ -81,7 +82,7 @@ Deno.test("files that only the seed names are of no use to a server with a datab
     code: 0,
     stdout: "mc-proxy.toml: OK (1 listener, 2 routes)\n",
     stderr: [
-      "line 21: firewall.geoip_db: warning: geo.mmdb: does not exist (not used: the database blocks no country)",
+      "line 22: firewall.geoip_db: warning: geo.mmdb: does not exist (not used: the database blocks no country)",
       `line 11: listeners[0].routes[0].tls_cert (a.test): warning: a.pem: does not exist ${unused}`,
       `line 12: listeners[0].routes[0].tls_key (a.test): warning: a.key: does not exist ${unused}`,
       `line 14: listeners[0].routes[0].backend_ca (a.test): warning: ca.pem: does not exist ${unused}`,
@@ -138,7 +139,7 @@ Deno.test("a GeoIP file that the database needs keeps the server from starting, 
     const { code, stderr } = await installed.run(SEEDED, command);
     assert.deepEqual(
       [code, stderr],
-      [1, "mc-proxy.toml: line 21: firewall.geoip_db: geo.mmdb: does not exist\n"],
+      [1, "mc-proxy.toml: line 22: firewall.geoip_db: geo.mmdb: does not exist\n"],
       command,
     );
   }
